@@ -1,0 +1,70 @@
+import { Migrator } from '@mikro-orm/migrations';
+import { MikroORM } from '@mikro-orm/postgresql';
+import type { Pool, PoolClient } from 'pg';
+import { entities } from './entities.ts';
+import { migrations } from './migrations/index.ts';
+import { createStatementRunner, type StatementRunner } from './statements.ts';
+
+export interface DatabaseOptions {
+  /** `postgresql://user:password@host:port/database`. */
+  readonly url: string;
+  /** Connections that this process holds at the most. */
+  readonly poolSize: number;
+  /** Shown in `pg_stat_activity`. */
+  readonly applicationName: string;
+  /** Receives what MikroORM and pg have to say: lost connections, slow starts. */
+  readonly onNotice: (message: string) => void;
+}
+
+/** The service's PostgreSQL: entities for what is not hot, prepared statements for what is. */
+export interface Database {
+  readonly orm: MikroORM;
+  readonly statements: StatementRunner;
+  /** A connection for a session of its own; give it back with `release`. */
+  connect(): Promise<PoolClient>;
+  /** Ends every connection; statements that still run are waited for. */
+  close(): Promise<void>;
+}
+
+/** Waiting for a connection, a lock, a statement. Longer than any of ours takes in health. */
+const connectTimeoutMs = 3_000;
+const lockTimeoutMs = 2_000;
+const statementTimeoutMs = 10_000;
+
+/** Prepares the database's objects; connects when first used. */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const orm = await MikroORM.init({
+    clientUrl: options.url,
+    entities,
+    extensions: [Migrator],
+    // Found through the environment otherwise; the service's config is its only source.
+    preferEnvVars: false,
+    ensureDatabase: false,
+    debug: false,
+    logger: options.onNotice,
+    colors: false,
+    migrations: {
+      migrationsList: migrations,
+      tableName: 'harbor_migrations',
+      snapshot: false,
+      allOrNothing: true,
+    },
+    driverOptions: {
+      max: options.poolSize,
+      application_name: options.applicationName,
+      connectionTimeoutMillis: connectTimeoutMs,
+      idleTimeoutMillis: 30_000,
+      keepAlive: true,
+      lock_timeout: lockTimeoutMs,
+      statement_timeout: statementTimeoutMs,
+      idle_in_transaction_session_timeout: statementTimeoutMs,
+    },
+  });
+  const pool = (await orm.em.getConnection().getNativeClient()) as Pool;
+  return {
+    orm,
+    statements: createStatementRunner(pool),
+    connect: () => pool.connect(),
+    close: () => orm.close(true),
+  };
+}

@@ -1,0 +1,7 @@
+import { ApiKeyEntity } from '../api-keys/api-key.entity.ts';
+import { EventEntity } from '../events/event.entity.ts';
+import { IdempotencyKeyEntity } from '../events/idempotency-key.entity.ts';
+import { WorkspaceEntity } from '../workspaces/workspace.entity.ts';
+
+/** Every table of the service. */
+export const entities = [WorkspaceEntity, EventEntity, IdempotencyKeyEntity, ApiKeyEntity];

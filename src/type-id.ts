@@ -1,0 +1,29 @@
+import { fromUUID, type TypeId, toUUID, typeidUnboxed } from 'typeid-js';
+
+/** The prefixes of Harbor's ids; the id of a workspace is opaque text instead. */
+export type IdPrefix = 'evt' | 'key';
+
+/** A new id, `<prefix>_` and 26 characters of base32: a TypeID with a UUIDv7 inside. */
+export function newId(prefix: IdPrefix): string {
+  return typeidUnboxed(prefix);
+}
+
+/** The UUID inside an id, for the database. */
+export function uuidOf(id: string): string {
+  return toUUID(id as TypeId<string>);
+}
+
+/** The UUID inside an id that came from outside, or undefined when it is not a TypeID of that prefix. */
+export function findUuid(prefix: IdPrefix, id: string): string | undefined {
+  if (!id.startsWith(`${prefix}_`)) return undefined;
+  try {
+    return uuidOf(id);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The id of a UUID that came from the database. */
+export function idOf(prefix: IdPrefix, uuid: string): string {
+  return fromUUID(uuid, prefix);
+}
