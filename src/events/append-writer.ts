@@ -1,0 +1,89 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { DatabaseUnavailable } from '../database-unavailable.ts';
+import { answerRow, type BatchRow } from './append-batch.ts';
+import type { Event } from './event.ts';
+import { AppendContended, AppendRowRefused, EventWorkspaceMissing } from './event-errors.ts';
+import type { AppendedRow, EventStore } from './event-store.ts';
+
+/** Tries of one batch, the first included, and the time after which none is begun. */
+const triesMax = 3;
+const retryForMs = 2_000;
+
+/**
+ * Writes a batch and answers every create in it. Never rejects.
+ *
+ * - A lost connection leaves the outcome unknown: rows with a key are sent again, and come back as
+ *   created or as replays; rows without one are answered with DatabaseUnavailable.
+ * - A row that the database refuses takes down the batch; the batch is halved until that row is alone,
+ *   so its neighbours are stored all the same. A lock that cannot be had is isolated in the same way.
+ */
+export async function writeBatch(store: EventStore, rows: readonly BatchRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  try {
+    const { written, results } = await append(store, rows);
+    const originals = await readOriginals(store, results);
+    written.forEach((row, index) => {
+      const result = results[index] as AppendedRow;
+      answerRow(row, result, result.kind === 'held' ? originals.get(result.eventId) : undefined);
+    });
+  } catch (error) {
+    const divisible = error instanceof AppendRowRefused || error instanceof AppendContended;
+    if (divisible && rows.length > 1) {
+      const middle = rows.length >> 1;
+      await writeBatch(store, rows.slice(0, middle));
+      await writeBatch(store, rows.slice(middle));
+      return;
+    }
+    for (const row of rows) rejectRow(row, error);
+  }
+}
+
+/** Appends with retries; `written` are the rows that the results belong to. */
+async function append(
+  store: EventStore,
+  rows: readonly BatchRow[],
+): Promise<{ written: readonly BatchRow[]; results: AppendedRow[] }> {
+  const startedAt = performance.now();
+  let written = rows;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const results = await store.append(written.map(([first]) => first.event));
+      return { written, results };
+    } catch (error) {
+      const last = attempt >= triesMax || performance.now() - startedAt > retryForMs;
+      if (last || !isWorthRetrying(error, written)) throw error;
+      if (error instanceof DatabaseUnavailable && error.sent) {
+        written = rejectKeyless(written, error);
+      }
+      await delay(25 * 2 ** attempt * (0.5 + Math.random()));
+    }
+  }
+}
+
+function isWorthRetrying(error: unknown, rows: readonly BatchRow[]): boolean {
+  // A contended batch of many is halved instead, which finds the row that is stuck.
+  if (error instanceof AppendContended) return rows.length === 1;
+  return error instanceof DatabaseUnavailable;
+}
+
+function rejectKeyless(rows: readonly BatchRow[], error: unknown): readonly BatchRow[] {
+  for (const row of rows) {
+    if (row[0].event.idempotencyKey === undefined) rejectRow(row, error);
+  }
+  return rows.filter(([first]) => first.event.idempotencyKey !== undefined);
+}
+
+function rejectRow(row: BatchRow, error: unknown): void {
+  for (const one of row) {
+    const missing = error instanceof AppendRowRefused && error.workspaceMissing;
+    one.reject(missing ? new EventWorkspaceMissing(one.event.workspaceId) : error);
+  }
+}
+
+async function readOriginals(
+  store: EventStore,
+  results: readonly AppendedRow[],
+): Promise<Map<string, Event>> {
+  const ids = results.filter((result) => result.kind === 'held').map((result) => result.eventId);
+  return ids.length === 0 ? new Map() : store.read(ids);
+}

@@ -1,0 +1,83 @@
+/** The idempotency key holds another event: same key, other type or payload. Nothing was stored. */
+export class IdempotencyKeyReused extends Error {
+  override readonly name = 'IdempotencyKeyReused';
+  /** The event that holds the key. */
+  readonly eventId: string;
+  readonly expiresAt: Date;
+
+  constructor(eventId: string, expiresAt: Date) {
+    super(
+      `the idempotency key was used for another event, ${eventId}; use a new key for a new event`,
+    );
+    this.eventId = eventId;
+    this.expiresAt = expiresAt;
+  }
+}
+
+/** No event has the id, or the caller may not read it: the two must look the same. */
+export class EventNotFound extends Error {
+  override readonly name = 'EventNotFound';
+  readonly eventId: string;
+
+  constructor(eventId: string) {
+    super(`no event ${eventId}`);
+    this.eventId = eventId;
+  }
+}
+
+/** More events are waiting to be written than the service takes on. Nothing was stored. */
+export class AppendQueueFull extends Error {
+  override readonly name = 'AppendQueueFull';
+
+  constructor() {
+    super('too many creates are waiting; try again later');
+  }
+}
+
+/** The caller's deadline passed, or it went away, while the create was waiting or being written. */
+export class AppendAbandoned extends Error {
+  override readonly name = 'AppendAbandoned';
+  /** False when the create was certainly not stored. */
+  readonly sent: boolean;
+
+  constructor(options: { sent: boolean }) {
+    super(
+      options.sent
+        ? 'the outcome of the create is not known; send it again with the same idempotency key'
+        : 'the create was not sent to the database in time; nothing was stored',
+    );
+    this.sent = options.sent;
+  }
+}
+
+/** A row of an append breaks a rule of the database, so that the whole batch was rolled back. */
+export class AppendRowRefused extends Error {
+  override readonly name = 'AppendRowRefused';
+  /** The row's workspace does not exist: the one rule that a caller can break. */
+  readonly workspaceMissing: boolean;
+
+  constructor(options: { workspaceMissing: boolean; cause: unknown }) {
+    super('the database refused a row of the append', { cause: options.cause });
+    this.workspaceMissing = options.workspaceMissing;
+  }
+}
+
+/** A deadlock, a serialization failure or a lock timeout: the batch was rolled back and may run again. */
+export class AppendContended extends Error {
+  override readonly name = 'AppendContended';
+
+  constructor(cause: unknown) {
+    super('the append met a lock that it could not get', { cause });
+  }
+}
+
+/** The workspace of a new event does not exist. Nothing was stored. */
+export class EventWorkspaceMissing extends Error {
+  override readonly name = 'EventWorkspaceMissing';
+  readonly workspaceId: string;
+
+  constructor(workspaceId: string) {
+    super(`no workspace ${workspaceId}`);
+    this.workspaceId = workspaceId;
+  }
+}

@@ -1,0 +1,134 @@
+import { isRowAtFault, isTransient, sqlStateOf } from '../database/postgres-errors.ts';
+import type { StatementRunner } from '../database/statements.ts';
+import { idOf, newId, uuidOf } from '../type-id.ts';
+import type { Event, PreparedEvent } from './event.ts';
+import { AppendContended, AppendRowRefused } from './event-errors.ts';
+import { appendStatement, readEventsStatement, sweepStatement } from './event-statements.ts';
+import type { JsonObject } from './payload.ts';
+
+/** What became of one row of an append. */
+export type AppendedRow =
+  | { readonly kind: 'created'; readonly event: Event; readonly expiresAt: Date | undefined }
+  | {
+      /** A live idempotency key holds an event, whose content has `fingerprint`. */
+      readonly kind: 'held';
+      readonly eventId: string;
+      readonly fingerprint: Buffer;
+      readonly expiresAt: Date;
+    };
+
+/** All of the SQL of events. */
+export interface EventStore {
+  /**
+   * Appends a batch and returns a row per event, in order, once the commit is on disk: all of it or
+   * nothing. `events` is sorted by (workspace, key), bytewise, and holds each key once.
+   *
+   * @throws DatabaseUnavailable, AppendContended, AppendRowRefused; nothing was stored, but for a
+   * DatabaseUnavailable that was sent, whose outcome is unknown.
+   */
+  append(events: readonly PreparedEvent[]): Promise<AppendedRow[]>;
+  /** Reads events by id, `evt_…` with a valid UUID; those that do not exist are left out. */
+  read(ids: readonly string[]): Promise<Map<string, Event>>;
+  /** Deletes up to `limit` expired idempotency keys and returns how many; never waits for a lock. */
+  sweepExpiredKeys(limit: number): Promise<number>;
+}
+
+/** Longer than the server's own limits (2 s for a lock, 10 s for a statement), which come first. */
+const writeTimeoutMs = 12_000;
+const readTimeoutMs = 5_000;
+
+export function createEventStore(statements: StatementRunner): EventStore {
+  return {
+    async append(events) {
+      const ids = events.map(() => newId('evt'));
+      const columns = [
+        ids.map(uuidOf),
+        events.map((event) => event.workspaceId),
+        events.map((event) => event.type),
+        events.map((event) => event.payloadJson),
+        events.map((event) => event.idempotencyKey),
+        events.map((event) => event.fingerprint),
+      ];
+      const rows = await statements
+        .run<AppendRow>(appendStatement, columns, writeTimeoutMs)
+        .catch(rethrowAsAppendError);
+      return events.map((event, index) => toAppendedRow(event, rows[index]));
+    },
+
+    async read(ids) {
+      const rows = await statements.run<EventRow>(
+        readEventsStatement,
+        [ids.map(uuidOf)],
+        readTimeoutMs,
+      );
+      return new Map(rows.map(toEvent).map((event) => [event.id, event]));
+    },
+
+    async sweepExpiredKeys(limit) {
+      const rows = await statements.run<{ count: number }>(sweepStatement, [limit], writeTimeoutMs);
+      return rows[0]?.count ?? 0;
+    },
+  };
+}
+
+interface AppendRow {
+  readonly is_new: boolean;
+  readonly id: string;
+  readonly fingerprint: Buffer | null;
+  readonly expires_at_ms: number | null;
+  readonly sequence: number | null;
+  readonly created_at_ms: number | null;
+}
+
+interface EventRow {
+  readonly id: string;
+  readonly workspace_id: string;
+  readonly type: string;
+  readonly payload_json: string;
+  readonly created_at_ms: number;
+  readonly sequence: number;
+}
+
+function toAppendedRow(input: PreparedEvent, row: AppendRow | undefined): AppendedRow {
+  if (row === undefined) throw new Error('the append returned fewer rows than it was given');
+  const expiresAt = row.expires_at_ms === null ? undefined : new Date(row.expires_at_ms);
+  const id = idOf('evt', row.id);
+  if (!row.is_new) {
+    if (row.fingerprint === null || expiresAt === undefined) {
+      throw new Error(`the append returned an incomplete key for ${id}`);
+    }
+    return { kind: 'held', eventId: id, fingerprint: row.fingerprint, expiresAt };
+  }
+  if (row.sequence === null || row.created_at_ms === null) {
+    throw new Error(`the append returned no sequence for ${id}`);
+  }
+  const event: Event = {
+    id,
+    workspaceId: input.workspaceId,
+    type: input.type,
+    payload: input.payload,
+    createdAt: new Date(row.created_at_ms),
+    sequence: row.sequence,
+  };
+  return { kind: 'created', event, expiresAt };
+}
+
+function toEvent(row: EventRow): Event {
+  return {
+    id: idOf('evt', row.id),
+    workspaceId: row.workspace_id,
+    type: row.type,
+    payload: JSON.parse(row.payload_json) as JsonObject,
+    createdAt: new Date(row.created_at_ms),
+    sequence: row.sequence,
+  };
+}
+
+function rethrowAsAppendError(error: unknown): never {
+  if (isTransient(error)) throw new AppendContended(error);
+  if (isRowAtFault(error)) {
+    const workspaceMissing = sqlStateOf(error) === '23502';
+    throw new AppendRowRefused({ workspaceMissing, cause: error });
+  }
+  throw error;
+}

@@ -1,0 +1,15 @@
+export { type AppendQueue, createAppendQueue } from './append-queue.ts';
+export type { Appended, Event, NewEvent } from './event.ts';
+export {
+  AppendAbandoned,
+  AppendContended,
+  AppendQueueFull,
+  EventNotFound,
+  EventWorkspaceMissing,
+  IdempotencyKeyReused,
+} from './event-errors.ts';
+export { createEventReader, type EventReader } from './event-reader.ts';
+export { createEventStore, type EventStore } from './event-store.ts';
+export { createEventsRpc } from './events.rpc.ts';
+export { sweepExpiredKeys } from './key-sweeper.ts';
+export { PayloadInvalid, PayloadTooLarge, payloadBytesMax } from './payload.ts';
