@@ -1,0 +1,23 @@
+export {
+  type ApiKey,
+  ApiKeyContradictory,
+  ApiKeyExceedsCaller,
+  ApiKeyInvalid,
+  ApiKeyMissing,
+  ApiKeyNotFound,
+  type Caller,
+  EventTypeNotAllowed,
+  type Grant,
+  hasScope,
+  mayUseType,
+  mayUseWorkspace,
+  ScopeMissing,
+  WorkspaceNotAllowed,
+} from './api-key.ts';
+export { type ApiKeyStore, createApiKeyStore } from './api-key-store.ts';
+export { createApiKeysRpc } from './api-keys.rpc.ts';
+export { type Authenticator, createAuthenticator } from './authenticator.ts';
+export { assertMayUseType, assertMayUseWorkspace, callerKey, getCaller } from './caller-key.ts';
+export { type IssuedApiKey, issueApiKey } from './issue-api-key.ts';
+export { createLastUsed, type LastUsed } from './last-used.ts';
+export { hashSecret, hintOf, newSecret } from './secret.ts';

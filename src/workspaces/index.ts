@@ -1,0 +1,4 @@
+export type { Workspace } from './workspace.ts';
+export { newWorkspaceId, WorkspaceAlreadyExists, WorkspaceNotFound } from './workspace.ts';
+export { createWorkspaceStore, type WorkspaceStore } from './workspace-store.ts';
+export { createWorkspacesRpc } from './workspaces.rpc.ts';

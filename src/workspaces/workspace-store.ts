@@ -1,0 +1,64 @@
+import { type MikroORM, UniqueConstraintViolationException } from '@mikro-orm/postgresql';
+import { LRUCache } from 'lru-cache';
+import { WorkspaceEntity } from './workspace.entity.ts';
+import { type Workspace, WorkspaceAlreadyExists, WorkspaceNotFound } from './workspace.ts';
+
+/** All of the SQL of workspaces but the counter, which the append moves. */
+export interface WorkspaceStore {
+  /** @throws WorkspaceAlreadyExists */
+  create(id: string, displayName: string): Promise<Workspace>;
+  find(id: string): Promise<Workspace | undefined>;
+  /** Workspaces by id in byte order, after `afterId`; of `onlyIds` where given. */
+  list(options: {
+    afterId: string;
+    limit: number;
+    onlyIds: ReadonlySet<string> | undefined;
+  }): Promise<Workspace[]>;
+  /**
+   * Passes when the workspace exists. A workspace that was seen is not looked up again: there is no way
+   * to delete one, and the append would fail for it.
+   *
+   * @throws WorkspaceNotFound
+   */
+  assertExists(id: string): Promise<void>;
+}
+
+export function createWorkspaceStore(orm: MikroORM): WorkspaceStore {
+  const seen = new LRUCache<string, true>({ max: 100_000 });
+
+  async function find(id: string): Promise<Workspace | undefined> {
+    const row = await orm.em.fork().findOne(WorkspaceEntity, { id });
+    return row === null ? undefined : { ...row };
+  }
+
+  return {
+    async create(id, displayName) {
+      const workspace = { id, displayName, lastSequence: 0, createdAt: new Date() };
+      try {
+        await orm.em.fork().insert(WorkspaceEntity, workspace);
+      } catch (error) {
+        if (error instanceof UniqueConstraintViolationException) {
+          throw new WorkspaceAlreadyExists(id);
+        }
+        throw error;
+      }
+      return workspace;
+    },
+
+    find,
+
+    async list({ afterId, limit, onlyIds }) {
+      const id = onlyIds === undefined ? { $gt: afterId } : { $gt: afterId, $in: [...onlyIds] };
+      const rows = await orm.em
+        .fork()
+        .find(WorkspaceEntity, { id }, { orderBy: { id: 'asc' }, limit });
+      return rows.map((row) => ({ ...row }));
+    },
+
+    async assertExists(id) {
+      if (seen.has(id)) return;
+      if ((await find(id)) === undefined) throw new WorkspaceNotFound(id);
+      seen.set(id, true);
+    },
+  };
+}

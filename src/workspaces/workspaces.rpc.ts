@@ -1,0 +1,54 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import type { ServiceImpl } from '@connectrpc/connect';
+import type { WorkspaceSchema } from '../../gen/typescript/harbor/workspaces/v1/workspace_pb.ts';
+import type { WorkspacesService } from '../../gen/typescript/harbor/workspaces/v1/workspaces_service_pb.ts';
+import { assertMayUseWorkspace, getCaller, mayUseWorkspace } from '../api-keys/index.ts';
+import { decodePageToken, encodePageToken } from '../page-token.ts';
+import { newWorkspaceId, type Workspace, WorkspaceNotFound } from './workspace.ts';
+import type { WorkspaceStore } from './workspace-store.ts';
+
+const pageSizeDefault = 100;
+
+/** harbor.workspaces.v1.WorkspacesService over the workspace store. */
+export function createWorkspacesRpc(store: WorkspaceStore): ServiceImpl<typeof WorkspacesService> {
+  return {
+    async createWorkspace(request, context) {
+      const id = request.id === '' ? newWorkspaceId() : request.id;
+      assertMayUseWorkspace(getCaller(context.values), id);
+      return { workspace: toWorkspaceMessage(await store.create(id, request.displayName)) };
+    },
+
+    async retrieveWorkspace(request, context) {
+      const allowed = mayUseWorkspace(getCaller(context.values), request.id);
+      const workspace = allowed ? await store.find(request.id) : undefined;
+      if (workspace === undefined) throw new WorkspaceNotFound(request.id);
+      return { workspace: toWorkspaceMessage(workspace) };
+    },
+
+    async listWorkspaces(request, context) {
+      const { workspaceIds } = getCaller(context.values);
+      const limit = request.pageSize === 0 ? pageSizeDefault : request.pageSize;
+      const found = await store.list({
+        afterId: decodePageToken('workspaces', request.pageToken) ?? '',
+        limit: limit + 1,
+        onlyIds: workspaceIds.length === 0 ? undefined : new Set(workspaceIds),
+      });
+      const page = found.slice(0, limit);
+      const last = found.length > limit ? page.at(-1) : undefined;
+      return {
+        workspaces: page.map(toWorkspaceMessage),
+        nextPageToken: last === undefined ? '' : encodePageToken('workspaces', last.id),
+      };
+    },
+  };
+}
+
+function toWorkspaceMessage(workspace: Workspace): MessageInitShape<typeof WorkspaceSchema> {
+  return {
+    id: workspace.id,
+    displayName: workspace.displayName,
+    lastSequence: BigInt(workspace.lastSequence),
+    createdAt: timestampFromDate(workspace.createdAt),
+  };
+}
