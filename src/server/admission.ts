@@ -1,0 +1,51 @@
+import { bufferedBytesMax, callsInFlightMax } from './limits.ts';
+import { CallsInFlightFull } from './request-errors.ts';
+
+/** Counts what the process has taken on, and refuses what would be too much. */
+export interface Admission {
+  /** Unary calls and streams that are being answered. */
+  readonly callsInFlight: number;
+  begin(): void;
+  end(): void;
+  /** Resolves when nothing is being answered. */
+  idle(): Promise<void>;
+  /** @throws CallsInFlightFull */
+  assertRoom(): void;
+  /** @throws CallsInFlightFull when all bodies together would be too large to hold. */
+  reserve(bytes: number): void;
+  release(bytes: number): void;
+}
+
+export function createAdmission(callsMax: number = callsInFlightMax): Admission {
+  let calls = 0;
+  let bytesHeld = 0;
+  const waiting: (() => void)[] = [];
+  return {
+    get callsInFlight() {
+      return calls;
+    },
+    begin() {
+      calls++;
+    },
+    end() {
+      calls--;
+      if (calls === 0) for (const resolve of waiting.splice(0)) resolve();
+    },
+    idle() {
+      return new Promise((resolve) => {
+        if (calls === 0) resolve();
+        else waiting.push(resolve);
+      });
+    },
+    assertRoom() {
+      if (calls > callsMax) throw new CallsInFlightFull();
+    },
+    reserve(bytes) {
+      if (bytesHeld + bytes > bufferedBytesMax) throw new CallsInFlightFull();
+      bytesHeld += bytes;
+    },
+    release(bytes) {
+      bytesHeld -= bytes;
+    },
+  };
+}

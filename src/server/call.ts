@@ -1,0 +1,26 @@
+import { randomUUID } from 'node:crypto';
+import { createContextKey } from '@connectrpc/connect';
+
+/** One request, from its headers to the end of its answer: what the log says about it. */
+export interface Call {
+  /** Taken from `x-request-id` when it is sane, else made. */
+  readonly requestId: string;
+  readonly startedAtMs: number;
+  apiKeyId?: string;
+  /** Why it failed, as the caller was told. */
+  failure?: { readonly code: string; readonly reason: string };
+  /** What only the operator sees. */
+  cause?: unknown;
+}
+
+/** Where the adapter leaves the call for gate, interceptors and REST face. */
+export const callKey = createContextKey<Call | undefined>(undefined, {
+  description: 'the call that is being answered',
+});
+
+const saneRequestId = /^[\w.:+/=@-]{1,128}$/;
+
+export function beginCall(requestId: string | null | undefined): Call {
+  const sane = typeof requestId === 'string' && saneRequestId.test(requestId);
+  return { requestId: sane ? requestId : randomUUID(), startedAtMs: performance.now() };
+}

@@ -1,0 +1,164 @@
+import { createServer as createHttp1Server, type Server as Http1Server } from 'node:http';
+import {
+  constants,
+  createServer as createHttp2Server,
+  type Http2Server,
+  type ServerHttp2Session,
+} from 'node:http2';
+import { createServer as createNetServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import {
+  bodyTimeoutMs,
+  connectionsMax,
+  headerListPairsMax,
+  headersTimeoutMs,
+  idleTimeoutMs,
+  streamsPerSessionMax,
+} from './limits.ts';
+
+/** One port that speaks HTTP/1.1 and HTTP/2, in plain text or over TLS. */
+export interface Front {
+  readonly http1: Http1Server;
+  readonly http2: Http2Server;
+  /** @throws when the port is taken (EADDRINUSE) or the host is not ours. */
+  listen(host: string, port: number): Promise<{ readonly host: string; readonly port: number }>;
+  /**
+   * Takes no more connections and no more calls on those there are; calls in flight go on. Resolves
+   * when every connection has ended.
+   */
+  close(): Promise<void>;
+  /** Ends every connection at once. */
+  destroy(): void;
+}
+
+/** HTTP/2 begins with this preface; no method of HTTP/1.1 begins like it. */
+const http2Preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+/** Between "open no more streams" and "these were the last": a client's round trip. */
+const goAwayGraceMs = 250;
+
+export function createFront(tls: { cert: string; key: string } | undefined): Front {
+  const http1 = createHttp1();
+  const http2 = createHttp2();
+  const sockets = new Set<Socket>();
+  const sessions = trackSessions(http2);
+
+  const onConnection = (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+    handOver(socket, http1, http2);
+  };
+  const front: Server = tls
+    ? createTlsServer({ ...tls, ALPNProtocols: ['h2', 'http/1.1'], minVersion: 'TLSv1.2' })
+    : createNetServer();
+  front.on(tls ? 'secureConnection' : 'connection', onConnection);
+  front.on('tlsClientError', (_error, socket: Socket) => socket.destroy());
+  front.maxConnections = connectionsMax;
+
+  return {
+    http1,
+    http2,
+    listen: (host, port) => listen(front, host, port),
+    async close() {
+      const closed = new Promise((resolve) => front.close(resolve));
+      // Its idle connections end now, the others with their answer.
+      http1.closeIdleConnections();
+      http1.close();
+      for (const session of sessions) retire(session);
+      await closed;
+    },
+    destroy() {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function createHttp1(): Http1Server {
+  const server = createHttp1Server({
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: bodyTimeoutMs,
+    keepAliveTimeout: idleTimeoutMs,
+    connectionsCheckingInterval: 1_000,
+    // Refused by the exchange, with an answer that says why.
+    requireHostHeader: false,
+  });
+  server.maxRequestsPerSocket = 0;
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
+    else socket.destroy();
+  });
+  // It listens on no port of its own, and begins to watch its time limits only when told so.
+  server.emit('listening');
+  return server;
+}
+
+function createHttp2(): Http2Server {
+  const server = createHttp2Server({
+    settings: { maxConcurrentStreams: streamsPerSessionMax, initialWindowSize: 1024 * 1024 },
+    maxHeaderListPairs: headerListPairsMax,
+    maxSessionInvalidFrames: 100,
+    maxSessionRejectedStreams: 100,
+  });
+  server.on('sessionError', (_error, session) => session.destroy());
+  server.on('session', (session) => {
+    session.setTimeout(idleTimeoutMs, () => session.close());
+  });
+  return server;
+}
+
+function trackSessions(http2: Http2Server): Set<ServerHttp2Session> {
+  const sessions = new Set<ServerHttp2Session>();
+  http2.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+  });
+  return sessions;
+}
+
+/** Reads the first bytes of a connection, puts them back, and hands it to the server they ask for. */
+function handOver(socket: Socket, http1: Http1Server, http2: Http2Server): void {
+  socket.setNoDelay(true);
+  socket.setTimeout(headersTimeoutMs, () => socket.destroy());
+  let seen = Buffer.alloc(0);
+  const onReadable = () => {
+    for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) {
+      seen = Buffer.concat([seen, chunk]);
+    }
+    if (seen.length === 0) return;
+    const compared = Math.min(seen.length, http2Preface.length);
+    const isHttp2 = seen.compare(http2Preface, 0, compared, 0, compared) === 0;
+    // A beginning of the preface may still become either.
+    if (isHttp2 && compared < http2Preface.length) return;
+    socket.off('readable', onReadable);
+    socket.setTimeout(0);
+    socket.removeAllListeners('timeout');
+    socket.unshift(seen);
+    (isHttp2 ? http2 : http1).emit('connection', socket);
+  };
+  socket.on('readable', onReadable);
+}
+
+/** Tells a client to open no more streams, and a round trip later which were the last. */
+function retire(session: ServerHttp2Session): void {
+  session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
+  setTimeout(() => {
+    if (!session.closed) session.close();
+  }, goAwayGraceMs);
+}
+
+function listen(
+  front: Server,
+  host: string,
+  port: number,
+): Promise<{ readonly host: string; readonly port: number }> {
+  return new Promise((resolve, reject) => {
+    front.once('error', reject);
+    front.listen({ host, port, backlog: 1024 }, () => {
+      front.off('error', reject);
+      front.on('error', () => undefined);
+      const address = front.address();
+      const actual = typeof address === 'object' && address !== null ? address.port : port;
+      resolve({ host, port: actual });
+    });
+  });
+}

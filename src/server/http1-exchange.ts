@@ -1,0 +1,115 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { isAuthority } from './authority.ts';
+import { beginCall, type Call } from './call.ts';
+import { type ExchangeResponse, splitTarget, toHeaders, toUrl } from './exchange.ts';
+import type { ExchangeDeps } from './http2-exchange.ts';
+import { badAuthority } from './plain-answers.ts';
+import { createRequestBody } from './request-body.ts';
+
+/** Answers every request of an HTTP/1.1 server. */
+export function answerHttp1(server: Server, deps: ExchangeDeps): void {
+  server.on('request', (request, response) => {
+    request.on('error', () => undefined);
+    response.on('error', () => undefined);
+    void answerRequest(request, response, deps);
+  });
+}
+
+async function answerRequest(
+  request: IncomingMessage,
+  nodeResponse: ServerResponse,
+  { dispatch, admission, bytesMaxOf, onEnd }: ExchangeDeps,
+): Promise<void> {
+  const requestId = request.headers['x-request-id'];
+  const call = beginCall(typeof requestId === 'string' ? requestId : undefined);
+  const { path, query } = splitTarget(request.url ?? '');
+  const body = createRequestBody(request, bytesMaxOf(path), admission);
+  const gone = new AbortController();
+  const leave = () => gone.abort(gone);
+  nodeResponse.once('close', leave);
+  admission.begin();
+  let status = 0;
+  try {
+    const response = isAuthority(request.headers.host)
+      ? await dispatch({
+          httpVersion: request.httpVersion,
+          method: request.method ?? '',
+          url: toUrl(path, query),
+          path,
+          query,
+          header: toHeaders(request.headers),
+          body,
+          signal: gone.signal,
+          call,
+        })
+      : badAuthority(call.requestId);
+    status = response.status;
+    await write(request, nodeResponse, response, call);
+  } catch (error) {
+    call.cause ??= error;
+    nodeResponse.destroy();
+  } finally {
+    nodeResponse.off('close', leave);
+    body.release();
+    admission.end();
+    onEnd(call, path, status);
+  }
+}
+
+async function write(
+  request: IncomingMessage,
+  nodeResponse: ServerResponse,
+  response: ExchangeResponse,
+  call: Call,
+): Promise<void> {
+  if (nodeResponse.destroyed) return;
+  const { trailer, body } = response;
+  const chunks = typeof body === 'string' ? undefined : body?.[Symbol.asyncIterator]();
+  try {
+    let chunk = await chunks?.next();
+    if (nodeResponse.destroyed) return;
+    nodeResponse.setHeader('x-request-id', call.requestId);
+    response.header.forEach((value, name) => {
+      nodeResponse.setHeader(name, value);
+    });
+    // A body that nobody has read cannot be skipped: the connection ends with this answer.
+    if (!request.complete) nodeResponse.setHeader('connection', 'close');
+    nodeResponse.writeHead(response.status);
+    if (typeof body === 'string') return end(request, nodeResponse, body);
+    while (chunks !== undefined && chunk?.done === false) {
+      const { value } = chunk;
+      if (response.unary === true) {
+        chunk = await chunks.next();
+        if (chunk.done === true) return end(request, nodeResponse, value);
+      }
+      if (!nodeResponse.write(value)) await drained(nodeResponse);
+      if (nodeResponse.destroyed) return;
+      if (response.unary !== true) chunk = await chunks.next();
+    }
+    if (trailer !== undefined) nodeResponse.addTrailers(Object.fromEntries(trailer));
+    end(request, nodeResponse);
+  } finally {
+    await chunks?.return?.();
+  }
+}
+
+function end(
+  request: IncomingMessage,
+  nodeResponse: ServerResponse,
+  chunk?: string | Uint8Array,
+): void {
+  if (!request.complete) nodeResponse.once('finish', () => request.socket.destroySoon());
+  nodeResponse.end(chunk);
+}
+
+/** Resolves when the response takes more, or is gone. */
+function drained(nodeResponse: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      nodeResponse.off('drain', done).off('close', done);
+      resolve();
+    };
+    if (nodeResponse.destroyed) resolve();
+    else nodeResponse.on('drain', done).on('close', done);
+  });
+}

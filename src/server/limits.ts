@@ -1,0 +1,22 @@
+/**
+ * Bounds of what one process takes on. A payload of 262,144 bytes of JSON is at most 1.4 MB as a
+ * protobuf Struct (an array of one-digit numbers), and at most 0.8 MB as JSON with \u escapes.
+ */
+export const requestBytesMax = 2 * 1024 * 1024;
+/** The largest answer: an event of 1.4 MB, or a page of at most 2 MiB. */
+export const responseBytesMax = 8 * 1024 * 1024;
+/** Bodies that are being received, all together. */
+export const bufferedBytesMax = 256 * 1024 * 1024;
+/** Unary calls in flight; what comes on top is refused at once, so that these keep their latency. */
+export const callsInFlightMax = 2_000;
+/** The longest timeout that a caller may ask for; a stream has none unless it asks. */
+export const timeoutMsMax = 10 * 60_000;
+/** A body must be complete, and a request's headers too, within this time. */
+export const bodyTimeoutMs = 30_000;
+export const headersTimeoutMs = 10_000;
+/** A connection without a call is closed after this time. */
+export const idleTimeoutMs = 120_000;
+/** Calls at once on one HTTP/2 connection. */
+export const streamsPerSessionMax = 128;
+export const headerListPairsMax = 64;
+export const connectionsMax = 10_000;

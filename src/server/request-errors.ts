@@ -1,0 +1,32 @@
+/** A field breaks a rule that only the server can check. */
+export class InvalidField extends Error {
+  override readonly name = 'InvalidField';
+  readonly field: string;
+  readonly rule: string;
+
+  constructor(field: string, rule: string) {
+    super(`${field}: ${rule}`);
+    this.field = field;
+    this.rule = rule;
+  }
+}
+
+/** The process answers as many calls as it takes on at once. */
+export class CallsInFlightFull extends Error {
+  override readonly name = 'CallsInFlightFull';
+
+  constructor() {
+    super('too many calls at once; try again later');
+  }
+}
+
+/** The body is larger than any valid request of its RPC. */
+export class RequestTooLarge extends Error {
+  override readonly name = 'RequestTooLarge';
+  readonly bytesMax: number;
+
+  constructor(bytesMax: number) {
+    super(`the request is larger than ${bytesMax} bytes`);
+    this.bytesMax = bytesMax;
+  }
+}

@@ -1,0 +1,130 @@
+import { type DescMethod, getOption } from '@bufbuild/protobuf';
+import { isFieldError } from '@bufbuild/protobuf/reflect';
+import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
+import { codeToString } from '@connectrpc/connect/protocol-connect';
+import { required_scope } from '../../gen/typescript/harbor/api_keys/v1/required_scope_pb.ts';
+import {
+  type Authenticator,
+  type Caller,
+  callerKey,
+  hasScope,
+  type LastUsed,
+  ScopeMissing,
+} from '../api-keys/index.ts';
+import type { Admission } from './admission.ts';
+import { type Call, callKey } from './call.ts';
+import { addErrorInfo, findRefusal, internalError, reasonOf } from './errors.ts';
+
+export interface RequestGateDeps {
+  readonly authenticator: Authenticator;
+  readonly lastUsed: LastUsed;
+  readonly admission: Admission;
+}
+
+/**
+ * Runs when the headers of a call are there and before its body is read: refuses what is too much, and
+ * whoever has no right to call. Sees to it that an error of Connect's own (a body that cannot be parsed,
+ * a timeout) leaves with the details that every error carries.
+ */
+export function createRequestGate(
+  deps: RequestGateDeps,
+): (context: HandlerContext) => void | Promise<void> {
+  const { authenticator, lastUsed, admission } = deps;
+
+  function admit(context: HandlerContext, scope: string, caller: Caller): void {
+    const call = context.values.get(callKey);
+    if (call !== undefined) call.apiKeyId = caller.apiKeyId;
+    if (!hasScope(caller, scope)) throw new ScopeMissing(scope);
+    context.values.set(callerKey, caller);
+    lastUsed.note(caller.apiKeyId);
+  }
+
+  const scopes = new Map<DescMethod, string>();
+  function scopeOf(method: DescMethod): string {
+    const scope = scopes.get(method) ?? getOption(method, required_scope);
+    scopes.set(method, scope);
+    return scope;
+  }
+
+  return (context) => {
+    completeErrors(context);
+    try {
+      admission.assertRoom();
+      const scope = scopeOf(context.method);
+      if (scope === '') return;
+      const caller = authenticator.authenticate(context.requestHeader.get('authorization'));
+      if (!(caller instanceof Promise)) return admit(context, scope, caller);
+      return caller
+        .then((found) => admit(context, scope, found))
+        .catch((error) => refuseAtGate(context, error));
+    } catch (error) {
+      refuseAtGate(context, error);
+    }
+  };
+}
+
+function refuseAtGate(context: HandlerContext, error: unknown): never {
+  throw recordFailure(context.values.get(callKey), error);
+}
+
+/**
+ * Connect aborts the call's signal with the error before it writes the error down: the one place that
+ * errors from before and behind the interceptors pass, in all three protocols.
+ */
+function completeErrors(context: HandlerContext): void {
+  const call = context.values.get(callKey);
+  const { signal } = context;
+  signal.addEventListener(
+    'abort',
+    () => {
+      if (signal.reason instanceof ConnectError) recordFailure(call, signal.reason);
+    },
+    { once: true },
+  );
+}
+
+/** Turns whatever was thrown into what the caller is told, and notes it for the log. */
+export function recordFailure(call: Call | undefined, error: unknown): ConnectError {
+  const answer = toAnswer(call, error);
+  if (call !== undefined) {
+    call.failure = {
+      code: codeToString(answer.code),
+      reason: reasonOf(answer) ?? 'INTERNAL',
+    };
+  }
+  return answer;
+}
+
+function toAnswer(call: Call | undefined, error: unknown): ConnectError {
+  const refusal = findRefusal(error);
+  if (refusal !== undefined) {
+    if (call !== undefined) call.cause = (error as Error).cause;
+    return refusal;
+  }
+  if (error instanceof ConnectError) {
+    const unreadable = error.code === Code.InvalidArgument ? findUnreadableField(error) : undefined;
+    if (unreadable !== undefined && reasonOf(error) === undefined) {
+      const { field, description } = unreadable;
+      addErrorInfo(error, field === 'payload' ? 'PAYLOAD_INVALID' : 'INVALID_REQUEST', [
+        { field, description },
+      ]);
+    }
+    addErrorInfo(error);
+    return error;
+  }
+  if (call !== undefined) call.cause = error;
+  return internalError(call?.requestId ?? '', error);
+}
+
+/** The field at which a body could not be decoded: its descriptor, or the type that only it has. */
+function findUnreadableField(
+  error: ConnectError,
+): { field: string; description: string } | undefined {
+  for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause) {
+    if (isFieldError(cause)) return { field: cause.field().name, description: cause.message };
+    if (cause.message.includes('google.protobuf.Struct')) {
+      return { field: 'payload', description: 'must be a JSON object' };
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,72 @@
+import { type Code, ConnectError } from '@connectrpc/connect';
+import {
+  codeToHttpStatus,
+  codeToString,
+  errorFromJson,
+} from '@connectrpc/connect/protocol-connect';
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from '../../../gen/typescript/google/rpc/error_details_pb.ts';
+import type { ExchangeResponse } from '../exchange.ts';
+import { problem } from '../plain-answers.ts';
+
+/** Where the reason says more about HTTP than the code does. */
+const statusOfReason: Record<string, number> = {
+  PAYLOAD_TOO_LARGE: 413,
+  REQUEST_TOO_LARGE: 413,
+  // As the IETF's draft on the Idempotency-Key header says.
+  IDEMPOTENCY_KEY_REUSED: 422,
+};
+
+const titles: Record<number, string> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  409: 'Conflict',
+  413: 'Content Too Large',
+  422: 'Unprocessable Content',
+  429: 'Too Many Requests',
+  499: 'Client Closed Request',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+};
+
+/** An error of an RPC, as Connect wrote it, as `application/problem+json`. */
+export function toProblem(connectErrorJson: string, requestId: string): ExchangeResponse {
+  const error = errorFromJson(
+    JSON.parse(connectErrorJson),
+    undefined,
+    new ConnectError('internal error'),
+  );
+  const info = error.findDetails(ErrorInfoSchema)[0];
+  const reason = info?.reason ?? 'INTERNAL';
+  const status = statusOfReason[reason] ?? codeToHttpStatus(error.code);
+  const violations = error.findDetails(BadRequestSchema)[0]?.fieldViolations;
+  const retryDelay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
+  const retryAfterSeconds =
+    retryDelay && Math.ceil(Number(retryDelay.seconds) + retryDelay.nanos / 1e9);
+  return problem(
+    status,
+    {
+      title: titles[status] ?? 'Error',
+      detail: error.rawMessage,
+      code: codeToString(error.code as Code),
+      reason,
+      request_id: requestId,
+      ...(info !== undefined &&
+        Object.keys(info.metadata).length > 0 && { metadata: info.metadata }),
+      ...(violations && {
+        violations: violations.map(({ field, description }) => ({ field, description })),
+      }),
+    },
+    {
+      ...(retryAfterSeconds !== undefined && { 'retry-after': `${retryAfterSeconds}` }),
+      ...(status === 401 && { 'www-authenticate': 'Bearer' }),
+    },
+  );
+}

@@ -1,0 +1,107 @@
+import { createContextValues } from '@connectrpc/connect';
+import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol';
+import { createMethodUrl } from '@connectrpc/connect/protocol';
+import { callKey } from '../call.ts';
+import type { ExchangeRequest, ExchangeResponse } from '../exchange.ts';
+import { json, methodNotAllowed, notFound, unsupportedMediaType } from '../plain-answers.ts';
+import { openApi } from './openapi.ts';
+import { toProblem } from './problem.ts';
+import { type RestRoute, restRoutes } from './rest-routes.ts';
+
+/**
+ * The REST face: a translation of the RPCs, which runs the same handlers behind the same gate,
+ * validation and errors. Answers undefined for a path that is not its own.
+ */
+export function createRestFace(handlers: ReadonlyMap<string, UniversalHandler>) {
+  const openApiDocument = openApi();
+
+  return async (request: ExchangeRequest): Promise<ExchangeResponse> => {
+    if (request.path === '/openapi.json') {
+      return request.method === 'GET'
+        ? json(200, openApiDocument)
+        : methodNotAllowed(request, ['GET']);
+    }
+    const here = restRoutes.filter((route) => route.path.test(request.path));
+    if (here.length === 0) return notFound(request);
+    const route = here.find(({ method }) => method === request.method);
+    if (route === undefined) {
+      return methodNotAllowed(
+        request,
+        here.map(({ method }) => method),
+      );
+    }
+    if (route.toRequest === undefined && !isJson(request)) return unsupportedMediaType(request);
+    const handler = handlers.get(createMethodUrl('/', route.rpc));
+    if (handler === undefined) return notFound(request);
+    return answer(route, await run(handler, route, request), request);
+  };
+}
+
+function isJson(request: ExchangeRequest): boolean {
+  const type = request.header.get('content-type') ?? '';
+  return /^application\/json *(;.*)?$/i.test(type);
+}
+
+/** Runs the RPC as a Connect call with JSON on both sides. */
+function run(
+  handler: UniversalHandler,
+  route: RestRoute,
+  request: ExchangeRequest,
+): Promise<UniversalServerResponse> {
+  const header = new Headers(request.header);
+  header.set('content-type', 'application/json');
+  // Whatever is compressed here would be inflated again for the translation.
+  header.delete('accept-encoding');
+  let body: AsyncIterable<Uint8Array> = request.body;
+  if (route.toRequest !== undefined) {
+    const fields = decodeGroups(route.path.exec(request.path)?.groups ?? {});
+    body = oneChunk(JSON.stringify(route.toRequest(fields, request)));
+    header.delete('content-length');
+    header.delete('content-encoding');
+  }
+  return handler({
+    httpVersion: request.httpVersion,
+    method: 'POST',
+    url: request.url,
+    header,
+    body,
+    signal: request.signal,
+    contextValues: createContextValues().set(callKey, request.call),
+  });
+}
+
+async function answer(
+  route: RestRoute,
+  response: UniversalServerResponse,
+  request: ExchangeRequest,
+): Promise<ExchangeResponse> {
+  const text = await readText(response);
+  if (response.status !== 200) return toProblem(text, request.call.requestId);
+  const { status, value, headers } = route.toAnswer(JSON.parse(text));
+  return json(status, value, headers);
+}
+
+async function readText(response: UniversalServerResponse): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of response.body ?? []) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+async function* oneChunk(text: string): AsyncIterable<Uint8Array> {
+  yield Buffer.from(text);
+}
+
+function decodeGroups(groups: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(groups).map(([name, value]) => [name, decodeSegment(value)]),
+  );
+}
+
+/** A segment that is not valid percent-encoding stands for itself, and is refused by its field's rule. */
+function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}

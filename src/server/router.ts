@@ -1,0 +1,44 @@
+import { type ConnectRouter, createConnectRouter } from '@connectrpc/connect';
+import type { UniversalHandler } from '@connectrpc/connect/protocol';
+import { compressionBrotli, compressionGzip } from '@connectrpc/connect-node';
+import { createInterceptors } from './interceptors.ts';
+import { requestBytesMax, responseBytesMax, timeoutMsMax } from './limits.ts';
+import { createRequestGate, type RequestGateDeps } from './request-gate.ts';
+import { readIdempotencyHeader } from './rest/idempotency-header.ts';
+
+export type Routes = (router: ConnectRouter) => void;
+
+/** The handlers of every RPC, by path. */
+export interface Handlers {
+  /** For clients of the RPCs: gRPC, gRPC-Web and Connect. */
+  readonly rpc: ReadonlyMap<string, UniversalHandler>;
+  /** The same RPCs for the REST face: snake_case out, unknown fields refused. */
+  readonly rest: ReadonlyMap<string, UniversalHandler>;
+}
+
+/** Puts every RPC behind the same gate, limits and interceptors. */
+export function createHandlers(routes: Routes, gate: RequestGateDeps): Handlers {
+  const options = {
+    requestGate: createRequestGate(gate),
+    interceptors: createInterceptors(),
+    acceptCompression: [compressionGzip, compressionBrotli],
+    readMaxBytes: requestBytesMax,
+    writeMaxBytes: responseBytesMax,
+    maxTimeoutMs: timeoutMsMax,
+  };
+  const rpc = createConnectRouter(options);
+  const rest = createConnectRouter({
+    ...options,
+    interceptors: createInterceptors([readIdempotencyHeader]),
+    grpc: false,
+    grpcWeb: false,
+    jsonOptions: { useProtoFieldName: true, alwaysEmitImplicit: true, ignoreUnknownFields: false },
+  });
+  routes(rpc);
+  routes(rest);
+  return { rpc: byPath(rpc), rest: byPath(rest) };
+}
+
+function byPath(router: ConnectRouter): ReadonlyMap<string, UniversalHandler> {
+  return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+}
