@@ -1,0 +1,132 @@
+import { ApiKeysService } from '../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
+import { EventsService } from '../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { WorkspacesService } from '../gen/typescript/harbor/workspaces/v1/workspaces_service_pb.ts';
+import {
+  type ApiKeyStore,
+  createApiKeyStore,
+  createApiKeysRpc,
+  createAuthenticator,
+  createLastUsed,
+} from './api-keys/index.ts';
+import type { Config } from './config.ts';
+import { openDatabase } from './database/database.ts';
+import { assertDurable } from './database/durability.ts';
+import { migrate } from './database/migrate.ts';
+import {
+  createAppendQueue,
+  createEventReader,
+  createEventStore,
+  createEventsRpc,
+  sweepExpiredKeys,
+} from './events/index.ts';
+import type { Log } from './log.ts';
+import { startPeriodic } from './periodic.ts';
+import { describeCause } from './server/call-log.ts';
+import { createHealth, createServer } from './server/server.ts';
+import {
+  createWorkspaceStore,
+  createWorkspacesRpc,
+  type WorkspaceStore,
+} from './workspaces/index.ts';
+
+/** Calls in flight get this long to finish after a stop begins; the whole stop takes at most 25 s. */
+const drainGraceMs = 20_000;
+const sweepEveryMs = 1_000;
+const noteUsesEveryMs = 10_000;
+
+/** The running service. */
+export interface App {
+  readonly address: { readonly host: string; readonly port: number };
+  readonly apiKeys: ApiKeyStore;
+  readonly workspaces: WorkspaceStore;
+  /** Drains and stops: no call in flight fails, nothing that was accepted is lost. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Makes every object of the service once, migrates the database and listens.
+ *
+ * @throws DatabaseUnavailable, DurabilityUnsafe, or the error of a port that cannot be had; nothing is
+ * left running then.
+ */
+export async function startApp(config: Config, databaseUrl: string, log: Log): Promise<App> {
+  const database = await openDatabase({
+    url: databaseUrl,
+    poolSize: config.databasePoolSize,
+    applicationName: 'harbor-events',
+    onNotice: (message) => log.info(message),
+  });
+  try {
+    await assertDurable(database, config.allowUnsafeDurability);
+    await migrate(database);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+
+  const workspaces = createWorkspaceStore(database.orm);
+  const apiKeys = createApiKeyStore(database.orm, database.statements);
+  const events = createEventStore(database.statements);
+  const queue = createAppendQueue(events);
+  const reader = createEventReader(events);
+  const lastUsed = createLastUsed(apiKeys);
+  const health = createHealth();
+  const { assertExists } = workspaces;
+
+  const server = createServer({
+    routes: (router) => {
+      router.service(EventsService, createEventsRpc({ queue, reader, workspaces }));
+      router.service(
+        ApiKeysService,
+        createApiKeysRpc({ store: apiKeys, assertWorkspaceExists: assertExists }),
+      );
+      router.service(WorkspacesService, createWorkspacesRpc(workspaces));
+    },
+    serviceNames: [EventsService.typeName, ApiKeysService.typeName, WorkspacesService.typeName],
+    authenticator: createAuthenticator(apiKeys),
+    lastUsed,
+    health,
+    tls: config.tls,
+    corsOrigins: config.corsOrigins,
+    log,
+  });
+
+  const report = (loop: string) => (error: unknown) =>
+    log.warn({ loop, cause: describeCause(error) }, 'a background round failed');
+  const loops = [
+    startPeriodic({
+      intervalMs: sweepEveryMs,
+      round: async (signal) => void (await sweepExpiredKeys(events, signal)),
+      onError: report('sweep expired keys'),
+    }),
+    startPeriodic({
+      intervalMs: noteUsesEveryMs,
+      round: () => lastUsed.write(),
+      onError: report('note uses of API keys'),
+    }),
+  ];
+
+  async function closeDown(): Promise<void> {
+    await Promise.all(loops.map((loop) => loop.stop()));
+    await lastUsed.write().catch(report('note uses of API keys'));
+    await database.close();
+  }
+
+  try {
+    const address = await server.listen(config.host, config.port);
+    return {
+      address,
+      apiKeys,
+      workspaces,
+      async stop() {
+        health.stop();
+        await server.stop(drainGraceMs);
+        await queue.drained();
+        await closeDown();
+      },
+    };
+  } catch (error) {
+    await closeDown();
+    throw error;
+  }
+}

@@ -1,0 +1,129 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+
+/** Everything that the service is told from outside; read once, frozen. */
+export interface Config {
+  /** Undefined: the embedded PostgreSQL. */
+  readonly databaseUrl: string | undefined;
+  readonly databasePoolSize: number;
+  /** Start although PostgreSQL may lose acknowledged events in a crash. */
+  readonly allowUnsafeDurability: boolean;
+  readonly host: string;
+  readonly port: number;
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** Origins of browser apps; `*` for every one. */
+  readonly corsOrigins: readonly string[];
+  readonly logLevel: string;
+  /** Where the quick start keeps its database and its key. */
+  readonly dataDirectory: string;
+  /** What the CLI talks to. */
+  readonly baseUrl: string | undefined;
+  readonly secretKey: string | undefined;
+  readonly workspaceId: string | undefined;
+}
+
+/** Every mistake in the environment, one a line, for the operator. */
+export class ConfigInvalid extends Error {
+  override readonly name = 'ConfigInvalid';
+  constructor(mistakes: readonly string[]) {
+    super(`the environment is not valid:\n${mistakes.map((mistake) => `  ${mistake}`).join('\n')}`);
+  }
+}
+
+const projectDirectory = resolve(import.meta.dirname, '..');
+
+const wholeNumber = (min: number, max: number) =>
+  z.coerce.number(`must be a whole number from ${min} to ${max}`).int().min(min).max(max);
+
+const databaseUrl = z
+  .string()
+  .refine(
+    (text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text),
+    'must look like postgresql://user:password@host:5432/database',
+  );
+
+const origin = (text: string) =>
+  text === '*' || (URL.canParse(text) && new URL(text).origin === text);
+
+const corsOrigins = z
+  .string()
+  .transform((text) =>
+    text
+      .split(',')
+      .map((one) => one.trim())
+      .filter(Boolean),
+  )
+  .refine(
+    (origins) => origins.every(origin),
+    'must be origins such as https://app.example.com, separated by commas, or *',
+  );
+
+const flag = z
+  .enum(['true', 'false'], 'must be true or false')
+  .transform((text) => text === 'true');
+
+const file = z.string().transform((path, context) => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    context.addIssue(`cannot be read: ${(error as Error).message}`);
+    return z.NEVER;
+  }
+});
+
+const environment = z.object({
+  DATABASE_URL: databaseUrl.optional(),
+  DATABASE_POOL_SIZE: wholeNumber(6, 200).default(12),
+  ALLOW_UNSAFE_DURABILITY: flag.default(false),
+  HOST: z.string().default('127.0.0.1'),
+  PORT: wholeNumber(0, 65_535).default(8080),
+  TLS_CERT_FILE: file.optional(),
+  TLS_KEY_FILE: file.optional(),
+  CORS_ORIGINS: corsOrigins.default([]),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
+  HARBOR_DATA_DIR: z.string().default(resolve(projectDirectory, '.harbor')),
+  HARBOR_BASE_URL: z
+    .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+    .optional(),
+  HARBOR_SECRET_KEY: z.string().optional(),
+  HARBOR_WORKSPACE_ID: z
+    .string()
+    .regex(/^ws_[0-9a-z]{1,64}$/, 'must be ws_ and 1–64 lower-case letters and digits')
+    .optional(),
+});
+
+/**
+ * Reads the environment; a variable that is set to nothing counts as unset.
+ *
+ * @throws ConfigInvalid with every mistake at once.
+ */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = environment.safeParse(given);
+  const mistakes = parsed.error?.issues.map(describe) ?? [];
+  if ((given.TLS_CERT_FILE === undefined) !== (given.TLS_KEY_FILE === undefined)) {
+    mistakes.push('TLS_CERT_FILE and TLS_KEY_FILE: set both or neither');
+  }
+  if (parsed.data === undefined || mistakes.length > 0) throw new ConfigInvalid(mistakes);
+  const values = parsed.data;
+  const { TLS_CERT_FILE: cert, TLS_KEY_FILE: key } = values;
+  return Object.freeze({
+    databaseUrl: values.DATABASE_URL,
+    databasePoolSize: values.DATABASE_POOL_SIZE,
+    allowUnsafeDurability: values.ALLOW_UNSAFE_DURABILITY,
+    host: values.HOST,
+    port: values.PORT,
+    tls: cert === undefined || key === undefined ? undefined : { cert, key },
+    corsOrigins: values.CORS_ORIGINS,
+    logLevel: values.LOG_LEVEL,
+    dataDirectory: resolve(values.HARBOR_DATA_DIR),
+    baseUrl: values.HARBOR_BASE_URL,
+    secretKey: values.HARBOR_SECRET_KEY,
+    workspaceId: values.HARBOR_WORKSPACE_ID,
+  });
+}
+
+function describe(issue: z.core.$ZodIssue): string {
+  return `${issue.path.join('.')}: ${issue.message}`;
+}

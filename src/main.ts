@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import { startApp } from './app.ts';
+import { readConfig } from './config.ts';
+import { createLog } from './log.ts';
+import { describeQuickStart, prepareQuickStart } from './quick-start.ts';
+import { startServiceDatabase } from './service-database.ts';
+import { explainStartError } from './start-errors.ts';
+import { stopOnSignal } from './stop-on-signal.ts';
+
+/** Runs the service until a signal ends it; with `quickStart` also makes and prints what a first call needs. */
+export async function main({ quickStart }: { quickStart: boolean }): Promise<void> {
+  const config = readConfig();
+  const log = createLog(config.logLevel);
+  const database = await startServiceDatabase(config);
+  try {
+    const app = await startApp(config, database.url, log);
+    log.info(app.address, 'listening');
+    stopOnSignal(log, async () => {
+      await app.stop();
+      await database.stop();
+    });
+    if (!quickStart) return;
+    const { dataDirectory } = config;
+    const facts = await prepareQuickStart(app, { dataDirectory, tls: config.tls !== undefined });
+    process.stdout.write(describeQuickStart(facts, join(dataDirectory, 'dev.env')));
+  } catch (error) {
+    await database.stop();
+    throw new Error(explainStartError(error, config), { cause: error });
+  }
+}
+
+if (import.meta.main) {
+  await main({ quickStart: process.argv.includes('--quick-start') }).catch((error: unknown) => {
+    process.stderr.write(`harbor: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  });
+}

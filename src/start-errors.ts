@@ -1,0 +1,52 @@
+import { ConfigInvalid } from './config.ts';
+import { DurabilityUnsafe } from './database/durability.ts';
+
+/** What to print when the service cannot start: one line that says what to do, or a stack for a bug. */
+export function explainStartError(
+  error: unknown,
+  at: { host: string; port: number; databaseUrl: string | undefined },
+): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof ConfigInvalid || error instanceof DurabilityUnsafe) return error.message;
+  if (error.name === 'EmbeddedPostgresError') return error.message;
+  const code = 'code' in error ? error.code : undefined;
+  const syscall = 'syscall' in error ? error.syscall : undefined;
+  if (syscall === 'listen' || (syscall === 'getaddrinfo' && at.databaseUrl === undefined)) {
+    return explainListenError(code, at);
+  }
+  if (at.databaseUrl !== undefined && isDatabaseError(error)) {
+    return `PostgreSQL at ${withoutPassword(at.databaseUrl)} (DATABASE_URL) cannot be used: ${innermost(error)}`;
+  }
+  return error.stack ?? error.message;
+}
+
+function explainListenError(code: unknown, at: { host: string; port: number }): string {
+  const where = `port ${at.port} of ${at.host}`;
+  if (code === 'EADDRINUSE')
+    return `${where} is taken; end what listens there, or set PORT to another one`;
+  if (code === 'EACCES')
+    return `${where} may not be opened by this user; set PORT to one above 1023`;
+  return `${where} cannot be opened (${String(code)}); set HOST to an address of this machine`;
+}
+
+function isDatabaseError(error: Error): boolean {
+  const chain = [error, error.cause].filter((one) => one instanceof Error);
+  return chain.some(
+    (one) =>
+      'severity' in one ||
+      'syscall' in one ||
+      one.name === 'DatabaseUnavailable' ||
+      one instanceof AggregateError ||
+      /timeout|Connection terminated|SSL|SASL/i.test(one.message),
+  );
+}
+
+function innermost(error: Error): string {
+  if (error instanceof AggregateError) return error.errors.map((one) => one.message).join('; ');
+  return error.cause instanceof Error ? innermost(error.cause) : error.message;
+}
+
+function withoutPassword(url: string): string {
+  const { protocol, host, pathname } = new URL(url);
+  return `${protocol}//${host}${pathname}`;
+}
