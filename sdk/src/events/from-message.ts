@@ -1,0 +1,57 @@
+import { type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
+import type { Event as EventMessage } from '../../../gen/typescript/harbor/events/v1/event_pb.ts';
+import type { CreateEventResponse } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { InternalError } from '../errors.ts';
+import type { PayloadKeys } from '../payload-keys.ts';
+import type { CreatedEvent, Event } from './event.ts';
+
+/** The event in the caller's terms. Throws InternalError (RESPONSE_INVALID) when it is not whole. */
+export function eventFromMessage<Payload extends object>(
+  message: EventMessage | undefined,
+  keys: PayloadKeys,
+): Event<Payload> {
+  if (message?.payload === undefined || message.createdAt === undefined) {
+    throw invalidResponse('holds no whole event');
+  }
+  return {
+    id: message.id,
+    type: message.type,
+    workspaceId: message.workspaceId,
+    // The caller's word for what the workspace holds; see Event.payload.
+    payload: keys.fromWire(message.payload) as Payload,
+    createdAt: timestampDate(message.createdAt),
+    sequence: toSafeInteger(message.sequence),
+  };
+}
+
+/** The created event in the caller's terms. Throws InternalError (RESPONSE_INVALID). */
+export function createdEventFromMessage<Payload extends object>(
+  message: CreateEventResponse,
+  keys: PayloadKeys,
+): CreatedEvent<Payload> {
+  return {
+    ...eventFromMessage<Payload>(message.event, keys),
+    replayed: message.replayed,
+    ...expiryFromMessage(message.idempotencyKeyExpiresAt),
+  };
+}
+
+function expiryFromMessage(
+  expiresAt: Timestamp | undefined,
+): Pick<CreatedEvent, 'idempotencyKeyExpiresAt'> {
+  return expiresAt === undefined ? {} : { idempotencyKeyExpiresAt: timestampDate(expiresAt) };
+}
+
+/** int64 on the wire; a number here, which is exact up to 2^53 − 1. */
+function toSafeInteger(sequence: bigint): number {
+  const number = Number(sequence);
+  if (!Number.isSafeInteger(number)) throw invalidResponse(`has the sequence ${sequence}`);
+  return number;
+}
+
+function invalidResponse(finding: string): InternalError {
+  return new InternalError(`The answer ${finding}. Check that baseUrl is Harbor Events.`, {
+    code: 'internal',
+    reason: 'RESPONSE_INVALID',
+  });
+}

@@ -1,0 +1,39 @@
+import { createClient } from '@connectrpc/connect';
+import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { createCaller } from './caller.ts';
+import { readBaseUrl } from './environment.ts';
+import { Events } from './events/events.ts';
+import { type HarborOptions, parseOptions } from './options.ts';
+import { createErrorTranslation } from './to-harbor-error.ts';
+import { createTransport } from './transport.ts';
+import { wait } from './wait.ts';
+
+/**
+ * A client of Harbor Events. It holds no connection and needs no closing; make one and share it.
+ *
+ * ```ts
+ * const harbor = new Harbor({ secretKey: process.env.HARBOR_SECRET_KEY });
+ * ```
+ */
+export class Harbor {
+  /** Creates events and reads them back. */
+  readonly events: Events;
+
+  /** Throws InvalidOptionError, which names the option and its rule. Sends nothing. */
+  constructor(options: HarborOptions) {
+    const settings = parseOptions(options, readBaseUrl());
+    const transport = createTransport(settings);
+    const call = createCaller({
+      maxRetries: settings.maxRetries,
+      timeoutMs: settings.timeoutMs,
+      random: Math.random,
+      wait,
+      toHarborError: createErrorTranslation(settings),
+    });
+    this.events = new Events({
+      client: createClient(EventsService, transport),
+      call,
+      payloadKeys: settings.payloadKeys,
+    });
+  }
+}

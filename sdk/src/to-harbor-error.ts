@@ -1,0 +1,168 @@
+import { durationMs } from '@bufbuild/protobuf/wkt';
+import { Code, ConnectError } from '@connectrpc/connect';
+import { codeToString } from '@connectrpc/connect/protocol-connect';
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from '../../gen/typescript/google/rpc/error_details_pb.ts';
+import {
+  AuthenticationError,
+  type ErrorCode,
+  type ErrorFacts,
+  HarborError,
+  IdempotencyKeyReusedError,
+  InternalError,
+  InvalidRequestError,
+  NotFoundError,
+  OverloadedError,
+  PermissionError,
+  UnavailableError,
+  type Violation,
+} from './errors.ts';
+import { ConnectionFailure } from './network.ts';
+import type { Settings } from './options.ts';
+
+/** What the SDK knows about a call that failed. */
+export interface CallFacts {
+  /** The number of attempts that were made. */
+  readonly attempt: number;
+  /** How long each was allowed to take, in milliseconds. */
+  readonly timeoutMs: number;
+  /** The idempotency key that a create was sent with. */
+  readonly idempotencyKey: string | undefined;
+}
+
+type Translation = (thrown: unknown, call: CallFacts) => HarborError;
+
+/** Makes the translation from what Connect throws to what callers of the SDK catch. */
+export function createErrorTranslation(
+  settings: Pick<Settings, 'baseUrl' | 'payloadKeys'>,
+): Translation {
+  return (thrown, call) => {
+    const error = ConnectError.from(thrown);
+    if (error.cause instanceof HarborError) return error.cause;
+
+    const info = error.findDetails(ErrorInfoSchema).find((i) => i.domain === 'harbor.events');
+    const retryAfterMs = findRetryAfterMs(error);
+    const facts: ErrorFacts = {
+      code: codeToString(error.code) as ErrorCode,
+      reason: info?.reason ?? localReason(error),
+      requestId: error.metadata.get('x-request-id') ?? undefined,
+      retryable: isRetryable(error, retryAfterMs),
+      retryAfterMs,
+      idempotencyKey: call.idempotencyKey,
+      metadata: info?.metadata,
+      cause: error,
+    };
+    const violations = findViolations(error, settings.payloadKeys.fieldFromWire);
+    return classify(messageOf(error, violations, { ...settings, ...call }), violations, facts);
+  };
+}
+
+/** One class per thing that a caller does about it. */
+function classify(message: string, violations: Violation[], facts: ErrorFacts): HarborError {
+  switch (facts.code) {
+    case 'invalid_argument':
+    case 'out_of_range':
+      return new InvalidRequestError(message, violations, facts);
+    case 'resource_exhausted':
+      return facts.retryable
+        ? new OverloadedError(message, facts)
+        : new InvalidRequestError(message, violations, facts);
+    case 'already_exists':
+      return facts.reason === 'IDEMPOTENCY_KEY_REUSED'
+        ? new IdempotencyKeyReusedError(message, facts)
+        : new HarborError(message, facts);
+    case 'unauthenticated':
+      return new AuthenticationError(message, facts);
+    case 'permission_denied':
+      return new PermissionError(message, facts);
+    case 'not_found':
+      return new NotFoundError(message, facts);
+    case 'unavailable':
+    case 'deadline_exceeded':
+      return new UnavailableError(message, facts);
+    case 'internal':
+    case 'unknown':
+    case 'data_loss':
+      return new InternalError(message, facts);
+    default:
+      return new HarborError(message, facts);
+  }
+}
+
+/** RESOURCE_EXHAUSTED without a wait is a request that is too large: it stays so. */
+function isRetryable(error: ConnectError, retryAfterMs: number | undefined): boolean {
+  if (error.code === Code.ResourceExhausted) return retryAfterMs !== undefined;
+  return error.code === Code.Unavailable || error.code === Code.DeadlineExceeded;
+}
+
+function localReason(error: ConnectError): string | undefined {
+  if (error.cause instanceof ConnectionFailure) return 'CONNECTION_FAILED';
+  return error.code === Code.DeadlineExceeded ? 'DEADLINE_EXCEEDED' : undefined;
+}
+
+/** RetryInfo, or the header that proxies send with 429 and 503 (in seconds; dates are ignored). */
+function findRetryAfterMs(error: ConnectError): number | undefined {
+  const [info] = error.findDetails(RetryInfoSchema);
+  if (info?.retryDelay !== undefined) return Math.max(0, durationMs(info.retryDelay));
+  const header = error.metadata.get('retry-after');
+  return header !== null && /^\d{1,9}$/.test(header) ? Number(header) * 1000 : undefined;
+}
+
+function findViolations(error: ConnectError, rename: (field: string) => string): Violation[] {
+  return error
+    .findDetails(BadRequestSchema)
+    .flatMap((badRequest) => badRequest.fieldViolations)
+    .map(({ field, description }) => ({ field: rename(field), description }));
+}
+
+/** What happened, what was found wrong, what to do, and under which id the operator finds it. */
+function messageOf(
+  error: ConnectError,
+  violations: Violation[],
+  call: CallFacts & { readonly baseUrl: string },
+): string {
+  const requestId = error.metadata.get('x-request-id');
+  return [
+    whatHappened(error, call),
+    ...violations
+      .filter(({ description }) => !error.rawMessage.includes(description))
+      .map(({ field, description }) => `${field}: ${description}`),
+    whatToDo(error, call),
+    requestId === null ? '' : `(request id ${requestId})`,
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
+}
+
+function whatHappened(error: ConnectError, call: CallFacts & { readonly baseUrl: string }): string {
+  if (error.cause instanceof ConnectionFailure) {
+    return sentence(
+      `No answer from ${call.baseUrl}: ${error.cause.message} (attempt ${call.attempt}). ` +
+        'Check that the service runs and that baseUrl is its address',
+    );
+  }
+  if (error.code === Code.DeadlineExceeded && !error.isWireError) {
+    return `No answer from ${call.baseUrl} within ${call.timeoutMs} ms (attempt ${call.attempt}).`;
+  }
+  if (error.code === Code.Unimplemented && !error.isWireError) {
+    return `${call.baseUrl} does not know this call. Check that baseUrl is the address of Harbor Events.`;
+  }
+  return sentence(error.rawMessage || `The service answered ${codeToString(error.code)}`);
+}
+
+/** The outcome of a create is unknown unless the service says that it did nothing. */
+function whatToDo(error: ConnectError, call: CallFacts): string {
+  const unknownOutcome = [Code.Unavailable, Code.DeadlineExceeded, Code.Internal, Code.Unknown];
+  if (call.idempotencyKey === undefined || !unknownOutcome.includes(error.code)) return '';
+  return (
+    'The event may or may not have been recorded. Create it again with ' +
+    `idempotencyKey ${JSON.stringify(call.idempotencyKey)}, and it is recorded once.`
+  );
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

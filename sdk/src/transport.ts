@@ -1,0 +1,19 @@
+import type { Interceptor, Transport } from '@connectrpc/connect';
+import { createConnectTransport } from '@connectrpc/connect-web';
+import { createNetworkFetch } from './network.ts';
+import type { Settings } from './options.ts';
+
+/** Connect over fetch, as JSON, with the API key on every call. */
+export function createTransport(
+  settings: Pick<Settings, 'baseUrl' | 'secretKey' | 'fetch'>,
+): Transport {
+  const authenticate: Interceptor = (next) => (request) => {
+    request.header.set('authorization', `Bearer ${settings.secretKey}`);
+    return next(request);
+  };
+  return createConnectTransport({
+    baseUrl: settings.baseUrl,
+    interceptors: [authenticate],
+    fetch: createNetworkFetch(settings.fetch),
+  });
+}

@@ -1,0 +1,183 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { builtinModules } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { rolldown } from 'rolldown';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startScriptedServer } from './scripted-server.ts';
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, '../..');
+const secretKey = 'hbr_sk_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJK';
+
+/** What the package may ask for, and the types of Node for TypeScript. */
+const linked = [
+  '@bufbuild/protobuf',
+  '@connectrpc/connect',
+  '@connectrpc/connect-web',
+  '@types/node',
+  'undici-types',
+];
+
+describe('the packed package', () => {
+  let folder: string;
+  let snippets: string[];
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'harbor-sdk-'));
+    await install(folder);
+    snippets = await readSnippets();
+  }, 120_000);
+
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  test('holds compiled code, types and the README, and no sources', async () => {
+    const installed = join(folder, 'node_modules/@harbor/sdk');
+    expect((await readdir(installed)).sort()).toEqual(['README.md', 'dist', 'package.json']);
+    const files = await readdir(join(installed, 'dist'), { recursive: true, withFileTypes: true });
+    const names = files.filter((file) => file.isFile()).map((file) => file.name);
+    expect(names.filter((name) => !/(\.js|\.d\.ts)$/.test(name))).toEqual([]);
+  });
+
+  test('runs the first snippet of the README as printed, in plain JavaScript', async () => {
+    const server = await startScriptedServer();
+    await writeFile(join(folder, 'main.js'), snippets[0] ?? '');
+    const { stdout } = await runNode(folder, 'main.js', server.baseUrl);
+    expect(stdout).toBe('evt_00000000000000000000000001\n');
+    expect(server.creates[0]?.payload).toEqual({
+      invoice_id: 'inv_0192ac4e8b1d',
+      amount_cents: 4200,
+    });
+  });
+
+  test('bundles for the browser without modules of Node, and runs where there is no process', async () => {
+    const server = await startScriptedServer();
+    const code = await bundleForBrowser(
+      folder,
+      `import { Harbor } from '@harbor/sdk';
+       new Headers(); // Node loads its fetch at first use, and needs its process for that.
+       delete globalThis.process;
+       const harbor = new Harbor({ secretKey: '${secretKey}', baseUrl: '${server.baseUrl}' });
+       const payload = { invoiceId: 'inv_1' };
+       const event = await harbor.events.create({ workspaceId: 'ws_1', type: 'a', payload });
+       console.log(event.payload.invoiceId);`,
+    );
+    await writeFile(join(folder, 'bundle.js'), code);
+    const { stdout } = await runNode(folder, 'bundle.js', server.baseUrl);
+    expect(stdout).toBe('inv_1\n');
+  });
+
+  test.each([
+    ['Node', ['es2024'], ['node'], ''],
+    [
+      'a browser',
+      ['es2024', 'dom'],
+      [],
+      'declare const process: { env: Record<string, string | undefined> };',
+    ],
+  ])(
+    'has types that a strict TypeScript project for %s accepts, with every snippet',
+    async (_, lib, types, prelude) => {
+      const program = [prelude, snippets[0], ...snippets.slice(1).map((text) => `{\n${text}\n}`)];
+      await writeFile(join(folder, 'main.ts'), `${program.join('\n')}\n${typedSnippet}`);
+      await writeFile(
+        join(folder, 'tsconfig.json'),
+        JSON.stringify({
+          compilerOptions: {
+            ...{ strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true },
+            ...{
+              module: 'nodenext',
+              target: 'es2024',
+              noEmit: true,
+              skipLibCheck: false,
+              lib,
+              types,
+            },
+          },
+          files: ['main.ts'],
+        }),
+      );
+      const tsc = join(root, 'node_modules/typescript/bin/tsc');
+      const checking = run(process.execPath, [tsc, '--project', folder], { cwd: folder });
+      expect(
+        await checking.then(
+          () => '',
+          (error: { stdout: string }) => error.stdout,
+        ),
+      ).toBe('');
+    },
+    60_000,
+  );
+});
+
+/** What the types promise beyond the snippets: a named payload is checked, any object is taken. */
+const typedSnippet = `
+import { HarborError, IdempotencyKeyReusedError, type CreatedEvent, type Event } from '@harbor/sdk';
+
+interface InvoicePaid { invoiceId: string; paidAt?: string }
+const payload: InvoicePaid = { invoiceId: 'inv_1' };
+const target = { workspaceId: 'ws_1', type: 'invoice.paid' };
+
+const untyped: CreatedEvent = await harbor.events.create({ ...target, payload });
+const dated = await harbor.events.create({ ...target, payload: { at: new Date(), note: undefined } });
+const typed: Event<InvoicePaid> = await harbor.events.create<InvoicePaid>({ ...target, payload });
+export const invoiceId: string = (await harbor.events.retrieve<InvoicePaid>(typed.id)).payload.invoiceId;
+export const sent: string | undefined = dated.idempotencyKeyExpiresAt?.toISOString();
+export const maybe: boolean = untyped.payload['invoiceId'] === 'inv_1';
+
+// @ts-expect-error: amountCents is not a member of InvoicePaid.
+await harbor.events.create<InvoicePaid>({ ...target, payload: { amountCents: 1 } });
+// @ts-expect-error: a payload is an object.
+await harbor.events.create({ ...target, payload: 'text' });
+
+try {
+  await harbor.events.retrieve('evt_1', { signal: AbortSignal.timeout(1000), maxRetries: 0 });
+} catch (error) {
+  if (error instanceof IdempotencyKeyReusedError) console.log(error.eventId, error.expiresAt);
+  if (error instanceof HarborError) console.log(error.code === 'not_found', error.requestId);
+}
+`;
+
+/** Packs the SDK and unpacks it as npm would install it, with its dependencies linked. */
+async function install(folder: string): Promise<void> {
+  const pack = ['pack', '--workspace', 'sdk', '--pack-destination', folder];
+  await run('npm', pack, { cwd: root });
+  const [tarball] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'));
+  const target = join(folder, 'node_modules/@harbor/sdk');
+  await mkdir(target, { recursive: true });
+  await run('tar', ['-xzf', join(folder, tarball ?? ''), '-C', target, '--strip-components=1']);
+  for (const name of linked) {
+    const link = join(folder, 'node_modules', name);
+    await mkdir(dirname(link), { recursive: true });
+    await symlink(join(root, 'node_modules', name), link);
+  }
+  await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
+}
+
+async function readSnippets(): Promise<string[]> {
+  const readme = await readFile(join(root, 'sdk/README.md'), 'utf8');
+  return [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => match[1] ?? '');
+}
+
+function runNode(folder: string, file: string, baseUrl: string) {
+  return run(process.execPath, [file], {
+    cwd: folder,
+    env: { HARBOR_SECRET_KEY: secretKey, HARBOR_BASE_URL: baseUrl },
+  });
+}
+
+async function bundleForBrowser(folder: string, entry: string): Promise<string> {
+  const input = join(folder, 'browser.js');
+  await writeFile(input, entry);
+  const bundle = await rolldown({ input, platform: 'browser', logLevel: 'silent' });
+  const { output } = await bundle.generate({ format: 'es' });
+  await bundle.close();
+  const [chunk] = output;
+  expect(
+    chunk.imports.filter((name) => name.startsWith('node:') || builtinModules.includes(name)),
+  ).toEqual([]);
+  expect(chunk.imports).toEqual([]);
+  return chunk.code;
+}
