@@ -1,5 +1,19 @@
-import { ConfigInvalid } from './config.ts';
-import { DurabilityUnsafe } from './database/durability.ts';
+/** The errors that say by themselves what a person can do. */
+const plainSpoken = new Set([
+  'ConfigInvalid',
+  'DurabilityUnsafe',
+  'EmbeddedPostgresError',
+  'WorkspaceAlreadyExists',
+  'WorkspaceNotFound',
+  'ApiKeyNotFound',
+  'ApiKeyContradictory',
+]);
+
+/** An error's own words where it is one for people, its stack where it is a fault of ours. */
+export function describeStartError(error: Error): string {
+  const explained = plainSpoken.has(error.name) || error.name === 'Error';
+  return explained ? error.message : (error.stack ?? error.message);
+}
 
 /** What to print when the service cannot start: one line that says what to do, or a stack for a bug. */
 export function explainStartError(
@@ -7,8 +21,7 @@ export function explainStartError(
   at: { host: string; port: number; databaseUrl: string | undefined },
 ): string {
   if (!(error instanceof Error)) return String(error);
-  if (error instanceof ConfigInvalid || error instanceof DurabilityUnsafe) return error.message;
-  if (error.name === 'EmbeddedPostgresError') return error.message;
+  if (plainSpoken.has(error.name)) return error.message;
   const code = 'code' in error ? error.code : undefined;
   const syscall = 'syscall' in error ? error.syscall : undefined;
   if (syscall === 'listen' || (syscall === 'getaddrinfo' && at.databaseUrl === undefined)) {

@@ -12,6 +12,7 @@ export {
   mayUseType,
   mayUseWorkspace,
   ScopeMissing,
+  scopes,
   WorkspaceNotAllowed,
 } from './api-key.ts';
 export { type ApiKeyStore, createApiKeyStore } from './api-key-store.ts';

@@ -1,0 +1,31 @@
+import { Command } from 'commander';
+import { explain } from './cli/explain.ts';
+import { keysCommand } from './cli/keys.ts';
+import { migrateCommand } from './cli/migrate.ts';
+import { workspacesCommand } from './cli/workspaces.ts';
+import { main } from './main.ts';
+
+const program = new Command('harbor')
+  .description('Run and administer Harbor Events.')
+  .showHelpAfterError('(harbor --help lists the commands)')
+  .addHelpText(
+    'after',
+    `
+Commands that work on the database take it from DATABASE_URL, or from a quick start (npm start) that is
+running in this checkout.`,
+  );
+
+program
+  .command('serve')
+  .description(
+    'run the service until SIGTERM or SIGINT (npm start does the same and prepares a key)',
+  )
+  .action(() => main({ quickStart: false }));
+program.addCommand(migrateCommand());
+program.addCommand(workspacesCommand());
+program.addCommand(keysCommand());
+
+await program.parseAsync().catch((error: unknown) => {
+  process.stderr.write(`harbor: ${explain(error)}\n`);
+  process.exit(1);
+});
