@@ -28,7 +28,7 @@ export interface Database {
 
 /** Waiting for a connection, a lock, a statement. Longer than any of ours takes in health. */
 const connectTimeoutMs = 3_000;
-const lockTimeoutMs = 2_000;
+const lockTimeoutMs = 1_000;
 const statementTimeoutMs = 10_000;
 
 /** Prepares the database's objects; connects when first used. */
@@ -50,6 +50,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       allOrNothing: true,
     },
     driverOptions: {
+      // Whole, for what MikroORM would not take from it, such as sslmode.
+      connectionString: options.url,
       max: options.poolSize,
       application_name: options.applicationName,
       connectionTimeoutMillis: connectTimeoutMs,

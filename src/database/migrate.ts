@@ -11,13 +11,18 @@ const migrationLock = 0x686172626f72;
 export async function migrate(database: Database): Promise<string[]> {
   const client = await database.connect();
   try {
-    await client.query('set lock_timeout = 0');
-    await client.query('set statement_timeout = 0');
-    await client.query('select pg_advisory_lock($1)', [migrationLock]);
+    // A transaction, so that lock and settings end with it also behind a pooler of transactions.
+    await client.query('begin');
+    await client.query('set local lock_timeout = 0');
+    await client.query('set local statement_timeout = 0');
+    await client.query('set local idle_in_transaction_session_timeout = 0');
+    await client.query('select pg_advisory_xact_lock($1)', [migrationLock]);
     const ran = await database.orm.migrator.up();
+    await client.query('commit');
+    client.release();
     return ran.map(({ name }) => name);
-  } finally {
-    // The session ends, and with it the lock and its settings.
+  } catch (error) {
     client.release(true);
+    throw error;
   }
 }
