@@ -5,9 +5,11 @@ import type { Event } from './event.ts';
 import { AppendContended, AppendRowRefused, EventWorkspaceMissing } from './event-errors.ts';
 import type { AppendedRow, EventStore } from './event-store.ts';
 
-/** Tries of one batch, the first included, and the time after which none is begun. */
+/** Tries of one statement, the first included, and the time after which none is begun. */
 const triesMax = 3;
 const retryForMs = 2_000;
+/** How long a batch is halved to find the row whose lock cannot be had, at 1 s a lock. */
+const halveForMs = 10_000;
 
 /**
  * Writes a batch and answers every create in it. Never rejects.
@@ -17,7 +19,11 @@ const retryForMs = 2_000;
  * - A row that the database refuses takes down the batch; the batch is halved until that row is alone,
  *   so its neighbours are stored all the same. A lock that cannot be had is isolated in the same way.
  */
-export async function writeBatch(store: EventStore, rows: readonly BatchRow[]): Promise<void> {
+export async function writeBatch(
+  store: EventStore,
+  rows: readonly BatchRow[],
+  startedAt: number = performance.now(),
+): Promise<void> {
   if (rows.length === 0) return;
   try {
     const { written, results } = await append(store, rows);
@@ -27,15 +33,19 @@ export async function writeBatch(store: EventStore, rows: readonly BatchRow[]): 
       answerRow(row, result, result.kind === 'held' ? originals.get(result.eventId) : undefined);
     });
   } catch (error) {
-    const divisible = error instanceof AppendRowRefused || error instanceof AppendContended;
-    if (divisible && rows.length > 1) {
+    if (rows.length > 1 && isDivisible(error, startedAt)) {
       const middle = rows.length >> 1;
-      await writeBatch(store, rows.slice(0, middle));
-      await writeBatch(store, rows.slice(middle));
+      await writeBatch(store, rows.slice(0, middle), startedAt);
+      await writeBatch(store, rows.slice(middle), startedAt);
       return;
     }
     for (const row of rows) rejectRow(row, error);
   }
+}
+
+function isDivisible(error: unknown, startedAt: number): boolean {
+  if (error instanceof AppendRowRefused) return true;
+  return error instanceof AppendContended && performance.now() - startedAt < halveForMs;
 }
 
 /** Appends with retries; `written` are the rows that the results belong to. */

@@ -33,7 +33,7 @@ export interface EventStore {
   sweepExpiredKeys(limit: number): Promise<number>;
 }
 
-/** Longer than the server's own limits (2 s for a lock, 10 s for a statement), which come first. */
+/** Longer than the server's own limits (1 s for a lock, 10 s for a statement), which come first. */
 const writeTimeoutMs = 12_000;
 const readTimeoutMs = 5_000;
 
