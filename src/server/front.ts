@@ -1,6 +1,5 @@
 import { createServer as createHttp1Server, type Server as Http1Server } from 'node:http';
 import {
-  constants,
   createServer as createHttp2Server,
   type Http2Server,
   type ServerHttp2Session,
@@ -33,20 +32,31 @@ export interface Front {
 
 /** HTTP/2 begins with this preface; no method of HTTP/1.1 begins like it. */
 const http2Preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-/** Between "open no more streams" and "these were the last": a client's round trip. */
-const goAwayGraceMs = 250;
+/**
+ * GOAWAY that names the highest stream there can be: "open no more streams", while those that are on
+ * their way are still taken (RFC 9113, 6.8). Node can only send the other one, after which it drops
+ * them; this one is written to the socket between two frames of Node's, which writes whole frames.
+ */
+const shutdownNotice = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 
 export function createFront(tls: { cert: string; key: string } | undefined): Front {
   const http1 = createHttp1();
   const http2 = createHttp2();
   const sockets = new Set<Socket>();
-  const sessions = trackSessions(http2);
+  const sessions = new Map<ServerHttp2Session, Socket>();
 
   const onConnection = (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
-    handOver(socket, http1, http2);
+    readPreface(socket, (isHttp2) => {
+      if (!isHttp2) return http1.emit('connection', socket);
+      http2.once('session', (session) => {
+        sessions.set(session, socket);
+        session.once('close', () => sessions.delete(session));
+      });
+      return http2.emit('connection', socket);
+    });
   };
   const front: Server = tls
     ? createTlsServer({ ...tls, ALPNProtocols: ['h2', 'http/1.1'], minVersion: 'TLSv1.2' })
@@ -64,7 +74,7 @@ export function createFront(tls: { cert: string; key: string } | undefined): Fro
       // Its idle connections end now, the others with their answer.
       http1.closeIdleConnections();
       http1.close();
-      for (const session of sessions) retire(session);
+      for (const [session, socket] of sessions) retire(session, socket);
       await closed;
     },
     destroy() {
@@ -106,17 +116,8 @@ function createHttp2(): Http2Server {
   return server;
 }
 
-function trackSessions(http2: Http2Server): Set<ServerHttp2Session> {
-  const sessions = new Set<ServerHttp2Session>();
-  http2.on('session', (session) => {
-    sessions.add(session);
-    session.once('close', () => sessions.delete(session));
-  });
-  return sessions;
-}
-
-/** Reads the first bytes of a connection, puts them back, and hands it to the server they ask for. */
-function handOver(socket: Socket, http1: Http1Server, http2: Http2Server): void {
+/** Reads the first bytes of a connection, puts them back, and tells whether they ask for HTTP/2. */
+function readPreface(socket: Socket, handOver: (isHttp2: boolean) => void): void {
   socket.setNoDelay(true);
   socket.setTimeout(headersTimeoutMs, () => socket.destroy());
   let seen = Buffer.alloc(0);
@@ -133,17 +134,23 @@ function handOver(socket: Socket, http1: Http1Server, http2: Http2Server): void 
     socket.setTimeout(0);
     socket.removeAllListeners('timeout');
     socket.unshift(seen);
-    (isHttp2 ? http2 : http1).emit('connection', socket);
+    handOver(isHttp2);
   };
   socket.on('readable', onReadable);
 }
 
-/** Tells a client to open no more streams, and a round trip later which were the last. */
-function retire(session: ServerHttp2Session): void {
-  session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
-  setTimeout(() => {
+/**
+ * Tells a client to open no more streams and, when its answer to a PING shows that it has heard so,
+ * which were the last. Every call that it had sent until then is answered.
+ */
+function retire(session: ServerHttp2Session, socket: Socket): void {
+  const close = () => {
     if (!session.closed) session.close();
-  }, goAwayGraceMs);
+  };
+  if (session.closed || session.destroyed) return;
+  socket.write(shutdownNotice);
+  const pinged = session.ping(close);
+  if (!pinged) close();
 }
 
 function listen(
