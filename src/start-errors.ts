@@ -50,7 +50,7 @@ function isDatabaseError(error: Error): boolean {
       'syscall' in one ||
       one.name === 'DatabaseUnavailable' ||
       one instanceof AggregateError ||
-      /timeout|Connection terminated|SSL|SASL/i.test(one.message),
+      /timeout|Connection terminated|SSL|SASL|certificate/i.test(one.message),
   );
 }
 

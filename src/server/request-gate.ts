@@ -122,6 +122,9 @@ function findUnreadableField(
 ): { field: string; description: string } | undefined {
   for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause) {
     if (isFieldError(cause)) return { field: cause.field().name, description: cause.message };
+    const unknown = /key "(.+)" is unknown/.exec(cause.message)?.[1];
+    if (unknown !== undefined)
+      return { field: unknown, description: 'is not a field of this request' };
     if (cause.message.includes('google.protobuf.Struct')) {
       return { field: 'payload', description: 'must be a JSON object' };
     }

@@ -88,7 +88,7 @@ export const ErrorReason = {
 
   /**
    * PERMISSION_DENIED. A key cannot make a key that may do more than itself. Metadata: exceeds, one of
-   * scopes, workspace_ids, type_patterns, expires_at.
+   * kind, scopes, workspace_ids, type_patterns, expires_at.
    *
    * @generated from enum value: ERROR_REASON_API_KEY_EXCEEDS_CALLER = 9;
    */
