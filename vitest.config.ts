@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    reporters: ['default', './test/support/closing-line.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     alias: { '@harbor/sdk': resolve(import.meta.dirname, 'sdk/src/index.ts') },
     // Each file works on a database of its own, cloned from a migrated template.

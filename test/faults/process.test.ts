@@ -1,0 +1,172 @@
+import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createEventsClient } from '../support/clients.ts';
+import { refusalOf } from '../support/errors.ts';
+import { startLoad } from '../support/load.ts';
+import { startServiceProcess } from '../support/service-process.ts';
+import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
+import { startTestService, type TestService, testWorkspaceId } from '../support/test-service.ts';
+
+let service: TestService;
+let database: TestDatabase;
+
+beforeEach(async () => {
+  // Issues the key and the workspace; the process under test has a port of its own.
+  service = await startTestService();
+  database = service.database;
+});
+afterEach(() => service.stop());
+
+function clientOf(baseUrl: string) {
+  return createEventsClient({ baseUrl, secretKey: service.secretKey });
+}
+
+test('a service killed under load has stored every event that it acknowledged, once', async () => {
+  const victim = await startServiceProcess(database.url);
+  const client = clientOf(victim.baseUrl);
+  const load = startLoad({
+    client: () => client,
+    workspaceId: testWorkspaceId,
+    writers: 32,
+    retry: false,
+  });
+  await load.reached(2_000);
+  await victim.kill('SIGKILL');
+  const { acknowledged } = await load.stop();
+
+  const survivor = clientOf(service.baseUrl);
+  const answers = await Promise.all(
+    [...acknowledged].map(async ([key, id]) => {
+      const { event } = await survivor.retrieveEvent({ id });
+      const replay = await survivor.createEvent({
+        workspaceId: testWorkspaceId,
+        type: 'load.tested',
+        payload: { key },
+        idempotencyKey: key,
+      });
+      return event?.payload?.key === key && replay.replayed && replay.event?.id === id;
+    }),
+  );
+  expect(answers.filter((kept) => !kept)).toEqual([]);
+  const duplicates = await database.query(
+    `select payload->>'key' from events group by payload->>'key' having count(*) > 1`,
+  );
+  expect(duplicates).toEqual([]);
+}, 60_000);
+
+test('SIGTERM under load: health says NOT_SERVING, no call in flight fails, and the process exits 0', async () => {
+  const victim = await startServiceProcess(database.url);
+  const client = clientOf(victim.baseUrl);
+  const load = startLoad({
+    client: () => client,
+    workspaceId: testWorkspaceId,
+    writers: 32,
+    retry: false,
+  });
+  await load.reached(500);
+  victim.child.kill('SIGTERM');
+  expect(await victim.ended).toEqual({ code: 0, signal: null });
+  const { acknowledged, errors } = await load.stop();
+  // New connections are refused once the process stops; a call that it had taken never fails.
+  const inFlight = errors.filter((error) => !/ECONNREFUSED/.test(error.message));
+  expect(inFlight.map((error) => error.message)).toEqual([]);
+  const [row] = await database.query<{ count: string }>(`select count(*) from events`);
+  expect(Number(row?.count)).toBe(acknowledged.size);
+}, 60_000);
+
+test('health answers NOT_SERVING while a call that began before the stop is still being answered', async () => {
+  const victim = await startServiceProcess(database.url);
+  const client = clientOf(victim.baseUrl);
+  await client.createEvent({ workspaceId: testWorkspaceId, type: 'tested', payload: {} });
+  const blocker = await database.connect();
+  await blocker.query('begin');
+  await blocker.query('select 1 from workspaces where id = $1 for update', [testWorkspaceId]);
+  const inFlight = client.createEvent({
+    workspaceId: testWorkspaceId,
+    type: 'tested',
+    payload: {},
+  });
+  await expect
+    .poll(() => database.query(`select 1 from pg_stat_activity where wait_event_type = 'Lock'`))
+    .not.toEqual([]);
+
+  const session = connectHttp2(victim.baseUrl);
+  await once(session, 'connect');
+  const watch = session.request({ ':path': '/healthz' });
+  const [headers] = await once(watch, 'response');
+  expect(headers[':status']).toBe(200);
+  const goAway = once(session, 'goaway');
+  victim.child.kill('SIGTERM');
+  await goAway;
+  const last = session.request({ ':path': '/healthz' });
+  const [after] = await once(last, 'response');
+  expect(after[':status']).toBe(503);
+  await blocker.end();
+  expect((await inFlight).event?.sequence).toBe(2n);
+  expect(await victim.ended).toEqual({ code: 0, signal: null });
+}, 60_000);
+
+test('two processes that start at once on an empty database migrate it once', async () => {
+  const empty = await createTestDatabase();
+  await empty.query('drop schema public cascade');
+  await empty.query('create schema public');
+  const pair = await Promise.all([startServiceProcess(empty.url), startServiceProcess(empty.url)]);
+  const ran = await empty.query<{ name: string }>('select name from harbor_migrations');
+  expect(new Set(ran.map(({ name }) => name)).size).toBe(ran.length);
+  await Promise.all(pair.map((one) => one.kill('SIGTERM')));
+  await empty.drop();
+}, 60_000);
+
+test('a service whose log nobody reads goes on', async () => {
+  const victim = await startServiceProcess(database.url);
+  victim.child.stdout?.pause();
+  const client = clientOf(victim.baseUrl);
+  const calls = Array.from({ length: 3_000 }, () => client.retrieveEvent({ id: 'evt_1' }));
+  const outcomes = await Promise.allSettled(calls);
+  expect(outcomes).toHaveLength(3_000);
+  const { event } = await client.createEvent({
+    workspaceId: testWorkspaceId,
+    type: 'tested',
+    payload: {},
+  });
+  expect(event?.sequence).toBe(1n);
+  await victim.kill('SIGKILL');
+}, 60_000);
+
+test('more calls at once than the service takes on are refused with RetryInfo; the others are answered', async () => {
+  const blocker = await database.connect();
+  await createEventsClient(service).createEvent({
+    workspaceId: testWorkspaceId,
+    type: 'tested',
+    payload: {},
+  });
+  await blocker.query('begin');
+  await blocker.query('select 1 from workspaces where id = $1 for update', [testWorkspaceId]);
+  const create = () =>
+    createEventsClient(service, 'connect json http/1.1').createEvent({
+      workspaceId: testWorkspaceId,
+      type: 'tested',
+      payload: {},
+    });
+  const accepted = Array.from({ length: 2_000 }, () => create().catch((error) => error));
+  const refused = await refusalOf(
+    // Whoever comes after the 2,000 is refused at once, while they wait.
+    Promise.any(
+      Array.from({ length: 50 }, () =>
+        create().then(
+          () => Promise.reject(),
+          (error) => error,
+        ),
+      ),
+    ).then((error) => Promise.reject(error)),
+  );
+  expect(refused).toMatchObject({
+    code: 'ResourceExhausted',
+    reason: 'OVERLOADED',
+    retryable: true,
+  });
+  await blocker.end();
+  const outcomes = await Promise.all(accepted);
+  expect(outcomes.some((outcome) => 'event' in outcome)).toBe(true);
+}, 90_000);
