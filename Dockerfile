@@ -1,0 +1,22 @@
+# The packages that the service needs to run, without those that build and test it. No script runs: the
+# SDK is not built here, and no package needs its own.
+FROM node:24-slim AS packages
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+COPY sdk/package.json sdk/
+RUN npm ci --omit=dev --ignore-scripts
+
+# Node runs the TypeScript as it is: there is nothing to build.
+FROM node:24-slim
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080
+WORKDIR /app
+COPY --from=packages /app/node_modules node_modules
+COPY package.json LICENSE ./
+COPY gen/typescript gen/typescript
+COPY src src
+USER node
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
+  CMD ["node", "-e", "const { PORT, TLS_CERT_FILE } = process.env; process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'; fetch(`http${TLS_CERT_FILE ? 's' : ''}://127.0.0.1:${PORT}/healthz`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+# DATABASE_URL is needed: the PostgreSQL of the quick start is not in this image.
+CMD ["node", "src/main.ts"]
