@@ -142,7 +142,7 @@ try {
 
 /** Packs the SDK and unpacks it as npm would install it, with its dependencies linked. */
 async function install(folder: string): Promise<void> {
-  const pack = ['pack', '--workspace', 'sdk', '--pack-destination', folder];
+  const pack = ['pack', '--ignore-scripts', '--workspace', 'sdk', '--pack-destination', folder];
   await run('npm', pack, { cwd: root });
   const [tarball] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'));
   const target = join(folder, 'node_modules/@harbor/sdk');

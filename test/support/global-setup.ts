@@ -1,11 +1,17 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { openDatabase } from '../../src/database/database.ts';
 import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.ts';
 import { migrate } from '../../src/database/migrate.ts';
+
+const run = promisify(execFile);
+const root = resolve(import.meta.dirname, '../..');
+const tsc = join(root, 'node_modules/typescript/bin/tsc');
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -16,6 +22,8 @@ declare module 'vitest' {
 
 /** Starts one PostgreSQL for all test files, or takes the one of TEST_DATABASE_URL. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  // Once, before any test reads it: what is packed and imported is the SDK of these sources.
+  await run(process.execPath, [tsc, '--project', join(root, 'sdk')]);
   const { url, stop } = await findPostgres();
   await makeTemplate(url);
   project.provide('postgresUrl', url);
