@@ -6,6 +6,12 @@ export const payloadBytesMax = 262_144;
 /** The payload itself is level 1. Above about 49, binary clients can no longer read what JSON wrote. */
 export const payloadLevelsMax = 32;
 
+/**
+ * How much of a path an error tells. gRPC carries errors in trailers, and a client that takes 8 KB of
+ * them loses its connection over more.
+ */
+const pathLengthMax = 200;
+
 /** The payload breaks a rule; `path` says where, as in `payload.lines[0].amount`. */
 export class PayloadInvalid extends Error {
   override readonly name = 'PayloadInvalid';
@@ -13,8 +19,9 @@ export class PayloadInvalid extends Error {
   readonly rule: string;
 
   constructor(path: string, rule: string) {
-    super(`${path} ${rule}`);
-    this.path = path;
+    const told = path.length > pathLengthMax ? `${path.slice(0, pathLengthMax)}…` : path;
+    super(`${told.toWellFormed()} ${rule}`);
+    this.path = told.toWellFormed();
     this.rule = rule;
   }
 }
@@ -70,7 +77,7 @@ function checkValue(value: JsonValue | undefined, path: string, level: number): 
 
 function checkObject(object: JsonObject, path: string, level: number): void {
   for (const key of Object.keys(object)) {
-    checkText(key, `${path} member name`);
+    checkText(key, path, 'a member name ');
     checkValue(object[key], `${path}.${key}`, level + 1);
   }
 }
@@ -81,7 +88,36 @@ function checkArray(items: JsonValue[], path: string, level: number): void {
   }
 }
 
-function checkText(text: string, path: string): void {
-  if (text.includes('\u0000')) throw new PayloadInvalid(path, 'must not hold U+0000');
-  if (!text.isWellFormed()) throw new PayloadInvalid(path, 'must not hold a lone surrogate');
+function checkText(text: string, path: string, subject = ''): void {
+  if (text.includes('\u0000')) throw new PayloadInvalid(path, `${subject}must not hold U+0000`);
+  if (!text.isWellFormed()) {
+    throw new PayloadInvalid(path, `${subject}must not hold a lone surrogate`);
+  }
+}
+
+/**
+ * About the bytes of a payload as google.protobuf.Struct, never fewer by much: a number takes 11 where
+ * JSON may take one, a member 6 more than its name and value.
+ */
+export function wireBytesOf(value: JsonValue): number {
+  switch (typeof value) {
+    case 'string':
+      return 6 + Buffer.byteLength(value);
+    case 'number':
+      return 11;
+    case 'boolean':
+      return 4;
+    default:
+      break;
+  }
+  if (value === null) return 4;
+  let bytes = 8;
+  if (Array.isArray(value)) {
+    for (const item of value) bytes += 2 + wireBytesOf(item);
+    return bytes;
+  }
+  for (const name of Object.keys(value)) {
+    bytes += 6 + Buffer.byteLength(name) + wireBytesOf(value[name] as JsonValue);
+  }
+  return bytes;
 }

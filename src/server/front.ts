@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createServer as createHttp1Server, type Server as Http1Server } from 'node:http';
 import {
   createServer as createHttp2Server,
@@ -5,6 +6,7 @@ import {
   type ServerHttp2Session,
 } from 'node:http2';
 import { createServer as createNetServer, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 import {
   bodyTimeoutMs,
@@ -19,6 +21,8 @@ import {
 export interface Front {
   readonly http1: Http1Server;
   readonly http2: Http2Server;
+  /** Answers over HTTP/1.1 end their connection from now on. */
+  readonly closing: boolean;
   /** @throws when the port is taken (EADDRINUSE) or the host is not ours. */
   listen(host: string, port: number): Promise<{ readonly host: string; readonly port: number }>;
   /**
@@ -32,30 +36,22 @@ export interface Front {
 
 /** HTTP/2 begins with this preface; no method of HTTP/1.1 begins like it. */
 const http2Preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-/**
- * GOAWAY that names the highest stream there can be: "open no more streams", while those that are on
- * their way are still taken (RFC 9113, 6.8). Node can only send the other one, after which it drops
- * them; this one is written to the socket between two frames of Node's, which writes whole frames.
- */
-const shutdownNotice = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+/** Connections that say nothing may still have a request on its way: they end after this time. */
+const quietMs = 500;
 
 export function createFront(tls: { cert: string; key: string } | undefined): Front {
   const http1 = createHttp1();
   const http2 = createHttp2();
   const sockets = new Set<Socket>();
-  const sessions = new Map<ServerHttp2Session, Socket>();
+  const sessions = trackSessions(http2);
+  let closing = false;
 
   const onConnection = (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
     readPreface(socket, (isHttp2) => {
-      if (!isHttp2) return http1.emit('connection', socket);
-      http2.once('session', (session) => {
-        sessions.set(session, socket);
-        session.once('close', () => sessions.delete(session));
-      });
-      return http2.emit('connection', socket);
+      (isHttp2 ? http2 : http1).emit('connection', socket);
     });
   };
   const front: Server = tls
@@ -69,12 +65,17 @@ export function createFront(tls: { cert: string; key: string } | undefined): Fro
     http1,
     http2,
     listen: (host, port) => listen(front, host, port),
+    get closing() {
+      return closing;
+    },
     async close() {
+      closing = true;
       const closed = new Promise((resolve) => front.close(resolve));
-      // Its idle connections end now, the others with their answer.
-      http1.closeIdleConnections();
+      await delay(quietMs);
+      // HTTP/1.1: idle connections end now, the others with their answer.
       http1.close();
-      for (const [session, socket] of sessions) retire(session, socket);
+      // HTTP/2: GOAWAY; what a client sends before it hears of that is refused unread (REFUSED_STREAM).
+      for (const session of sessions) session.close();
       await closed;
     },
     destroy() {
@@ -94,7 +95,8 @@ function createHttp1(): Http1Server {
   });
   server.maxRequestsPerSocket = 0;
   server.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
+    const head = `HTTP/1.1 400 Bad Request\r\nx-request-id: ${randomUUID()}\r\n`;
+    if (socket.writable) socket.end(`${head}content-length: 0\r\nconnection: close\r\n\r\n`);
     else socket.destroy();
   });
   // It listens on no port of its own, and begins to watch its time limits only when told so.
@@ -114,6 +116,15 @@ function createHttp2(): Http2Server {
     session.setTimeout(idleTimeoutMs, () => session.close());
   });
   return server;
+}
+
+function trackSessions(http2: Http2Server): Set<ServerHttp2Session> {
+  const sessions = new Set<ServerHttp2Session>();
+  http2.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+  });
+  return sessions;
 }
 
 /** Reads the first bytes of a connection, puts them back, and tells whether they ask for HTTP/2. */
@@ -137,20 +148,6 @@ function readPreface(socket: Socket, handOver: (isHttp2: boolean) => void): void
     handOver(isHttp2);
   };
   socket.on('readable', onReadable);
-}
-
-/**
- * Tells a client to open no more streams and, when its answer to a PING shows that it has heard so,
- * which were the last. Every call that it had sent until then is answered.
- */
-function retire(session: ServerHttp2Session, socket: Socket): void {
-  const close = () => {
-    if (!session.closed) session.close();
-  };
-  if (session.closed || session.destroyed) return;
-  socket.write(shutdownNotice);
-  const pinged = session.ping(close);
-  if (!pinged) close();
 }
 
 function listen(

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { isAuthority } from './authority.ts';
 import { beginCall, type Call } from './call.ts';
+import { drained, ReaderStalled, readerStalledFailure } from './drained.ts';
 import { type ExchangeResponse, splitTarget, toHeaders, toUrl } from './exchange.ts';
 import type { ExchangeDeps } from './http2-exchange.ts';
 import { badAuthority } from './plain-answers.ts';
@@ -18,7 +19,7 @@ export function answerHttp1(server: Server, deps: ExchangeDeps): void {
 async function answerRequest(
   request: IncomingMessage,
   nodeResponse: ServerResponse,
-  { dispatch, admission, bytesMaxOf, onEnd }: ExchangeDeps,
+  { dispatch, admission, bytesMaxOf, isClosing, stallMsMax, onEnd }: ExchangeDeps,
 ): Promise<void> {
   const requestId = request.headers['x-request-id'];
   const call = beginCall(typeof requestId === 'string' ? requestId : undefined);
@@ -30,7 +31,7 @@ async function answerRequest(
   admission.begin();
   let status = 0;
   try {
-    const response = isAuthority(request.headers.host)
+    const response = isAuthority(hostOf(request))
       ? await dispatch({
           httpVersion: request.httpVersion,
           method: request.method ?? '',
@@ -44,9 +45,11 @@ async function answerRequest(
         })
       : badAuthority(call.requestId);
     status = response.status;
-    await write(request, nodeResponse, response, call);
+    if (isClosing()) nodeResponse.setHeader('connection', 'close');
+    await write(request, nodeResponse, response, call, stallMsMax);
   } catch (error) {
     call.cause ??= error;
+    if (error instanceof ReaderStalled) call.failure = readerStalledFailure;
     nodeResponse.destroy();
   } finally {
     nodeResponse.off('close', leave);
@@ -56,11 +59,20 @@ async function answerRequest(
   }
 }
 
+/** The one Host that a request has; undefined when it has none or, to mislead someone on its way, several. */
+function hostOf({ headers, rawHeaders }: IncomingMessage): string | undefined {
+  const names = rawHeaders.filter(
+    (name, index) => index % 2 === 0 && name.toLowerCase() === 'host',
+  );
+  return names.length === 1 ? headers.host : undefined;
+}
+
 async function write(
   request: IncomingMessage,
   nodeResponse: ServerResponse,
   response: ExchangeResponse,
   call: Call,
+  stallMsMax: number,
 ): Promise<void> {
   if (nodeResponse.destroyed) return;
   const { trailer, body } = response;
@@ -82,7 +94,7 @@ async function write(
         chunk = await chunks.next();
         if (chunk.done === true) return end(request, nodeResponse, value);
       }
-      if (!nodeResponse.write(value)) await drained(nodeResponse);
+      if (!nodeResponse.write(value)) await drained(nodeResponse, stallMsMax);
       if (nodeResponse.destroyed) return;
       if (response.unary !== true) chunk = await chunks.next();
     }
@@ -100,16 +112,4 @@ function end(
 ): void {
   if (!request.complete) nodeResponse.once('finish', () => request.socket.destroySoon());
   nodeResponse.end(chunk);
-}
-
-/** Resolves when the response takes more, or is gone. */
-function drained(nodeResponse: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      nodeResponse.off('drain', done).off('close', done);
-      resolve();
-    };
-    if (nodeResponse.destroyed) resolve();
-    else nodeResponse.on('drain', done).on('close', done);
-  });
 }

@@ -3,6 +3,7 @@ import { constants } from 'node:http2';
 import type { Admission } from './admission.ts';
 import { isAuthority } from './authority.ts';
 import { beginCall, type Call } from './call.ts';
+import { drained, ReaderStalled, readerStalledFailure } from './drained.ts';
 import { type Dispatch, type ExchangeResponse, splitTarget, toHeaders, toUrl } from './exchange.ts';
 import { badAuthority } from './plain-answers.ts';
 import { createRequestBody } from './request-body.ts';
@@ -12,6 +13,10 @@ export interface ExchangeDeps {
   readonly admission: Admission;
   /** The largest body of a path's requests, in bytes. */
   readonly bytesMaxOf: (path: string) => number;
+  /** A stream whose reader takes nothing for this time is cut off. */
+  readonly stallMsMax: number;
+  /** The service is being stopped: connections of HTTP/1.1 end with their answer. */
+  readonly isClosing: () => boolean;
   /** Called once an answer is written, or cannot be. */
   readonly onEnd: (call: Call, path: string, status: number) => void;
 }
@@ -28,7 +33,7 @@ export function answerHttp2(server: Http2Server, deps: ExchangeDeps): void {
 async function answerStream(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
-  { dispatch, admission, bytesMaxOf, onEnd }: ExchangeDeps,
+  { dispatch, admission, bytesMaxOf, stallMsMax, onEnd }: ExchangeDeps,
 ): Promise<void> {
   const call = beginCall(headers['x-request-id'] as string | undefined);
   const { path, query } = splitTarget(headers[':path'] ?? '');
@@ -53,10 +58,13 @@ async function answerStream(
         })
       : badAuthority(call.requestId);
     status = response.status;
-    await write(stream, response, call);
+    await write(stream, response, call, stallMsMax);
   } catch (error) {
     call.cause ??= error;
-    if (!stream.closed) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    const stalled = error instanceof ReaderStalled;
+    if (stalled) call.failure = readerStalledFailure;
+    const code = stalled ? constants.NGHTTP2_ENHANCE_YOUR_CALM : constants.NGHTTP2_INTERNAL_ERROR;
+    if (!stream.closed) stream.close(code);
   } finally {
     stream.off('close', leave);
     body.release();
@@ -65,33 +73,54 @@ async function answerStream(
   }
 }
 
-async function write(stream: ServerHttp2Stream, response: ExchangeResponse, call: Call) {
+async function write(
+  stream: ServerHttp2Stream,
+  response: ExchangeResponse,
+  call: Call,
+  stallMsMax: number,
+): Promise<void> {
   if (stream.destroyed || stream.closed) return;
   const { trailer, body } = response;
+  const hasTrailers = trailer !== undefined;
   const chunks = typeof body === 'string' ? undefined : body?.[Symbol.asyncIterator]();
   try {
     // Connect lets handlers add headers until the first chunk is there.
     let chunk = await chunks?.next();
     if (stream.destroyed) return;
-    stream.respond(toNodeHeaders(response, call), { waitForTrailers: trailer !== undefined });
-    if (trailer !== undefined) {
-      stream.once('wantTrailers', () => stream.sendTrailers(Object.fromEntries(trailer)));
+    stream.respond(toNodeHeaders(response, call), { waitForTrailers: hasTrailers });
+    if (hasTrailers) {
+      stream.once('wantTrailers', () => {
+        stream.sendTrailers(toNodeTrailers(trailer));
+        setImmediate(() => stopReading(stream));
+      });
     }
-    if (typeof body === 'string') return end(stream, body);
+    if (typeof body === 'string') return end(stream, hasTrailers, body);
     while (chunks !== undefined && chunk?.done === false) {
       const { value } = chunk;
       if (response.unary === true) {
         chunk = await chunks.next();
-        if (chunk.done === true) return end(stream, value);
+        if (chunk.done === true) return end(stream, hasTrailers, value);
       }
-      if (!stream.write(value)) await drained(stream);
+      if (!stream.write(value)) await drained(stream, stallMsMax);
       if (stream.destroyed) return;
       if (response.unary !== true) chunk = await chunks.next();
     }
-    return end(stream);
+    return end(stream, hasTrailers);
   } finally {
     await chunks?.return?.();
   }
+}
+
+/**
+ * Connect escapes a text as a URL would; gRPC escapes "%" and what is not printable ASCII only, and
+ * grpc-js shows every other escape (%3A for a colon) as it is.
+ */
+function toNodeTrailers(trailer: Headers): Record<string, string> {
+  const fields = Object.fromEntries(trailer);
+  const message = fields['grpc-message'];
+  if (message === undefined) return fields;
+  const needless = /%(?:2[0-46-9A-F]|[3-6][0-9A-F]|7[0-9A-E])/g;
+  return { ...fields, 'grpc-message': message.replace(needless, decodeURIComponent) };
 }
 
 function toNodeHeaders(response: ExchangeResponse, call: Call): Record<string, string | number> {
@@ -105,22 +134,14 @@ function toNodeHeaders(response: ExchangeResponse, call: Call): Record<string, s
   return headers;
 }
 
-/** Ends the answer, and tells a peer that is still sending that nobody reads on. */
-function end(stream: ServerHttp2Stream, chunk?: string | Uint8Array): void {
-  const unread = !stream.readableEnded;
-  if (unread) stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
+function end(stream: ServerHttp2Stream, hasTrailers: boolean, chunk?: string | Uint8Array): void {
+  // With trailers the stream is not at its end yet; whoever sends them goes on from there.
+  if (!hasTrailers) stream.once('finish', () => stopReading(stream));
   if (chunk === undefined) stream.end();
   else stream.end(chunk);
 }
 
-/** Resolves when the stream takes more, or is gone. */
-function drained(stream: ServerHttp2Stream): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      stream.off('drain', done).off('close', done);
-      resolve();
-    };
-    if (stream.destroyed) resolve();
-    else stream.on('drain', done).on('close', done);
-  });
+/** Tells a peer that is still sending that nobody reads on. */
+function stopReading(stream: ServerHttp2Stream): void {
+  if (!stream.readableEnded && !stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
 }

@@ -61,6 +61,8 @@ export function createRequestBody(
       };
       const onGone = () =>
         fail(new ConnectError('the body ended before it was complete', Code.Canceled));
+      // An empty body of HTTP/2 ends by itself, before anybody has asked for it.
+      if (source.readableEnded) return onEnd();
       if (source.destroyed) return onGone();
       source.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone);
     });
