@@ -102,6 +102,10 @@ function toAnswer(call: Call | undefined, error: unknown): ConnectError {
     return refusal;
   }
   if (error instanceof ConnectError) {
+    // Connect takes a binary body that cannot be parsed for a fault of its own; it is the sender's.
+    if (error.code === Code.Internal && error.rawMessage.startsWith('parse binary: ')) {
+      Object.assign(error, { code: Code.InvalidArgument });
+    }
     const unreadable = error.code === Code.InvalidArgument ? findUnreadableField(error) : undefined;
     if (unreadable !== undefined && reasonOf(error) === undefined) {
       const { field, description } = unreadable;

@@ -2,9 +2,15 @@ import { type ConnectRouter, createConnectRouter } from '@connectrpc/connect';
 import type { UniversalHandler } from '@connectrpc/connect/protocol';
 import { compressionBrotli, compressionGzip } from '@connectrpc/connect-node';
 import { createInterceptors } from './interceptors.ts';
-import { requestBytesMax, responseBytesMax, timeoutMsMax } from './limits.ts';
+import { batchBytesMax, responseBytesMax, timeoutMsMax } from './limits.ts';
 import { createRequestGate, type RequestGateDeps } from './request-gate.ts';
 import { readIdempotencyHeader } from './rest/idempotency-header.ts';
+
+/** Connect hands it to its JSON codec; the default one would put U+FFFD in place of what is not UTF-8. */
+const strictJson = {
+  textDecoder: new TextDecoder('utf-8', { fatal: true }),
+  ignoreUnknownFields: true,
+};
 
 export type Routes = (router: ConnectRouter) => void;
 
@@ -22,17 +28,23 @@ export function createHandlers(routes: Routes, gate: RequestGateDeps): Handlers 
     requestGate: createRequestGate(gate),
     interceptors: createInterceptors(),
     acceptCompression: [compressionGzip, compressionBrotli],
-    readMaxBytes: requestBytesMax,
+    // The largest of any RPC; what each may send is bounded where its body is received.
+    readMaxBytes: batchBytesMax,
     writeMaxBytes: responseBytesMax,
     maxTimeoutMs: timeoutMsMax,
   };
-  const rpc = createConnectRouter(options);
+  const rpc = createConnectRouter({ ...options, jsonOptions: strictJson });
   const rest = createConnectRouter({
     ...options,
     interceptors: createInterceptors([readIdempotencyHeader]),
     grpc: false,
     grpcWeb: false,
-    jsonOptions: { useProtoFieldName: true, alwaysEmitImplicit: true, ignoreUnknownFields: false },
+    jsonOptions: {
+      ...strictJson,
+      useProtoFieldName: true,
+      alwaysEmitImplicit: true,
+      ignoreUnknownFields: false,
+    },
   });
   routes(rpc);
   routes(rest);
