@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { Code, ConnectError } from '@connectrpc/connect';
 import {
   BadRequestSchema,
@@ -19,7 +20,7 @@ export interface Refusal {
 export async function refusalOf(call: Promise<unknown>): Promise<Refusal> {
   const error = await call.then(
     (value) => {
-      throw new Error(`expected a refusal, got ${JSON.stringify(value)}`);
+      throw new Error(`expected a refusal, got ${inspect(value)}`);
     },
     (reason: unknown) => ConnectError.from(reason),
   );
