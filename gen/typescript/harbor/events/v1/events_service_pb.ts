@@ -2,21 +2,23 @@
 // @generated from file harbor/events/v1/events_service.proto (package harbor.events.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { BadRequest_FieldViolation } from "../../../google/rpc/error_details_pb.ts";
+import { file_google_rpc_error_details } from "../../../google/rpc/error_details_pb.ts";
 import { file_harbor_api_keys_v1_required_scope } from "../../api_keys/v1/required_scope_pb.ts";
 import type { Event } from "./event_pb.ts";
 import { file_harbor_events_v1_event } from "./event_pb.ts";
-import type { JsonObject, Message } from "@bufbuild/protobuf";
+import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file harbor/events/v1/events_service.proto.
  */
 export const file_harbor_events_v1_events_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVoYXJib3IvZXZlbnRzL3YxL2V2ZW50c19zZXJ2aWNlLnByb3RvEhBoYXJib3IuZXZlbnRzLnYxItQBChJDcmVhdGVFdmVudFJlcXVlc3QSMAoMd29ya3NwYWNlX2lkGAEgASgJQhq6SBdyFTITXndzX1swLTlhLXpdezEsNjR9JBItCgR0eXBlGAIgASgJQh+6SBxyGhABGP8BMhNeW15ccHtDY31ccHtDc30qXSokEjAKB3BheWxvYWQYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Qga6SAPIAQESKwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQhK6SA9yDRj/ATIIXlsgLX5dKiQijwEKE0NyZWF0ZUV2ZW50UmVzcG9uc2USJgoFZXZlbnQYASABKAsyFy5oYXJib3IuZXZlbnRzLnYxLkV2ZW50EhAKCHJlcGxheWVkGAIgASgIEj4KGmlkZW1wb3RlbmN5X2tleV9leHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI/ChRSZXRyaWV2ZUV2ZW50UmVxdWVzdBInCgJpZBgBIAEoCUIbukgYchYyFF5ldnRfWzAtOWEtel17MSwyNn0kIj8KFVJldHJpZXZlRXZlbnRSZXNwb25zZRImCgVldmVudBgBIAEoCzIXLmhhcmJvci5ldmVudHMudjEuRXZlbnQy8wEKDUV2ZW50c1NlcnZpY2USbAoLQ3JlYXRlRXZlbnQSJC5oYXJib3IuZXZlbnRzLnYxLkNyZWF0ZUV2ZW50UmVxdWVzdBolLmhhcmJvci5ldmVudHMudjEuQ3JlYXRlRXZlbnRSZXNwb25zZSIQqrsYDGV2ZW50czp3cml0ZRJ0Cg1SZXRyaWV2ZUV2ZW50EiYuaGFyYm9yLmV2ZW50cy52MS5SZXRyaWV2ZUV2ZW50UmVxdWVzdBonLmhhcmJvci5ldmVudHMudjEuUmV0cmlldmVFdmVudFJlc3BvbnNlIhKQAgGquxgLZXZlbnRzOnJlYWRiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_harbor_api_keys_v1_required_scope, file_harbor_events_v1_event]);
+  fileDesc("CiVoYXJib3IvZXZlbnRzL3YxL2V2ZW50c19zZXJ2aWNlLnByb3RvEhBoYXJib3IuZXZlbnRzLnYxItQBChJDcmVhdGVFdmVudFJlcXVlc3QSMAoMd29ya3NwYWNlX2lkGAEgASgJQhq6SBdyFTITXndzX1swLTlhLXpdezEsNjR9JBItCgR0eXBlGAIgASgJQh+6SBxyGhABGP8BMhNeW15ccHtDY31ccHtDc30qXSokEjAKB3BheWxvYWQYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Qga6SAPIAQESKwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQhK6SA9yDRj/ATIIXlsgLX5dKiQijwEKE0NyZWF0ZUV2ZW50UmVzcG9uc2USJgoFZXZlbnQYASABKAsyFy5oYXJib3IuZXZlbnRzLnYxLkV2ZW50EhAKCHJlcGxheWVkGAIgASgIEj4KGmlkZW1wb3RlbmN5X2tleV9leHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI/ChRSZXRyaWV2ZUV2ZW50UmVxdWVzdBInCgJpZBgBIAEoCUIbukgYchYyFF5ldnRfWzAtOWEtel17MSwyNn0kIj8KFVJldHJpZXZlRXZlbnRSZXNwb25zZRImCgVldmVudBgBIAEoCzIXLmhhcmJvci5ldmVudHMudjEuRXZlbnQiZAoYQmF0Y2hDcmVhdGVFdmVudHNSZXF1ZXN0EkgKCHJlcXVlc3RzGAEgAygLMiQuaGFyYm9yLmV2ZW50cy52MS5DcmVhdGVFdmVudFJlcXVlc3RCELpIDZIBCggBEPQDIgPYAQMiVwoZQmF0Y2hDcmVhdGVFdmVudHNSZXNwb25zZRI6CgdyZXN1bHRzGAEgAygLMikuaGFyYm9yLmV2ZW50cy52MS5CYXRjaENyZWF0ZUV2ZW50c1Jlc3VsdCKYAQoXQmF0Y2hDcmVhdGVFdmVudHNSZXN1bHQSOAoHY3JlYXRlZBgBIAEoCzIlLmhhcmJvci5ldmVudHMudjEuQ3JlYXRlRXZlbnRSZXNwb25zZUgAEjkKBWVycm9yGAIgASgLMiguaGFyYm9yLmV2ZW50cy52MS5CYXRjaENyZWF0ZUV2ZW50c0Vycm9ySABCCAoGcmVzdWx0IoMCChZCYXRjaENyZWF0ZUV2ZW50c0Vycm9yEgwKBGNvZGUYASABKAUSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSSAoIbWV0YWRhdGEYBCADKAsyNi5oYXJib3IuZXZlbnRzLnYxLkJhdGNoQ3JlYXRlRXZlbnRzRXJyb3IuTWV0YWRhdGFFbnRyeRI/ChBmaWVsZF92aW9sYXRpb25zGAUgAygLMiUuZ29vZ2xlLnJwYy5CYWRSZXF1ZXN0LkZpZWxkVmlvbGF0aW9uGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKMAwoRTGlzdEV2ZW50c1JlcXVlc3QSMAoMd29ya3NwYWNlX2lkGAEgASgJQhq6SBdyFTITXndzX1swLTlhLXpdezEsNjR9JBJACg10eXBlX3BhdHRlcm5zGAIgAygJQim6SCaSASMQFCIfch0QARj/ATIWXlteXHB7Q2N9XHB7Q3N9Kl0qXCo/JBIxCg1jcmVhdGVkX2FmdGVyGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5jcmVhdGVkX2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoOYWZ0ZXJfc2VxdWVuY2UYBSABKANCELpIDSILGP////////8PKAASNQoFb3JkZXIYBiABKA4yHC5oYXJib3IuZXZlbnRzLnYxLkV2ZW50T3JkZXJCCLpIBYIBAhABEh0KCXBhZ2Vfc2l6ZRgHIAEoBUIKukgHGgUY9AMoABIcCgpwYWdlX3Rva2VuGAggASgJQgi6SAVyAxiACCJWChJMaXN0RXZlbnRzUmVzcG9uc2USJwoGZXZlbnRzGAEgAygLMhcuaGFyYm9yLmV2ZW50cy52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkizgEKFlN1YnNjcmliZUV2ZW50c1JlcXVlc3QSMAoMd29ya3NwYWNlX2lkGAEgASgJQhq6SBdyFTITXndzX1swLTlhLXpdezEsNjR9JBItCg5hZnRlcl9zZXF1ZW5jZRgCIAEoA0IQukgNIgsY/////////w8oAEgAiAEBEkAKDXR5cGVfcGF0dGVybnMYAyADKAlCKbpIJpIBIxAUIh9yHRABGP8BMhZeW15ccHtDY31ccHtDc30qXSpcKj8kQhEKD19hZnRlcl9zZXF1ZW5jZSLDAQoXU3Vic2NyaWJlRXZlbnRzUmVzcG9uc2USKAoFZXZlbnQYASABKAsyFy5oYXJib3IuZXZlbnRzLnYxLkV2ZW50SAASLwoJY2F1Z2h0X3VwGAIgASgLMhouaGFyYm9yLmV2ZW50cy52MS5DYXVnaHRVcEgAEjAKCWhlYXJ0YmVhdBgDIAEoCzIbLmhhcmJvci5ldmVudHMudjEuSGVhcnRiZWF0SAASEAoIc2VxdWVuY2UYBCABKANCCQoHbWVzc2FnZSIKCghDYXVnaHRVcCILCglIZWFydGJlYXQqYAoKRXZlbnRPcmRlchIbChdFVkVOVF9PUkRFUl9VTlNQRUNJRklFRBAAEhkKFUVWRU5UX09SREVSX0FTQ0VORElORxABEhoKFkVWRU5UX09SREVSX0RFU0NFTkRJTkcQAjLbBAoNRXZlbnRzU2VydmljZRJsCgtDcmVhdGVFdmVudBIkLmhhcmJvci5ldmVudHMudjEuQ3JlYXRlRXZlbnRSZXF1ZXN0GiUuaGFyYm9yLmV2ZW50cy52MS5DcmVhdGVFdmVudFJlc3BvbnNlIhCquxgMZXZlbnRzOndyaXRlEn4KEUJhdGNoQ3JlYXRlRXZlbnRzEiouaGFyYm9yLmV2ZW50cy52MS5CYXRjaENyZWF0ZUV2ZW50c1JlcXVlc3QaKy5oYXJib3IuZXZlbnRzLnYxLkJhdGNoQ3JlYXRlRXZlbnRzUmVzcG9uc2UiEKq7GAxldmVudHM6d3JpdGUSdAoNUmV0cmlldmVFdmVudBImLmhhcmJvci5ldmVudHMudjEuUmV0cmlldmVFdmVudFJlcXVlc3QaJy5oYXJib3IuZXZlbnRzLnYxLlJldHJpZXZlRXZlbnRSZXNwb25zZSISkAIBqrsYC2V2ZW50czpyZWFkEmsKCkxpc3RFdmVudHMSIy5oYXJib3IuZXZlbnRzLnYxLkxpc3RFdmVudHNSZXF1ZXN0GiQuaGFyYm9yLmV2ZW50cy52MS5MaXN0RXZlbnRzUmVzcG9uc2UiEpACAaq7GAtldmVudHM6cmVhZBJ5Cg9TdWJzY3JpYmVFdmVudHMSKC5oYXJib3IuZXZlbnRzLnYxLlN1YnNjcmliZUV2ZW50c1JlcXVlc3QaKS5oYXJib3IuZXZlbnRzLnYxLlN1YnNjcmliZUV2ZW50c1Jlc3BvbnNlIg+quxgLZXZlbnRzOnJlYWQwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_error_details, file_harbor_api_keys_v1_required_scope, file_harbor_events_v1_event]);
 
 /**
  * The event to create.
@@ -41,7 +43,7 @@ export type CreateEventRequest = Message<"harbor.events.v1.CreateEventRequest"> 
   /**
    * A JSON object; required, may be empty. At most 262,144 bytes of compact UTF-8 JSON and 32 levels deep;
    * finite numbers only; no U+0000 and no lone surrogates, in member names too. These rules are checked
-   * by the service, since they cannot be written as annotations.
+   * by the service, since they cannot be written as annotations. A Value without a kind counts as null.
    *
    * @generated from field: google.protobuf.Struct payload = 3;
    */
@@ -140,6 +142,393 @@ export const RetrieveEventResponseSchema: GenMessage<RetrieveEventResponse> = /*
   messageDesc(file_harbor_events_v1_events_service, 3);
 
 /**
+ * The events to create.
+ *
+ * @generated from message harbor.events.v1.BatchCreateEventsRequest
+ */
+export type BatchCreateEventsRequest = Message<"harbor.events.v1.BatchCreateEventsRequest"> & {
+  /**
+   * 1–500 events, in any mix of workspaces, with or without idempotency keys. Each is checked by itself,
+   * so that a broken one is an error of its own.
+   *
+   * @generated from field: repeated harbor.events.v1.CreateEventRequest requests = 1;
+   */
+  requests: CreateEventRequest[];
+};
+
+/**
+ * Describes the message harbor.events.v1.BatchCreateEventsRequest.
+ * Use `create(BatchCreateEventsRequestSchema)` to create a new message.
+ */
+export const BatchCreateEventsRequestSchema: GenMessage<BatchCreateEventsRequest> = /*@__PURE__*/
+  messageDesc(file_harbor_events_v1_events_service, 4);
+
+/**
+ * What became of each event.
+ *
+ * @generated from message harbor.events.v1.BatchCreateEventsResponse
+ */
+export type BatchCreateEventsResponse = Message<"harbor.events.v1.BatchCreateEventsResponse"> & {
+  /**
+   * One result per request, in the same order.
+   *
+   * @generated from field: repeated harbor.events.v1.BatchCreateEventsResult results = 1;
+   */
+  results: BatchCreateEventsResult[];
+};
+
+/**
+ * Describes the message harbor.events.v1.BatchCreateEventsResponse.
+ * Use `create(BatchCreateEventsResponseSchema)` to create a new message.
+ */
+export const BatchCreateEventsResponseSchema: GenMessage<BatchCreateEventsResponse> = /*@__PURE__*/
+  messageDesc(file_harbor_events_v1_events_service, 5);
+
+/**
+ * What became of one event of a batch.
+ *
+ * @generated from message harbor.events.v1.BatchCreateEventsResult
+ */
+export type BatchCreateEventsResult = Message<"harbor.events.v1.BatchCreateEventsResult"> & {
+  /**
+   * Created, now or earlier, or refused.
+   *
+   * @generated from oneof harbor.events.v1.BatchCreateEventsResult.result
+   */
+  result: {
+    /**
+     * The event, as CreateEvent would have answered.
+     *
+     * @generated from field: harbor.events.v1.CreateEventResponse created = 1;
+     */
+    value: CreateEventResponse;
+    case: "created";
+  } | {
+    /**
+     * Why nothing was stored, or (code UNAVAILABLE, DEADLINE_EXCEEDED) why that is not known.
+     *
+     * @generated from field: harbor.events.v1.BatchCreateEventsError error = 2;
+     */
+    value: BatchCreateEventsError;
+    case: "error";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message harbor.events.v1.BatchCreateEventsResult.
+ * Use `create(BatchCreateEventsResultSchema)` to create a new message.
+ */
+export const BatchCreateEventsResultSchema: GenMessage<BatchCreateEventsResult> = /*@__PURE__*/
+  messageDesc(file_harbor_events_v1_events_service, 6);
+
+/**
+ * The error that CreateEvent would have raised.
+ *
+ * @generated from message harbor.events.v1.BatchCreateEventsError
+ */
+export type BatchCreateEventsError = Message<"harbor.events.v1.BatchCreateEventsError"> & {
+  /**
+   * The number of a google.rpc.Code: 3 for INVALID_ARGUMENT, 6 for ALREADY_EXISTS …
+   *
+   * @generated from field: int32 code = 1;
+   */
+  code: number;
+
+  /**
+   * A harbor.errors.v1.ErrorReason without its prefix, for example "IDEMPOTENCY_KEY_REUSED".
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * What is wrong, in words.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+
+  /**
+   * The facts, as in google.rpc.ErrorInfo.
+   *
+   * @generated from field: map<string, string> metadata = 4;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * The fields that break a rule; their paths begin at the item.
+   *
+   * @generated from field: repeated google.rpc.BadRequest.FieldViolation field_violations = 5;
+   */
+  fieldViolations: BadRequest_FieldViolation[];
+};
+
+/**
+ * Describes the message harbor.events.v1.BatchCreateEventsError.
+ * Use `create(BatchCreateEventsErrorSchema)` to create a new message.
+ */
+export const BatchCreateEventsErrorSchema: GenMessage<BatchCreateEventsError> = /*@__PURE__*/
+  messageDesc(file_harbor_events_v1_events_service, 7);
+
+/**
+ * Which events to list.
+ *
+ * @generated from message harbor.events.v1.ListEventsRequest
+ */
+export type ListEventsRequest = Message<"harbor.events.v1.ListEventsRequest"> & {
+  /**
+   * The workspace whose log to read; required.
+   *
+   * @generated from field: string workspace_id = 1;
+   */
+  workspaceId: string;
+
+  /**
+   * Only events whose type matches one of these: a type, or a beginning of types and "*" ("invoice.*").
+   * 0–20; empty means every type.
+   *
+   * @generated from field: repeated string type_patterns = 2;
+   */
+  typePatterns: string[];
+
+  /**
+   * Only events created after this time; unset means no bound.
+   *
+   * @generated from field: google.protobuf.Timestamp created_after = 3;
+   */
+  createdAfter?: Timestamp | undefined;
+
+  /**
+   * Only events created before this time; unset means no bound.
+   *
+   * @generated from field: google.protobuf.Timestamp created_before = 4;
+   */
+  createdBefore?: Timestamp | undefined;
+
+  /**
+   * Only events with a higher sequence than this; 0 means all. At most the sequence of the newest event.
+   *
+   * @generated from field: int64 after_sequence = 5;
+   */
+  afterSequence: bigint;
+
+  /**
+   * By sequence, ascending unless said otherwise.
+   *
+   * @generated from field: harbor.events.v1.EventOrder order = 6;
+   */
+  order: EventOrder;
+
+  /**
+   * Events a page, 1–500; 0 means 100.
+   *
+   * @generated from field: int32 page_size = 7;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the page before, with the same filters and order; empty means the first page.
+   *
+   * @generated from field: string page_token = 8;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message harbor.events.v1.ListEventsRequest.
+ * Use `create(ListEventsRequestSchema)` to create a new message.
+ */
+export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
+  messageDesc(file_harbor_events_v1_events_service, 8);
+
+/**
+ * A page of events.
+ *
+ * @generated from message harbor.events.v1.ListEventsResponse
+ */
+export type ListEventsResponse = Message<"harbor.events.v1.ListEventsResponse"> & {
+  /**
+   * The events, in the order that was asked for.
+   *
+   * @generated from field: repeated harbor.events.v1.Event events = 1;
+   */
+  events: Event[];
+
+  /**
+   * page_token of the next page; empty means the end of the list.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message harbor.events.v1.ListEventsResponse.
+ * Use `create(ListEventsResponseSchema)` to create a new message.
+ */
+export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
+  messageDesc(file_harbor_events_v1_events_service, 9);
+
+/**
+ * Which events to stream.
+ *
+ * @generated from message harbor.events.v1.SubscribeEventsRequest
+ */
+export type SubscribeEventsRequest = Message<"harbor.events.v1.SubscribeEventsRequest"> & {
+  /**
+   * The workspace whose log to follow; required.
+   *
+   * @generated from field: string workspace_id = 1;
+   */
+  workspaceId: string;
+
+  /**
+   * Where to begin: after this sequence; 0 means from the beginning. Unset means from now: only events
+   * that are committed after the subscription. At most the sequence of the newest event.
+   *
+   * @generated from field: optional int64 after_sequence = 2;
+   */
+  afterSequence?: bigint | undefined;
+
+  /**
+   * Only events whose type matches one of these, as in ListEvents; empty means every type.
+   *
+   * @generated from field: repeated string type_patterns = 3;
+   */
+  typePatterns: string[];
+};
+
+/**
+ * Describes the message harbor.events.v1.SubscribeEventsRequest.
+ * Use `create(SubscribeEventsRequestSchema)` to create a new message.
+ */
+export const SubscribeEventsRequestSchema: GenMessage<SubscribeEventsRequest> = /*@__PURE__*/
+  messageDesc(file_harbor_events_v1_events_service, 10);
+
+/**
+ * A message of the stream.
+ *
+ * @generated from message harbor.events.v1.SubscribeEventsResponse
+ */
+export type SubscribeEventsResponse = Message<"harbor.events.v1.SubscribeEventsResponse"> & {
+  /**
+   * What is said.
+   *
+   * @generated from oneof harbor.events.v1.SubscribeEventsResponse.message
+   */
+  message: {
+    /**
+     * An event.
+     *
+     * @generated from field: harbor.events.v1.Event event = 1;
+     */
+    value: Event;
+    case: "event";
+  } | {
+    /**
+     * Every event that was there has been sent; from here on they come as they are committed.
+     *
+     * @generated from field: harbor.events.v1.CaughtUp caught_up = 2;
+     */
+    value: CaughtUp;
+    case: "caughtUp";
+  } | {
+    /**
+     * Nothing has been sent for 15 seconds.
+     *
+     * @generated from field: harbor.events.v1.Heartbeat heartbeat = 3;
+     */
+    value: Heartbeat;
+    case: "heartbeat";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Resume with this as after_sequence. Moves on past events that match no pattern, too.
+   *
+   * @generated from field: int64 sequence = 4;
+   */
+  sequence: bigint;
+};
+
+/**
+ * Describes the message harbor.events.v1.SubscribeEventsResponse.
+ * Use `create(SubscribeEventsResponseSchema)` to create a new message.
+ */
+export const SubscribeEventsResponseSchema: GenMessage<SubscribeEventsResponse> = /*@__PURE__*/
+  messageDesc(file_harbor_events_v1_events_service, 11);
+
+/**
+ * Sent once in each stream, when it has reached the end of the log for the first time.
+ *
+ * @generated from message harbor.events.v1.CaughtUp
+ */
+export type CaughtUp = Message<"harbor.events.v1.CaughtUp"> & {
+};
+
+/**
+ * Describes the message harbor.events.v1.CaughtUp.
+ * Use `create(CaughtUpSchema)` to create a new message.
+ */
+export const CaughtUpSchema: GenMessage<CaughtUp> = /*@__PURE__*/
+  messageDesc(file_harbor_events_v1_events_service, 12);
+
+/**
+ * Shows that the stream is alive.
+ *
+ * @generated from message harbor.events.v1.Heartbeat
+ */
+export type Heartbeat = Message<"harbor.events.v1.Heartbeat"> & {
+};
+
+/**
+ * Describes the message harbor.events.v1.Heartbeat.
+ * Use `create(HeartbeatSchema)` to create a new message.
+ */
+export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
+  messageDesc(file_harbor_events_v1_events_service, 13);
+
+/**
+ * The order of a list of events.
+ *
+ * @generated from enum harbor.events.v1.EventOrder
+ */
+export const EventOrder = {
+  /**
+   * The same as ascending.
+   *
+   * @generated from enum value: EVENT_ORDER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * By sequence, the oldest first.
+   *
+   * @generated from enum value: EVENT_ORDER_ASCENDING = 1;
+   */
+  ASCENDING: 1,
+
+  /**
+   * By sequence, the newest first.
+   *
+   * @generated from enum value: EVENT_ORDER_DESCENDING = 2;
+   */
+  DESCENDING: 2,
+} as const;
+
+/**
+ * The order of a list of events.
+ *
+ * @generated from enum harbor.events.v1.EventOrder
+ */
+export type EventOrder = (typeof EventOrder)[keyof typeof EventOrder] | UnknownEnum;
+
+/**
+ * Describes the enum harbor.events.v1.EventOrder.
+ */
+export const EventOrderSchema: GenEnum<EventOrder> = /*@__PURE__*/
+  enumDesc(file_harbor_events_v1_events_service, 0);
+
+/**
  * Records events and reads them back.
  *
  * @generated from service harbor.events.v1.EventsService
@@ -165,6 +554,22 @@ export const EventsService: GenService<{
     output: typeof CreateEventResponseSchema;
   },
   /**
+   * Creates up to 500 events, each as CreateEvent would: the same rules, the same queue, an answer of its
+   * own. Not atomic: an item that is refused harms no other, and the others are stored. Items of one
+   * workspace that have no idempotency key in common are numbered in their order. The same idempotency
+   * key twice in one batch: the second is a replay, or a reuse error.
+   *
+   * The whole request is at most 8 MiB. Errors of the call as a whole: INVALID_REQUEST for an empty or
+   * too long list, REQUEST_TOO_LARGE; everything else is an error of its item.
+   *
+   * @generated from rpc harbor.events.v1.EventsService.BatchCreateEvents
+   */
+  batchCreateEvents: {
+    methodKind: "unary";
+    input: typeof BatchCreateEventsRequestSchema;
+    output: typeof BatchCreateEventsResponseSchema;
+  },
+  /**
    * Retrieves an event by id.
    * Errors: INVALID_REQUEST when the id does not look like evt_…; EVENT_NOT_FOUND, also when the API key
    * may not read its workspace or type.
@@ -175,6 +580,39 @@ export const EventsService: GenService<{
     methodKind: "unary";
     input: typeof RetrieveEventRequestSchema;
     output: typeof RetrieveEventResponseSchema;
+  },
+  /**
+   * Lists the events of a workspace by sequence, page by page. A page holds at most page_size events and
+   * 2 MiB, and may hold fewer, even none, before the end: only an empty next_page_token is the end. In
+   * ascending order a list that is paged to its end has missed nothing that was committed before.
+   *
+   * Errors: INVALID_REQUEST, also for a page_token of another list or filter; SEQUENCE_IN_FUTURE;
+   * WORKSPACE_NOT_FOUND; WORKSPACE_NOT_ALLOWED; EVENT_TYPE_NOT_ALLOWED when a pattern reaches beyond
+   * those of the API key (without patterns, those of the key apply).
+   *
+   * @generated from rpc harbor.events.v1.EventsService.ListEvents
+   */
+  listEvents: {
+    methodKind: "unary";
+    input: typeof ListEventsRequestSchema;
+    output: typeof ListEventsResponseSchema;
+  },
+  /**
+   * Streams the events of a workspace in the order of the log, first those that are there, then each as
+   * it is committed, without a gap and without a seam between the two. Never ends by itself. After a cut,
+   * subscribe again with the sequence of the last message that arrived: nothing is missed and nothing
+   * comes twice.
+   *
+   * Errors: as ListEvents; API_KEY_INVALID within 5 seconds after the key was revoked or expired;
+   * SHUTTING_DOWN with RetryInfo when the process stops (subscribe again); SUBSCRIBER_TOO_SLOW after the
+   * reader took nothing for 30 seconds; LOG_GAP when the log is damaged.
+   *
+   * @generated from rpc harbor.events.v1.EventsService.SubscribeEvents
+   */
+  subscribeEvents: {
+    methodKind: "server_streaming";
+    input: typeof SubscribeEventsRequestSchema;
+    output: typeof SubscribeEventsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_harbor_events_v1_events_service, 0);
