@@ -15,6 +15,8 @@ export interface ApiKeyStore {
   revoke(id: string): Promise<void>;
   /** The caller whose key has this hash, unless it was revoked; whether it expired is not judged. */
   findCaller(secretHash: Buffer): Promise<Caller | undefined>;
+  /** Those of the keys that no longer work: revoked, expired by the database's clock, or gone. */
+  findEnded(ids: readonly string[]): Promise<string[]>;
   /** Notes uses; a later time that is already there stays. */
   noteUses(uses: ReadonlyMap<string, Date>): Promise<void>;
 }
@@ -28,6 +30,14 @@ const findCallerStatement: Statement = {
     select id, kind, scopes, workspace_ids, type_patterns,
       (extract(epoch from expires_at) * 1000)::float8 as expires_at_ms
     from api_keys where secret_hash = $1::bytea and revoked_at is null`,
+};
+
+const findEndedStatement: Statement = {
+  name: 'harbor_find_ended_keys',
+  text: `
+    select asked.id from unnest($1::uuid[]) as asked (id) where not exists (
+      select from api_keys where api_keys.id = asked.id and revoked_at is null
+        and (expires_at is null or expires_at > clock_timestamp()))`,
 };
 
 const noteUsesStatement: Statement = {
@@ -96,6 +106,15 @@ export function createApiKeyStore(orm: MikroORM, statements: StatementRunner): A
         lookUpTimeoutMs,
       );
       return row && toCaller(row);
+    },
+
+    async findEnded(ids) {
+      const rows = await statements.run<{ id: string }>(
+        findEndedStatement,
+        [ids.map(uuidOf)],
+        lookUpTimeoutMs,
+      );
+      return rows.map(({ id }) => idOf('key', id));
     },
 
     async noteUses(uses) {

@@ -1,3 +1,5 @@
+import { coversTypePattern, matchesAny } from '../type-pattern.ts';
+
 /** The scopes that a restricted key may have; a secret key has every one. */
 export const scopes = [
   'events:read',
@@ -119,15 +121,7 @@ export function mayUseWorkspace(grant: Grant, workspaceId: string): boolean {
 }
 
 export function mayUseType(grant: Grant, type: string): boolean {
-  return (
-    grant.typePatterns.length === 0 ||
-    grant.typePatterns.some((pattern) => matchesTypePattern(pattern, type))
-  );
-}
-
-/** A pattern is a type, or a beginning of types followed by `*`. */
-export function matchesTypePattern(pattern: string, type: string): boolean {
-  return pattern.endsWith('*') ? type.startsWith(pattern.slice(0, -1)) : type === pattern;
+  return matchesAny(grant.typePatterns, type);
 }
 
 /**
@@ -143,7 +137,7 @@ export function exceedsCaller(caller: Grant, key: Grant): string | undefined {
   );
   if (!workspacesWithin) return 'workspace_ids';
   const typesWithin = isWithin(caller.typePatterns, key.typePatterns, (pattern) =>
-    caller.typePatterns.some((own) => coversPattern(own, pattern)),
+    caller.typePatterns.some((own) => coversTypePattern(own, pattern)),
   );
   return typesWithin ? undefined : 'type_patterns';
 }
@@ -161,9 +155,4 @@ function isWithin(
 ): boolean {
   if (limits.length === 0) return true;
   return wanted.length > 0 && wanted.every(isCovered);
-}
-
-function coversPattern(own: string, pattern: string): boolean {
-  if (!own.endsWith('*')) return own === pattern;
-  return pattern.startsWith(own.slice(0, -1));
 }

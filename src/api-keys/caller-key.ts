@@ -1,4 +1,5 @@
 import { type ContextValues, createContextKey } from '@connectrpc/connect';
+import { coversTypePattern } from '../type-pattern.ts';
 import {
   type Caller,
   EventTypeNotAllowed,
@@ -28,4 +29,19 @@ export function assertMayUseWorkspace(caller: Caller, workspaceId: string): void
 /** @throws EventTypeNotAllowed */
 export function assertMayUseType(caller: Caller, type: string): void {
   if (!mayUseType(caller, type)) throw new EventTypeNotAllowed(type);
+}
+
+/**
+ * The type patterns that a read may use: those that were asked for, or without any those of the key.
+ *
+ * @throws EventTypeNotAllowed when one that was asked for reaches beyond those of the key.
+ */
+export function readablePatterns(caller: Caller, wanted: readonly string[]): readonly string[] {
+  if (caller.typePatterns.length === 0) return wanted;
+  if (wanted.length === 0) return caller.typePatterns;
+  for (const pattern of wanted) {
+    const covered = caller.typePatterns.some((own) => coversTypePattern(own, pattern));
+    if (!covered) throw new EventTypeNotAllowed(pattern);
+  }
+  return wanted;
 }

@@ -18,7 +18,14 @@ export {
 export { type ApiKeyStore, createApiKeyStore } from './api-key-store.ts';
 export { createApiKeysRpc } from './api-keys.rpc.ts';
 export { type Authenticator, createAuthenticator } from './authenticator.ts';
-export { assertMayUseType, assertMayUseWorkspace, callerKey, getCaller } from './caller-key.ts';
+export {
+  assertMayUseType,
+  assertMayUseWorkspace,
+  callerKey,
+  getCaller,
+  readablePatterns,
+} from './caller-key.ts';
 export { type IssuedApiKey, issueApiKey } from './issue-api-key.ts';
+export { createKeyWatch, type KeyWatch } from './key-watch.ts';
 export { createLastUsed, type LastUsed } from './last-used.ts';
 export { hashSecret, hintOf, newSecret } from './secret.ts';
