@@ -1,27 +1,39 @@
 import { ApiKeysService } from '../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
-import { EventsService } from '../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import {
+  CreateEventRequestSchema,
+  EventsService,
+} from '../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { WorkspacesService } from '../gen/typescript/harbor/workspaces/v1/workspaces_service_pb.ts';
 import {
   type ApiKeyStore,
   createApiKeyStore,
   createApiKeysRpc,
   createAuthenticator,
+  createKeyWatch,
   createLastUsed,
 } from './api-keys/index.ts';
 import type { Config } from './config.ts';
 import { openDatabase } from './database/database.ts';
 import { assertDurable } from './database/durability.ts';
 import { migrate } from './database/migrate.ts';
+import { createNotifications } from './database/notifications.ts';
 import {
   createAppendQueue,
+  createCommitNotices,
+  createEventFeeds,
+  createEventLogStore,
   createEventReader,
   createEventStore,
   createEventsRpc,
+  parseCommitNotice,
+  ShuttingDown,
   sweepExpiredKeys,
 } from './events/index.ts';
 import type { Log } from './log.ts';
 import { startPeriodic } from './periodic.ts';
 import { describeCause } from './server/call-log.ts';
+import { createMessageCheck } from './server/interceptors.ts';
+import { explainItem } from './server/item-error.ts';
 import { createHealth, createServer } from './server/server.ts';
 import {
   createWorkspaceStore,
@@ -33,6 +45,10 @@ import {
 const drainGraceMs = 20_000;
 const sweepEveryMs = 1_000;
 const noteUsesEveryMs = 10_000;
+/** A stream ends within 5 s after its key was revoked. */
+const checkKeysEveryMs = 2_000;
+/** Finds what a lost wake-up would have told. */
+const pollEveryMs = 1_000;
 
 /** The running service. */
 export interface App {
@@ -67,15 +83,46 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
   const workspaces = createWorkspaceStore(database.orm);
   const apiKeys = createApiKeyStore(database.orm, database.statements);
   const events = createEventStore(database.statements);
-  const queue = createAppendQueue(events);
   const reader = createEventReader(events);
   const lastUsed = createLastUsed(apiKeys);
   const health = createHealth();
   const { assertExists } = workspaces;
+  const report = (loop: string) => (error: unknown) =>
+    log.warn({ loop, cause: describeCause(error) }, 'a background round failed');
+
+  const eventLog = createEventLogStore(database.statements);
+  const feeds = createEventFeeds(eventLog, {
+    onGap: (error) => log.fatal({ cause: describeCause(error) }, 'the log has a gap'),
+    onError: report('follow the log'),
+  });
+  const notifications = createNotifications(database, 'harbor_commits', (text) => {
+    for (const [id, lastSequence] of parseCommitNotice(text)) feeds.wake(id, lastSequence);
+  });
+  const notices = createCommitNotices(notifications.send, report('tell other processes'));
+  const queue = createAppendQueue(events, (workspaceId, lastSequence) => {
+    feeds.wake(workspaceId, lastSequence);
+    notices.note(workspaceId, lastSequence);
+  });
+  const keyWatch = createKeyWatch(apiKeys);
+  const streams = new AbortController();
+  const checkMessage = createMessageCheck();
 
   const server = createServer({
     routes: (router) => {
-      router.service(EventsService, createEventsRpc({ queue, reader, workspaces }));
+      router.service(
+        EventsService,
+        createEventsRpc({
+          queue,
+          reader,
+          log: eventLog,
+          feeds,
+          workspaces,
+          keyWatch,
+          stopping: streams.signal,
+          validate: (request) => checkMessage(CreateEventRequestSchema, request),
+          explain: explainItem,
+        }),
+      );
       router.service(
         ApiKeysService,
         createApiKeysRpc({ store: apiKeys, assertWorkspaceExists: assertExists }),
@@ -89,10 +136,9 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
     tls: config.tls,
     corsOrigins: config.corsOrigins,
     log,
+    stallMsMax: config.streamStallMs,
   });
 
-  const report = (loop: string) => (error: unknown) =>
-    log.warn({ loop, cause: describeCause(error) }, 'a background round failed');
   const loops = [
     startPeriodic({
       intervalMs: sweepEveryMs,
@@ -104,11 +150,27 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
       round: () => lastUsed.write(),
       onError: report('note uses of API keys'),
     }),
+    startPeriodic({
+      intervalMs: checkKeysEveryMs,
+      round: () => keyWatch.check(),
+      onError: report('check the keys of streams'),
+    }),
+    startPeriodic({
+      intervalMs: pollEveryMs,
+      round: () => feeds.poll(),
+      onError: report('poll the logs'),
+    }),
+    startPeriodic({
+      intervalMs: pollEveryMs,
+      round: () => notifications.keepListening(),
+      onError: report('listen to other processes'),
+    }),
   ];
 
   async function closeDown(): Promise<void> {
     await Promise.all(loops.map((loop) => loop.stop()));
     await lastUsed.write().catch(report('note uses of API keys'));
+    notifications.close();
     await database.close();
   }
 
@@ -120,6 +182,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
       workspaces,
       async stop() {
         health.stop();
+        streams.abort(new ShuttingDown());
         await server.stop(drainGraceMs);
         await queue.drained();
         await closeDown();

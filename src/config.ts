@@ -12,6 +12,8 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** A stream whose reader takes nothing for this time is cut off; in milliseconds. */
+  readonly streamStallMs: number;
   /** Origins of browser apps; `*` for every one. */
   readonly corsOrigins: readonly string[];
   readonly logLevel: string;
@@ -81,6 +83,7 @@ const environment = z.object({
   TLS_CERT_FILE: file.optional(),
   TLS_KEY_FILE: file.optional(),
   CORS_ORIGINS: corsOrigins.default([]),
+  STREAM_STALL_MS: wholeNumber(1_000, 600_000).default(30_000),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
   HARBOR_DATA_DIR: z.string().default(resolve(projectDirectory, '.harbor')),
   HARBOR_BASE_URL: z
@@ -116,6 +119,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     port: values.PORT,
     tls: cert === undefined || key === undefined ? undefined : { cert, key },
     corsOrigins: values.CORS_ORIGINS,
+    streamStallMs: values.STREAM_STALL_MS,
     logLevel: values.LOG_LEVEL,
     dataDirectory: resolve(values.HARBOR_DATA_DIR),
     baseUrl: values.HARBOR_BASE_URL,

@@ -1,5 +1,5 @@
 import { toBatchRows, type Waiting } from './append-batch.ts';
-import { writeBatch } from './append-writer.ts';
+import { type OnCommitted, writeBatch } from './append-writer.ts';
 import type { Appended, PreparedEvent } from './event.ts';
 import { AppendAbandoned, AppendQueueFull } from './event-errors.ts';
 import type { EventStore } from './event-store.ts';
@@ -34,7 +34,10 @@ interface Entry extends Waiting {
   state: 'waiting' | 'sent' | 'answered';
 }
 
-export function createAppendQueue(store: EventStore): AppendQueue {
+export function createAppendQueue(
+  store: EventStore,
+  onCommitted: OnCommitted = () => undefined,
+): AppendQueue {
   /** Entries per workspace, the longest unserved workspace first. */
   const lanes = new Map<string, Set<Entry>>();
   const workspacesInFlight = new Set<string>();
@@ -69,7 +72,7 @@ export function createAppendQueue(store: EventStore): AppendQueue {
     const workspaces = new Set(batch.map((entry) => entry.event.workspaceId));
     for (const id of workspaces) workspacesInFlight.add(id);
     flights++;
-    await writeBatch(store, toBatchRows(batch));
+    await writeBatch(store, toBatchRows(batch), onCommitted);
     flights--;
     for (const id of workspaces) workspacesInFlight.delete(id);
     pump();

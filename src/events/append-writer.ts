@@ -5,6 +5,9 @@ import type { Event } from './event.ts';
 import { AppendContended, AppendRowRefused, EventWorkspaceMissing } from './event-errors.ts';
 import type { AppendedRow, EventStore } from './event-store.ts';
 
+/** Told of each workspace whose log has grown, once it is on disk, with its newest sequence. */
+export type OnCommitted = (workspaceId: string, lastSequence: number) => void;
+
 /** Tries of one statement, the first included, and the time after which none is begun. */
 const triesMax = 3;
 const retryForMs = 2_000;
@@ -22,11 +25,13 @@ const halveForMs = 10_000;
 export async function writeBatch(
   store: EventStore,
   rows: readonly BatchRow[],
+  onCommitted: OnCommitted,
   startedAt: number = performance.now(),
 ): Promise<void> {
   if (rows.length === 0) return;
   try {
     const { written, results } = await append(store, rows);
+    tellCommitted(results, onCommitted);
     const originals = await readOriginals(store, results);
     written.forEach((row, index) => {
       const result = results[index] as AppendedRow;
@@ -35,12 +40,22 @@ export async function writeBatch(
   } catch (error) {
     if (rows.length > 1 && isDivisible(error, startedAt)) {
       const middle = rows.length >> 1;
-      await writeBatch(store, rows.slice(0, middle), startedAt);
-      await writeBatch(store, rows.slice(middle), startedAt);
+      await writeBatch(store, rows.slice(0, middle), onCommitted, startedAt);
+      await writeBatch(store, rows.slice(middle), onCommitted, startedAt);
       return;
     }
     for (const row of rows) rejectRow(row, error);
   }
+}
+
+function tellCommitted(results: readonly AppendedRow[], onCommitted: OnCommitted): void {
+  const grown = new Map<string, number>();
+  for (const result of results) {
+    if (result.kind !== 'created') continue;
+    const { workspaceId, sequence } = result.event;
+    grown.set(workspaceId, Math.max(sequence, grown.get(workspaceId) ?? 0));
+  }
+  for (const [workspaceId, lastSequence] of grown) onCommitted(workspaceId, lastSequence);
 }
 
 function isDivisible(error: unknown, startedAt: number): boolean {

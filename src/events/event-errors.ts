@@ -81,3 +81,36 @@ export class EventWorkspaceMissing extends Error {
     this.workspaceId = workspaceId;
   }
 }
+
+/** A cursor is higher than the newest sequence: one of another workspace, or of a database restored since. */
+export class SequenceInFuture extends Error {
+  override readonly name = 'SequenceInFuture';
+  readonly lastSequence: number;
+
+  constructor(afterSequence: number, lastSequence: number) {
+    super(`after_sequence ${afterSequence} is higher than the newest sequence, ${lastSequence}`);
+    this.lastSequence = lastSequence;
+  }
+}
+
+/** The log lacks a sequence that it should hold. Reading stops: skipping it would hide a loss. */
+export class LogGap extends Error {
+  override readonly name = 'LogGap';
+  readonly workspaceId: string;
+  readonly afterSequence: number;
+
+  constructor(workspaceId: string, afterSequence: number, found: number) {
+    super(`the log of ${workspaceId} holds ${found} next to ${afterSequence}`);
+    this.workspaceId = workspaceId;
+    this.afterSequence = afterSequence;
+  }
+}
+
+/** The process is being stopped; another one, or the next, goes on. */
+export class ShuttingDown extends Error {
+  override readonly name = 'ShuttingDown';
+
+  constructor() {
+    super('the service is being stopped; subscribe again after the last sequence');
+  }
+}

@@ -1,10 +1,11 @@
 import type { Statement } from '../database/statements.ts';
+import { eventColumns } from './event-row.ts';
 
 /**
  * Appends a batch: claims keys, locks counters, numbers and inserts, in one statement and one commit.
  *
  * Takes arrays of the same length, sorted by (workspace, key) bytewise, each key once: ids, workspace
- * ids, types, payloads, keys (null for none), fingerprints. Returns a row per input, in order:
+ * ids, types, payloads, their bytes, keys (null for none), fingerprints. Returns a row per input, in order:
  *
  * - `is_new`: this input is the event; `sequence` and `created_at_ms` are set.
  * - otherwise a live key holds `id`, whose content has `fingerprint`.
@@ -14,6 +15,9 @@ import type { Statement } from '../database/statements.ts';
  * rolled back leaves the key free. Expiry is judged against the database's clock on the row under its
  * lock, so one of many claimants of an expired key wins, and the others see the winner's event.
  *
+ * `created_at` is the database's clock under the counter's lock, and never before that of an earlier
+ * sequence, even when the clock is set back.
+ *
  * A new event of a missing workspace has no number: the not-null rule of `sequence` then fails the
  * whole statement (23502), and nothing of the batch is stored.
  */
@@ -22,8 +26,10 @@ export const appendStatement: Statement = {
   text: `
     with input as materialized (
       select *, clock_timestamp() as at
-      from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::text[], $6::bytea[])
-        with ordinality as t (id, workspace_id, type, payload, key, fingerprint, place)
+      from unnest(
+        $1::uuid[], $2::text[], $3::text[], $4::json[], $5::int[], $6::text[], $7::bytea[]
+      ) with ordinality
+        as t (id, workspace_id, type, payload, payload_bytes, key, fingerprint, place)
     ),
     claimed as (
       insert into idempotency_keys as held
@@ -42,7 +48,8 @@ export const appendStatement: Statement = {
       returning workspace_id, key, event_id, fingerprint, expires_at
     ),
     judged as materialized (
-      select input.id, input.workspace_id, input.type, input.payload, input.place,
+      select input.id, input.workspace_id, input.type, input.payload, input.payload_bytes,
+        input.place,
         claimed.event_id as held_by, claimed.fingerprint, claimed.expires_at,
         claimed.event_id is null or claimed.event_id = input.id as is_new
       from input
@@ -54,20 +61,23 @@ export const appendStatement: Statement = {
       order by id for no key update
     ),
     bumped as (
-      update workspaces set last_sequence = workspaces.last_sequence + fresh.count
+      update workspaces set
+        last_sequence = workspaces.last_sequence + fresh.count,
+        last_event_at = greatest(workspaces.last_event_at, clock_timestamp())
       from (
         select locked.id, count(*) as count
         from locked join judged on judged.workspace_id = locked.id
         where judged.is_new group by locked.id
       ) as fresh
       where workspaces.id = fresh.id
-      returning workspaces.id, workspaces.last_sequence - fresh.count as base
+      returning workspaces.id, workspaces.last_sequence - fresh.count as base,
+        workspaces.last_event_at
     ),
     inserted as (
-      insert into events (id, workspace_id, sequence, type, payload, created_at)
+      insert into events (id, workspace_id, sequence, type, payload, payload_bytes, created_at)
       select judged.id, judged.workspace_id,
         bumped.base + row_number() over (partition by judged.workspace_id order by judged.place),
-        judged.type, judged.payload, clock_timestamp()
+        judged.type, judged.payload, judged.payload_bytes, bumped.last_event_at
       from judged left join bumped on bumped.id = judged.workspace_id
       where judged.is_new
       returning id, sequence, created_at
@@ -79,10 +89,6 @@ export const appendStatement: Statement = {
     from judged left join inserted on inserted.id = judged.id
     order by judged.place`,
 };
-
-/** The columns of an event as its statements return them; see `toEvent`. */
-const eventColumns = `id, workspace_id, type, payload::text as payload_json,
-  (extract(epoch from created_at) * 1000)::float8 as created_at_ms, sequence::float8 as sequence`;
 
 /** Reads the events with these ids, in any order; ids without an event are left out. */
 export const readEventsStatement: Statement = {

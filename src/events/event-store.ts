@@ -3,8 +3,8 @@ import type { StatementRunner } from '../database/statements.ts';
 import { idOf, newId, uuidOf } from '../type-id.ts';
 import type { Event, PreparedEvent } from './event.ts';
 import { AppendContended, AppendRowRefused } from './event-errors.ts';
+import { type EventRow, toEvent } from './event-row.ts';
 import { appendStatement, readEventsStatement, sweepStatement } from './event-statements.ts';
-import type { JsonObject } from './payload.ts';
 
 /** What became of one row of an append. */
 export type AppendedRow =
@@ -46,6 +46,7 @@ export function createEventStore(statements: StatementRunner): EventStore {
         events.map((event) => event.workspaceId),
         events.map((event) => event.type),
         events.map((event) => event.payloadJson),
+        events.map((event) => event.payloadBytes),
         events.map((event) => event.idempotencyKey),
         events.map((event) => event.fingerprint),
       ];
@@ -80,15 +81,6 @@ interface AppendRow {
   readonly created_at_ms: number | null;
 }
 
-interface EventRow {
-  readonly id: string;
-  readonly workspace_id: string;
-  readonly type: string;
-  readonly payload_json: string;
-  readonly created_at_ms: number;
-  readonly sequence: number;
-}
-
 function toAppendedRow(input: PreparedEvent, row: AppendRow | undefined): AppendedRow {
   if (row === undefined) throw new Error('the append returned fewer rows than it was given');
   const expiresAt = row.expires_at_ms === null ? undefined : new Date(row.expires_at_ms);
@@ -111,17 +103,6 @@ function toAppendedRow(input: PreparedEvent, row: AppendRow | undefined): Append
     sequence: row.sequence,
   };
   return { kind: 'created', event, expiresAt };
-}
-
-function toEvent(row: EventRow): Event {
-  return {
-    id: idOf('evt', row.id),
-    workspaceId: row.workspace_id,
-    type: row.type,
-    payload: JSON.parse(row.payload_json) as JsonObject,
-    createdAt: new Date(row.created_at_ms),
-    sequence: row.sequence,
-  };
 }
 
 function rethrowAsAppendError(error: unknown): never {

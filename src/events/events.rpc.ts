@@ -1,10 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { ServiceImpl } from '@connectrpc/connect';
-import type { EventSchema } from '../../gen/typescript/harbor/events/v1/event_pb.ts';
+import type { ContextValues, HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import type {
+  BatchCreateEventsErrorSchema,
+  BatchCreateEventsResultSchema,
   CreateEventRequest,
-  CreateEventResponseSchema,
   EventsService,
 } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import {
@@ -12,33 +11,99 @@ import {
   assertMayUseWorkspace,
   type Caller,
   getCaller,
+  type KeyWatch,
   mayUseType,
   mayUseWorkspace,
+  readablePatterns,
 } from '../api-keys/index.ts';
 import { findUuid } from '../type-id.ts';
 import type { WorkspaceStore } from '../workspaces/index.ts';
 import type { AppendQueue } from './append-queue.ts';
-import { type Appended, type Event, type NewEvent, prepareEvent } from './event.ts';
+import { type Appended, type Event, prepareEvent } from './event.ts';
 import { EventNotFound } from './event-errors.ts';
+import type { EventFeeds } from './event-feeds.ts';
+import { listEvents } from './event-list.ts';
+import type { EventLogStore } from './event-log-store.ts';
+import {
+  toCreateEventResponse,
+  toEventMessage,
+  toEventQuery,
+  toNewEvent,
+  toStreamResponse,
+} from './event-message.rpc.ts';
 import type { EventReader } from './event-reader.ts';
+import { subscribe } from './subscription.ts';
 
 export interface EventsRpcDeps {
   readonly queue: AppendQueue;
   readonly reader: EventReader;
+  readonly log: EventLogStore;
+  readonly feeds: EventFeeds;
   readonly workspaces: Pick<WorkspaceStore, 'assertExists'>;
+  readonly keyWatch: KeyWatch;
+  /** Aborts with ShuttingDown when streams have to end. */
+  readonly stopping: AbortSignal;
+  /** Throws when an item of a batch breaks a bound of the contract, as the interceptor does for a call. */
+  readonly validate: (request: CreateEventRequest) => void;
+  /** What a caller is told about an error, for an item of a batch. */
+  readonly explain: (
+    error: unknown,
+    values: ContextValues,
+  ) => MessageInitShape<typeof BatchCreateEventsErrorSchema>;
 }
 
-/** harbor.events.v1.EventsService over the append queue and the reader. */
+/** harbor.events.v1.EventsService over the append queue, the reader and the log. */
 export function createEventsRpc(deps: EventsRpcDeps): ServiceImpl<typeof EventsService> {
-  const { queue, reader, workspaces } = deps;
+  const { queue, reader, log, feeds, workspaces, keyWatch, stopping, validate, explain } = deps;
+
+  async function create(
+    caller: Caller,
+    request: CreateEventRequest,
+    signal: AbortSignal,
+  ): Promise<Appended> {
+    assertMayUseWorkspace(caller, request.workspaceId);
+    assertMayUseType(caller, request.type);
+    const event = prepareEvent(toNewEvent(request));
+    await workspaces.assertExists(event.workspaceId);
+    return queue.append(event, signal);
+  }
+
+  async function createItem(
+    caller: Caller,
+    request: CreateEventRequest,
+    { signal, values }: HandlerContext,
+  ): Promise<MessageInitShape<typeof BatchCreateEventsResultSchema>> {
+    try {
+      validate(request);
+      const value = toCreateEventResponse(await create(caller, request, signal));
+      return { result: { case: 'created', value } };
+    } catch (error) {
+      return { result: { case: 'error', value: explain(error, values) } };
+    }
+  }
+
+  /** What a list or a stream of the workspace may hold; throws when the caller may not read it at all. */
+  async function openLog(
+    request: { workspaceId: string; typePatterns: readonly string[] },
+    { values }: Pick<HandlerContext, 'values'>,
+  ): Promise<readonly string[]> {
+    const caller = getCaller(values);
+    assertMayUseWorkspace(caller, request.workspaceId);
+    const typePatterns = readablePatterns(caller, request.typePatterns);
+    await workspaces.assertExists(request.workspaceId);
+    return typePatterns;
+  }
+
   return {
     async createEvent(request, context) {
+      const appended = await create(getCaller(context.values), request, context.signal);
+      return toCreateEventResponse(appended);
+    },
+
+    async batchCreateEvents({ requests }, context) {
       const caller = getCaller(context.values);
-      assertMayUseWorkspace(caller, request.workspaceId);
-      assertMayUseType(caller, request.type);
-      const event = prepareEvent(toNewEvent(request));
-      await workspaces.assertExists(event.workspaceId);
-      return toCreateEventResponse(await queue.append(event, context.signal));
+      const results = requests.map((request) => createItem(caller, request, context));
+      return { results: await Promise.all(results) };
     },
 
     async retrieveEvent(request, context) {
@@ -48,41 +113,30 @@ export function createEventsRpc(deps: EventsRpcDeps): ServiceImpl<typeof EventsS
       if (event === undefined || !mayRead(caller, event)) throw new EventNotFound(request.id);
       return { event: toEventMessage(event) };
     },
+
+    async listEvents(request, context) {
+      const typePatterns = await openLog(request, context);
+      const { events, nextPageToken } = await listEvents(log, toEventQuery(request, typePatterns));
+      return { events: events.map(toEventMessage), nextPageToken };
+    },
+
+    async *subscribeEvents(request, context) {
+      const typePatterns = await openLog(request, context);
+      const { workspaceId, afterSequence: after } = request;
+      const afterSequence = after === undefined ? undefined : Number(after);
+      const key = keyWatch.hold(getCaller(context.values).apiKeyId);
+      const signal = AbortSignal.any([context.signal, key.signal, stopping]);
+      try {
+        const options = { workspaceId, afterSequence, typePatterns };
+        const messages = subscribe(feeds, log, options, signal);
+        for await (const message of messages) yield toStreamResponse(message);
+      } finally {
+        key.release();
+      }
+    },
   };
 }
 
 function mayRead(caller: Caller, event: Event): boolean {
   return mayUseWorkspace(caller, event.workspaceId) && mayUseType(caller, event.type);
-}
-
-function toNewEvent(request: CreateEventRequest): NewEvent {
-  return {
-    workspaceId: request.workspaceId,
-    type: request.type,
-    // Required by the contract, so it is there.
-    payload: request.payload as NewEvent['payload'],
-    idempotencyKey: request.idempotencyKey === '' ? undefined : request.idempotencyKey,
-  };
-}
-
-function toCreateEventResponse(
-  appended: Appended,
-): MessageInitShape<typeof CreateEventResponseSchema> {
-  const { event, replayed, idempotencyKeyExpiresAt: expiresAt } = appended;
-  return {
-    event: toEventMessage(event),
-    replayed,
-    ...(expiresAt && { idempotencyKeyExpiresAt: timestampFromDate(expiresAt) }),
-  };
-}
-
-function toEventMessage(event: Event): MessageInitShape<typeof EventSchema> {
-  return {
-    id: event.id,
-    type: event.type,
-    workspaceId: event.workspaceId,
-    payload: event.payload,
-    createdAt: timestampFromDate(event.createdAt),
-    sequence: BigInt(event.sequence),
-  };
 }

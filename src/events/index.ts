@@ -1,4 +1,5 @@
 export { type AppendQueue, createAppendQueue } from './append-queue.ts';
+export { type CommitNotices, createCommitNotices, parseCommitNotice } from './commit-notices.ts';
 export type { Appended, Event, NewEvent } from './event.ts';
 export {
   AppendAbandoned,
@@ -7,7 +8,12 @@ export {
   EventNotFound,
   EventWorkspaceMissing,
   IdempotencyKeyReused,
+  LogGap,
+  SequenceInFuture,
+  ShuttingDown,
 } from './event-errors.ts';
+export { createEventFeeds, type EventFeeds } from './event-feeds.ts';
+export { createEventLogStore, type EventLogStore } from './event-log-store.ts';
 export { createEventReader, type EventReader } from './event-reader.ts';
 export { createEventStore, type EventStore } from './event-store.ts';
 export { createEventsRpc } from './events.rpc.ts';

@@ -24,9 +24,12 @@ import {
   EventNotFound,
   EventWorkspaceMissing,
   IdempotencyKeyReused,
+  LogGap,
   PayloadInvalid,
   PayloadTooLarge,
   payloadBytesMax,
+  SequenceInFuture,
+  ShuttingDown,
 } from '../events/index.ts';
 import { InvalidPageToken } from '../page-token.ts';
 import { WorkspaceAlreadyExists, WorkspaceNotFound } from '../workspaces/index.ts';
@@ -117,6 +120,17 @@ refuse(DatabaseUnavailable, Code.Unavailable, 'DATABASE_UNAVAILABLE', () => ({
   retryAfterMs: 1_000,
 }));
 refuse(AppendContended, Code.Unavailable, 'DATABASE_UNAVAILABLE', () => ({ retryAfterMs: 1_000 }));
+refuse(ShuttingDown, Code.Unavailable, 'SHUTTING_DOWN', () => ({ retryAfterMs: 1_000 }));
+refuse(SequenceInFuture, Code.OutOfRange, 'SEQUENCE_IN_FUTURE', (e) => ({
+  metadata: { last_sequence: `${e.lastSequence}` },
+  violation: {
+    field: 'after_sequence',
+    description: 'must not be higher than the newest sequence',
+  },
+}));
+refuse(LogGap, Code.DataLoss, 'LOG_GAP', (e) => ({
+  metadata: { workspace_id: e.workspaceId, after_sequence: `${e.afterSequence}` },
+}));
 refuse(AppendAbandoned, Code.DeadlineExceeded, 'DEADLINE_EXCEEDED');
 
 /** The reason of an error that Connect itself raised, by its code. */
@@ -169,14 +183,29 @@ export function invalidRequest(reason: Reason, violations: NonNullable<Violation
   ]);
 }
 
-/** The reason that an error's ErrorInfo gives, if it has one yet. */
-export function reasonOf(error: ConnectError): string | undefined {
+/** The facts of an error, apart from the wire: for an item of a batch. */
+export function factsOf(error: ConnectError) {
+  const info = detailOf(error, ErrorInfoSchema.typeName);
+  const bad = detailOf(error, BadRequestSchema.typeName);
+  return {
+    code: error.code,
+    reason: reasonOf(error) ?? 'INTERNAL',
+    message: error.rawMessage,
+    metadata: (info as { metadata: Record<string, string> } | undefined)?.metadata ?? {},
+    fieldViolations: (bad as { fieldViolations: Violation } | undefined)?.fieldViolations ?? [],
+  };
+}
+
+function detailOf(error: ConnectError, typeName: string): unknown {
   for (const detail of error.details) {
-    if ('desc' in detail && detail.desc.typeName === ErrorInfoSchema.typeName) {
-      return (detail.value as { reason: string }).reason;
-    }
+    if ('desc' in detail && detail.desc.typeName === typeName) return detail.value;
   }
   return undefined;
+}
+
+/** The reason that an error's ErrorInfo gives, if it has one yet. */
+export function reasonOf(error: ConnectError): string | undefined {
+  return (detailOf(error, ErrorInfoSchema.typeName) as { reason: string } | undefined)?.reason;
 }
 
 function toConnectError(message: string, answer: Answer, cause: unknown): ConnectError {

@@ -1,3 +1,4 @@
+import type { DescMessage, Message } from '@bufbuild/protobuf';
 import { pathToString } from '@bufbuild/protobuf/reflect';
 import { createValidator, ValidationError, type Violation } from '@bufbuild/protovalidate';
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
@@ -50,11 +51,28 @@ const translateErrors: Interceptor = (next) => async (request) => {
   }
 };
 
+/**
+ * Checks one message against the contract, as the interceptor checks a request.
+ *
+ * @throws the INVALID_ARGUMENT that a caller is told.
+ */
+export function createMessageCheck(): (schema: DescMessage, message: Message) => void {
+  const validator = createContractValidator();
+  return (schema, message) => {
+    const result = validator.validate(schema, message);
+    if (result.kind === 'valid') return;
+    throw result.kind === 'invalid' ? toInvalidRequest(result.error) : result.error;
+  };
+}
+
 /** Protovalidate's own violations become the BadRequest that every client knows. */
 function asInvalidRequest(error: unknown): unknown {
   const violated = error instanceof ConnectError && error.code === Code.InvalidArgument;
-  if (!violated || !(error.cause instanceof ValidationError)) return error;
-  const violations = error.cause.violations.map(toFieldViolation);
+  return violated && error.cause instanceof ValidationError ? toInvalidRequest(error.cause) : error;
+}
+
+function toInvalidRequest(error: ValidationError): ConnectError {
+  const violations = error.violations.map(toFieldViolation);
   const ofPayload = violations.some(({ field }) => field === 'payload');
   return invalidRequest(ofPayload ? 'PAYLOAD_INVALID' : 'INVALID_REQUEST', violations);
 }

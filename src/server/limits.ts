@@ -3,8 +3,10 @@
  * protobuf Struct (an array of one-digit numbers), and at most 0.8 MB as JSON with \u escapes.
  */
 export const requestBytesMax = 2 * 1024 * 1024;
-/** The largest answer: an event of 1.4 MB, or a page of at most 2 MiB. */
-export const responseBytesMax = 8 * 1024 * 1024;
+/** A batch of up to 500 events. */
+export const batchBytesMax = 8 * 1024 * 1024;
+/** The largest answer: that to a batch. */
+export const responseBytesMax = 16 * 1024 * 1024;
 /** Bodies that are being received, all together. */
 export const bufferedBytesMax = 256 * 1024 * 1024;
 /** Unary calls in flight; what comes on top is refused at once, so that these keep their latency. */

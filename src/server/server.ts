@@ -1,4 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { createMethodUrl } from '@connectrpc/connect/protocol';
+import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import type { Log } from '../log.ts';
 import { createAdmission } from './admission.ts';
 import { createCallLog } from './call-log.ts';
@@ -8,7 +10,7 @@ import { createFront } from './front.ts';
 import { addHealthService, createHealth, type Health } from './health.ts';
 import { answerHttp1 } from './http1-exchange.ts';
 import { answerHttp2 } from './http2-exchange.ts';
-import { requestBytesMax } from './limits.ts';
+import { batchBytesMax, requestBytesMax } from './limits.ts';
 import type { RequestGateDeps } from './request-gate.ts';
 import { createHandlers, type Routes } from './router.ts';
 
@@ -20,6 +22,8 @@ export interface ServerDeps extends Omit<RequestGateDeps, 'admission'> {
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
   readonly corsOrigins: readonly string[];
   readonly log: Log;
+  /** A stream whose reader takes nothing for this time is cut off; in milliseconds. */
+  readonly stallMsMax: number;
 }
 
 /** Sockets, protocols, gate and answers: everything between the network and the handlers. */
@@ -31,6 +35,11 @@ export interface Server {
    */
   stop(graceMs: number): Promise<void>;
 }
+
+const batchPath = createMethodUrl('/', EventsService.method.batchCreateEvents);
+
+/** Between the last answer and the end of its connection. */
+const lastBytesMs = 2_000;
 
 export { createHealth, type Health };
 
@@ -46,7 +55,9 @@ export function createServer(deps: ServerDeps): Server {
   const exchange = {
     dispatch,
     admission,
-    bytesMaxOf: () => requestBytesMax,
+    bytesMaxOf: (path: string) => (path === batchPath ? batchBytesMax : requestBytesMax),
+    isClosing: () => front.closing,
+    stallMsMax: deps.stallMsMax,
     onEnd: createCallLog(deps.log),
   };
   answerHttp1(front.http1, exchange);
@@ -56,15 +67,20 @@ export function createServer(deps: ServerDeps): Server {
     listen: (host, port) => front.listen(host, port),
     async stop(graceMs) {
       const closed = front.close();
-      const graceOver = new AbortController();
-      const settled = Promise.all([closed, admission.idle()]);
-      await Promise.race([
-        settled,
-        delay(graceMs, undefined, { signal: graceOver.signal }).catch(() => undefined),
-      ]);
-      graceOver.abort();
+      await within(graceMs, admission.idle());
+      // Every answer is written: whoever has not taken the last bytes by then never will.
+      await within(lastBytesMs, closed);
       front.destroy();
       await closed;
     },
   };
+}
+
+/** Resolves when the promise does, or after `timeoutMs`, whichever is first. */
+async function within(timeoutMs: number, promise: Promise<unknown>): Promise<void> {
+  const settled = new AbortController();
+  const { signal } = settled;
+  const timer = delay(timeoutMs, undefined, { signal }).catch(() => undefined);
+  await Promise.race([promise, timer]);
+  settled.abort();
 }

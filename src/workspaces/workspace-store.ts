@@ -28,7 +28,7 @@ export function createWorkspaceStore(orm: MikroORM): WorkspaceStore {
 
   async function find(id: string): Promise<Workspace | undefined> {
     const row = await orm.em.fork().findOne(WorkspaceEntity, { id });
-    return row === null ? undefined : { ...row };
+    return row === null ? undefined : toWorkspace(row);
   }
 
   return {
@@ -52,7 +52,7 @@ export function createWorkspaceStore(orm: MikroORM): WorkspaceStore {
       const rows = await orm.em
         .fork()
         .find(WorkspaceEntity, { id }, { orderBy: { id: 'asc' }, limit });
-      return rows.map((row) => ({ ...row }));
+      return rows.map(toWorkspace);
     },
 
     async assertExists(id) {
@@ -61,4 +61,9 @@ export function createWorkspaceStore(orm: MikroORM): WorkspaceStore {
       seen.set(id, true);
     },
   };
+}
+
+function toWorkspace(row: Workspace): Workspace {
+  const { id, displayName, lastSequence, createdAt } = row;
+  return { id, displayName, lastSequence, createdAt };
 }

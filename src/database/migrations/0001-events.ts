@@ -9,6 +9,7 @@ export class Events extends Migration {
         id text collate "C" not null primary key,
         display_name text not null,
         last_sequence bigint not null default 0,
+        last_event_at timestamptz(3) null,
         created_at timestamptz(3) not null
       ) with (fillfactor = 50)`);
 
@@ -20,10 +21,16 @@ export class Events extends Migration {
         sequence bigint not null,
         type text collate "C" not null,
         payload json not null,
+        payload_bytes integer not null,
         created_at timestamptz(3) not null,
         primary key (id, workspace_id),
         constraint events_workspace_id_sequence_key unique (workspace_id, sequence)
       )`);
+
+    // A rare type is found without reading the others; sequence and time need no index of their own.
+    this.addSql(
+      'create index events_workspace_id_type_sequence_index on events (workspace_id, type, sequence)',
+    );
 
     this.addSql(`
       create table idempotency_keys (

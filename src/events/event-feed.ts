@@ -1,0 +1,117 @@
+import type { Event } from './event.ts';
+import { LogGap } from './event-errors.ts';
+import type { EventLogStore } from './event-log-store.ts';
+
+/** What a feed keeps at hand for its subscribers: about a second of a busy log. */
+const keptEventsMax = 2_000;
+const chunkEventsMax = 500;
+
+/** The newest part of one workspace's log, read once for all who follow it. */
+export interface EventFeed {
+  /** The highest sequence that was read. */
+  readonly lastSequence: number;
+  /** The events after a sequence, as far as they are at hand; undefined: older than what is kept. */
+  peek(afterSequence: number): readonly Event[] | undefined;
+  /** Resolves when the feed has read further, was closed, or failed. */
+  changed(): Promise<void>;
+  /** Reads what was committed since; concurrent calls share the work. */
+  advance(): Promise<void>;
+}
+
+/**
+ * Follows a log from `startSequence` on. It asserts that the sequences which it reads are consecutive:
+ * a transaction gives its numbers back when it rolls back, and holds the counter until it commits, so
+ * whoever sees a number sees all lower ones.
+ *
+ * @param onGap is told of a sequence that is missing; every subscriber then fails with the same error.
+ */
+export function createEventFeed(
+  store: Pick<EventLogStore, 'read'>,
+  workspaceId: string,
+  startSequence: number,
+  onGap: (error: LogGap) => void,
+): EventFeed {
+  let kept: Event[] = [];
+  let last = startSequence;
+  let gap: LogGap | undefined;
+  let change = Promise.withResolvers<void>();
+  let advancing: Promise<void> | undefined;
+  let advanceAgain = false;
+
+  async function readOn(): Promise<void> {
+    do {
+      advanceAgain = false;
+      const events = await readLog(store, workspaceId, last);
+      if (events.length > 0) {
+        kept = [...kept, ...events].slice(-keptEventsMax);
+        last = events.at(-1)?.sequence ?? last;
+        wake();
+        advanceAgain = true;
+      }
+    } while (advanceAgain);
+  }
+
+  function wake(): void {
+    change.resolve();
+    change = Promise.withResolvers<void>();
+  }
+
+  function fail(error: unknown): void {
+    if (!(error instanceof LogGap)) throw error;
+    gap = error;
+    onGap(error);
+    wake();
+  }
+
+  return {
+    get lastSequence() {
+      return last;
+    },
+    peek(afterSequence) {
+      if (gap !== undefined) throw gap;
+      if (afterSequence >= last) return [];
+      const first = kept[0]?.sequence;
+      if (first === undefined || afterSequence < first - 1) return undefined;
+      const from = afterSequence - first + 1;
+      return kept.slice(from, from + chunkEventsMax);
+    },
+    changed: () => change.promise,
+    advance() {
+      if (gap !== undefined) return Promise.resolve();
+      advanceAgain = true;
+      advancing ??= readOn()
+        .catch(fail)
+        .finally(() => {
+          advancing = undefined;
+        });
+      return advancing;
+    },
+  };
+}
+
+/**
+ * Reads the next chunk of a log: consecutive events from `afterSequence` + 1 on, none at its end.
+ *
+ * @throws LogGap, DatabaseUnavailable
+ */
+export async function readLog(
+  store: Pick<EventLogStore, 'read'>,
+  workspaceId: string,
+  afterSequence: number,
+): Promise<readonly Event[]> {
+  const { events } = await store.read(
+    {
+      workspaceId,
+      low: afterSequence,
+      high: Number.MAX_SAFE_INTEGER,
+      direction: 'asc',
+      limit: chunkEventsMax,
+    },
+    { kind: 'all' },
+  );
+  events.forEach((event, index) => {
+    const expected = afterSequence + 1 + index;
+    if (event.sequence !== expected) throw new LogGap(workspaceId, expected - 1, event.sequence);
+  });
+  return events;
+}

@@ -1,0 +1,101 @@
+import type { Statement } from '../database/statements.ts';
+import { eventColumns } from './event-row.ts';
+
+export type Direction = 'asc' | 'desc';
+
+/**
+ * Cuts rows, in their order, where their payloads would exceed `$bytesMax`; the first row always stays.
+ * Payloads are sized by their column, so that none beyond the cut is read. `rows_found` counts the rows
+ * before the cut.
+ */
+function cutByBytes(rows: string, direction: Direction, bytesMax: string): string {
+  return `
+    select ${eventColumns}, rows_found::float8 as rows_found from (
+      select rows.*, count(*) over () as rows_found, sum(payload_bytes) over (
+        order by sequence ${direction} rows unbounded preceding) - payload_bytes as bytes_before
+      from (${rows}) as rows
+    ) as sized
+    where bytes_before < ${bytesMax}::bigint order by sequence ${direction}`;
+}
+
+/** Events of `$1` with `$2` < sequence ≤ `$3`, at most `$4` of them and `$5` bytes. */
+export function listStatement(direction: Direction): Statement {
+  const rows = `
+    select * from events where workspace_id = $1 and sequence > $2::bigint and sequence <= $3::bigint
+    order by sequence ${direction} limit $4::int`;
+  return { name: `harbor_list_${direction}`, text: cutByBytes(rows, direction, '$5') };
+}
+
+/**
+ * As `listStatement`, of the types in `$6`: each type's first rows by the index on (workspace, type,
+ * sequence), merged. Reads at most `$4` rows a type, however rare the types are in the log.
+ */
+export function listTypesStatement(direction: Direction): Statement {
+  const rows = `
+    select found.* from unnest($6::text[]) as wanted (type) cross join lateral (
+      select * from events
+      where workspace_id = $1 and type = wanted.type
+        and sequence > $2::bigint and sequence <= $3::bigint
+      order by sequence ${direction} limit $4::int
+    ) as found
+    order by sequence ${direction} limit $4::int`;
+  return { name: `harbor_list_types_${direction}`, text: cutByBytes(rows, direction, '$5') };
+}
+
+/**
+ * As `listStatement`, of types in `$6` or beginning with one of `$7`, for patterns that match many types.
+ * The caller bounds the range `$2`–`$3`, and so what is read.
+ */
+export function scanStatement(direction: Direction): Statement {
+  const rows = `
+    select * from events
+    where workspace_id = $1 and sequence > $2::bigint and sequence <= $3::bigint
+      and (type = any($6::text[]) or type ^@ any($7::text[]))
+    order by sequence ${direction} limit $4::int`;
+  return { name: `harbor_scan_${direction}`, text: cutByBytes(rows, direction, '$5') };
+}
+
+/** Up to `$3` types of `$1` that begin with `$2`, one index look-up each, however many events there are. */
+export const findTypesStatement: Statement = {
+  name: 'harbor_find_types',
+  text: `
+    with recursive found (type) as (
+      (select type from events where workspace_id = $1 and type >= $2 order by type limit 1)
+      union all
+      select (select type from events
+        where workspace_id = $1 and type > found.type order by type limit 1)
+      from found where found.type ^@ $2
+    )
+    select type from found where type ^@ $2 limit $3::int`,
+};
+
+/**
+ * The highest sequence of `$1` that was created before `$2`, or at it where `$3`; 0 when there is none.
+ * Times never decrease along the log, so that halving it finds the place: some 24 look-ups in ten million.
+ */
+export const placeOfTimeStatement: Statement = {
+  name: 'harbor_place_of_time',
+  text: `
+    with recursive search (low, high) as (
+      select 0::bigint, last_sequence + 1 from workspaces where id = $1
+      union all
+      select case when is_before then middle else low end, case when is_before then high else middle end
+      from (
+        select low, high, middle, (
+          select case when $3::boolean then created_at <= $2::timestamptz
+            else created_at < $2::timestamptz end
+          from events where workspace_id = $1 and sequence = middle
+        ) as is_before
+        from (select low, high, (low + high) / 2 as middle from search where high - low > 1) as halved
+      ) as judged
+    )
+    select low::float8 as sequence from search order by high - low limit 1`,
+};
+
+/** The newest sequence of each of the workspaces in `$1`. */
+export const lastSequencesStatement: Statement = {
+  name: 'harbor_last_sequences',
+  text: `
+    select id as workspace_id, last_sequence::float8 as last_sequence
+    from workspaces where id = any($1::text[])`,
+};

@@ -1,0 +1,102 @@
+import type { StatementRunner } from '../database/statements.ts';
+import type { Event } from './event.ts';
+import {
+  type Direction,
+  findTypesStatement,
+  lastSequencesStatement,
+  listStatement,
+  listTypesStatement,
+  placeOfTimeStatement,
+  scanStatement,
+} from './event-log-statements.ts';
+import { type EventRow, toEvent } from './event-row.ts';
+
+/** A part of a workspace's log: after `low`, up to and including `high`. */
+export interface LogRange {
+  readonly workspaceId: string;
+  readonly low: number;
+  readonly high: number;
+  readonly direction: Direction;
+  /** Events at the most. */
+  readonly limit: number;
+}
+
+/** What of a range is read; undefined types: everything. */
+export type TypeSelection =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'types'; readonly types: readonly string[] }
+  | {
+      readonly kind: 'scan';
+      readonly types: readonly string[];
+      readonly prefixes: readonly string[];
+    };
+
+export interface LogChunk {
+  readonly events: readonly Event[];
+  /** More events of the range and selection were left out, for their bytes. */
+  readonly isCut: boolean;
+}
+
+/** The SQL that reads the log. Every answer is cut at 2 MiB of payloads, but holds one event at least. */
+export interface EventLogStore {
+  /** @throws DatabaseUnavailable */
+  read(range: LogRange, selection: TypeSelection): Promise<LogChunk>;
+  /** Up to `limit` types of a workspace that begin with `prefix`. */
+  findTypes(workspaceId: string, prefix: string, limit: number): Promise<string[]>;
+  /** The highest sequence that was created before `time`, or at it where `inclusive`; 0 for none. */
+  findPlaceOfTime(workspaceId: string, time: Date, inclusive: boolean): Promise<number>;
+  /** The newest sequence of each workspace that exists. */
+  readLastSequences(workspaceIds: readonly string[]): Promise<Map<string, number>>;
+}
+
+const readTimeoutMs = 5_000;
+/** So that a page can be read by a gRPC client with its default limit of 4 MiB. */
+export const pageBytesMax = 2 * 1024 * 1024;
+
+const statements = {
+  all: { asc: listStatement('asc'), desc: listStatement('desc') },
+  types: { asc: listTypesStatement('asc'), desc: listTypesStatement('desc') },
+  scan: { asc: scanStatement('asc'), desc: scanStatement('desc') },
+};
+
+export function createEventLogStore(runner: StatementRunner): EventLogStore {
+  return {
+    async read({ workspaceId, low, high, direction, limit }, selection) {
+      const values: unknown[] = [workspaceId, low, high, limit, pageBytesMax];
+      if (selection.kind !== 'all') values.push(selection.types);
+      if (selection.kind === 'scan') values.push(selection.prefixes);
+      const statement = statements[selection.kind][direction];
+      const rows = await runner.run<EventRow & { rows_found: number }>(
+        statement,
+        values,
+        readTimeoutMs,
+      );
+      return { events: rows.map(toEvent), isCut: rows.length < (rows[0]?.rows_found ?? 0) };
+    },
+
+    async findTypes(workspaceId, prefix, limit) {
+      const values = [workspaceId, prefix, limit];
+      const rows = await runner.run<{ type: string }>(findTypesStatement, values, readTimeoutMs);
+      return rows.map(({ type }) => type);
+    },
+
+    async findPlaceOfTime(workspaceId, time, inclusive) {
+      const values = [workspaceId, time, inclusive];
+      const [row] = await runner.run<{ sequence: number }>(
+        placeOfTimeStatement,
+        values,
+        readTimeoutMs,
+      );
+      return row?.sequence ?? 0;
+    },
+
+    async readLastSequences(workspaceIds) {
+      const rows = await runner.run<{ workspace_id: string; last_sequence: number }>(
+        lastSequencesStatement,
+        [workspaceIds],
+        readTimeoutMs,
+      );
+      return new Map(rows.map((row) => [row.workspace_id, row.last_sequence]));
+    },
+  };
+}

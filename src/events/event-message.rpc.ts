@@ -1,0 +1,83 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { type Timestamp, timestampFromDate, timestampMs } from '@bufbuild/protobuf/wkt';
+import type { EventSchema } from '../../gen/typescript/harbor/events/v1/event_pb.ts';
+import {
+  type CreateEventRequest,
+  type CreateEventResponseSchema,
+  EventOrder,
+  type ListEventsRequest,
+  type SubscribeEventsResponseSchema,
+} from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import type { Appended, Event, NewEvent } from './event.ts';
+import type { EventQuery } from './event-list.ts';
+import type { StreamMessage } from './subscription.ts';
+
+const pageSizeDefault = 100;
+
+export function toNewEvent(request: CreateEventRequest): NewEvent {
+  return {
+    workspaceId: request.workspaceId,
+    type: request.type,
+    // Required by the contract, so it is there.
+    payload: request.payload as NewEvent['payload'],
+    idempotencyKey: request.idempotencyKey === '' ? undefined : request.idempotencyKey,
+  };
+}
+
+export function toCreateEventResponse(
+  appended: Appended,
+): MessageInitShape<typeof CreateEventResponseSchema> {
+  const { event, replayed, idempotencyKeyExpiresAt: expiresAt } = appended;
+  return {
+    event: toEventMessage(event),
+    replayed,
+    ...(expiresAt && { idempotencyKeyExpiresAt: timestampFromDate(expiresAt) }),
+  };
+}
+
+export function toEventMessage(event: Event): MessageInitShape<typeof EventSchema> {
+  return {
+    id: event.id,
+    type: event.type,
+    workspaceId: event.workspaceId,
+    payload: event.payload,
+    createdAt: timestampFromDate(event.createdAt),
+    sequence: BigInt(event.sequence),
+  };
+}
+
+export function toEventQuery(
+  request: ListEventsRequest,
+  typePatterns: readonly string[],
+): EventQuery {
+  const { createdAfter, createdBefore } = request;
+  return {
+    workspaceId: request.workspaceId,
+    typePatterns,
+    // Events have whole milliseconds: what is after or before a fraction of one begins or ends there.
+    createdAfter: createdAfter && new Date(timestampMs(createdAfter)),
+    createdBefore: createdBefore && new Date(ceilMs(createdBefore)),
+    afterSequence: Number(request.afterSequence),
+    direction: request.order === EventOrder.DESCENDING ? 'desc' : 'asc',
+    pageSize: request.pageSize === 0 ? pageSizeDefault : request.pageSize,
+    pageToken: request.pageToken,
+  };
+}
+
+function ceilMs(time: Timestamp): number {
+  return timestampMs(time) + (time.nanos % 1_000_000 === 0 ? 0 : 1);
+}
+
+export function toStreamResponse(
+  message: StreamMessage,
+): MessageInitShape<typeof SubscribeEventsResponseSchema> {
+  const sequence = BigInt(message.sequence);
+  switch (message.kind) {
+    case 'event':
+      return { sequence, message: { case: 'event', value: toEventMessage(message.event) } };
+    case 'caught_up':
+      return { sequence, message: { case: 'caughtUp', value: {} } };
+    case 'heartbeat':
+      return { sequence, message: { case: 'heartbeat', value: {} } };
+  }
+}
