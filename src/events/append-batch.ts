@@ -5,6 +5,8 @@ import type { AppendedRow } from './event-store.ts';
 /** A create that waits for its answer. */
 export interface Waiting {
   readonly event: PreparedEvent;
+  /** Counts up with each create: events are numbered in the order in which they came. */
+  readonly turn: number;
   /** Both do nothing once the caller has been answered. */
   readonly resolve: (appended: Appended) => void;
   readonly reject: (reason: unknown) => void;

@@ -43,6 +43,7 @@ export function createAppendQueue(
   const workspacesInFlight = new Set<string>();
   const idle: (() => void)[] = [];
   let flights = 0;
+  let turn = 0;
   let waitingRows = 0;
   let waitingBytes = 0;
   let pumpScheduled = false;
@@ -136,6 +137,7 @@ export function createAppendQueue(
         };
         const entry: Entry = {
           event,
+          turn: turn++,
           state: 'waiting',
           resolve: (appended) => settle(() => resolve(appended)),
           reject: (reason) => settle(() => reject(reason)),

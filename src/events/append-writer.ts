@@ -72,7 +72,10 @@ async function append(
   let written = rows;
   for (let attempt = 1; ; attempt++) {
     try {
-      const results = await store.append(written.map(([first]) => first.event));
+      const results = await store.append(
+        written.map(([first]) => first.event),
+        written.map(([first]) => first.turn),
+      );
       return { written, results };
     } catch (error) {
       const last = attempt >= triesMax || performance.now() - startedAt > retryForMs;

@@ -5,7 +5,8 @@ import { eventColumns } from './event-row.ts';
  * Appends a batch: claims keys, locks counters, numbers and inserts, in one statement and one commit.
  *
  * Takes arrays of the same length, sorted by (workspace, key) bytewise, each key once: ids, workspace
- * ids, types, payloads, their bytes, keys (null for none), fingerprints. Returns a row per input, in order:
+ * ids, types, payloads, their bytes, keys (null for none), fingerprints, turns. New events are numbered by
+ * their turns, which need not be the order of the keys. Returns a row per input, in order:
  *
  * - `is_new`: this input is the event; `sequence` and `created_at_ms` are set.
  * - otherwise a live key holds `id`, whose content has `fingerprint`.
@@ -27,9 +28,9 @@ export const appendStatement: Statement = {
     with input as materialized (
       select *, clock_timestamp() as at
       from unnest(
-        $1::uuid[], $2::text[], $3::text[], $4::json[], $5::int[], $6::text[], $7::bytea[]
+        $1::uuid[], $2::text[], $3::text[], $4::json[], $5::int[], $6::text[], $7::bytea[], $8::bigint[]
       ) with ordinality
-        as t (id, workspace_id, type, payload, payload_bytes, key, fingerprint, place)
+        as t (id, workspace_id, type, payload, payload_bytes, key, fingerprint, turn, place)
     ),
     claimed as (
       insert into idempotency_keys as held
@@ -49,7 +50,7 @@ export const appendStatement: Statement = {
     ),
     judged as materialized (
       select input.id, input.workspace_id, input.type, input.payload, input.payload_bytes,
-        input.place,
+        input.turn, input.place,
         claimed.event_id as held_by, claimed.fingerprint, claimed.expires_at,
         claimed.event_id is null or claimed.event_id = input.id as is_new
       from input
@@ -76,7 +77,7 @@ export const appendStatement: Statement = {
     inserted as (
       insert into events (id, workspace_id, sequence, type, payload, payload_bytes, created_at)
       select judged.id, judged.workspace_id,
-        bumped.base + row_number() over (partition by judged.workspace_id order by judged.place),
+        bumped.base + row_number() over (partition by judged.workspace_id order by judged.turn),
         judged.type, judged.payload, judged.payload_bytes, bumped.last_event_at
       from judged left join bumped on bumped.id = judged.workspace_id
       where judged.is_new

@@ -21,12 +21,13 @@ export type AppendedRow =
 export interface EventStore {
   /**
    * Appends a batch and returns a row per event, in order, once the commit is on disk: all of it or
-   * nothing. `events` is sorted by (workspace, key), bytewise, and holds each key once.
+   * nothing. `events` is sorted by (workspace, key), bytewise, and holds each key once; new events of a
+   * workspace are numbered in the order of their `turns`.
    *
    * @throws DatabaseUnavailable, AppendContended, AppendRowRefused; nothing was stored, but for a
    * DatabaseUnavailable that was sent, whose outcome is unknown.
    */
-  append(events: readonly PreparedEvent[]): Promise<AppendedRow[]>;
+  append(events: readonly PreparedEvent[], turns: readonly number[]): Promise<AppendedRow[]>;
   /** Reads events by id, `evt_…` with a valid UUID; those that do not exist are left out. */
   read(ids: readonly string[]): Promise<Map<string, Event>>;
   /** Deletes up to `limit` expired idempotency keys and returns how many; never waits for a lock. */
@@ -39,7 +40,7 @@ const readTimeoutMs = 5_000;
 
 export function createEventStore(statements: StatementRunner): EventStore {
   return {
-    async append(events) {
+    async append(events, turns) {
       const ids = events.map(() => newId('evt'));
       const columns = [
         ids.map(uuidOf),
@@ -49,6 +50,7 @@ export function createEventStore(statements: StatementRunner): EventStore {
         events.map((event) => event.payloadBytes),
         events.map((event) => event.idempotencyKey),
         events.map((event) => event.fingerprint),
+        turns,
       ];
       const rows = await statements
         .run<AppendRow>(appendStatement, columns, writeTimeoutMs)

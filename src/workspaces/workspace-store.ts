@@ -25,10 +25,17 @@ export interface WorkspaceStore {
 
 export function createWorkspaceStore(orm: MikroORM): WorkspaceStore {
   const seen = new LRUCache<string, true>({ max: 100_000 });
+  /** Callers that ask at once share a look-up, and go on in the order in which they asked. */
+  const lookUps = new Map<string, Promise<void>>();
 
   async function find(id: string): Promise<Workspace | undefined> {
     const row = await orm.em.fork().findOne(WorkspaceEntity, { id });
     return row === null ? undefined : toWorkspace(row);
+  }
+
+  async function assertFound(id: string): Promise<void> {
+    if ((await find(id)) === undefined) throw new WorkspaceNotFound(id);
+    seen.set(id, true);
   }
 
   return {
@@ -55,10 +62,13 @@ export function createWorkspaceStore(orm: MikroORM): WorkspaceStore {
       return rows.map(toWorkspace);
     },
 
-    async assertExists(id) {
-      if (seen.has(id)) return;
-      if ((await find(id)) === undefined) throw new WorkspaceNotFound(id);
-      seen.set(id, true);
+    assertExists(id) {
+      if (seen.has(id)) return Promise.resolve();
+      const running = lookUps.get(id);
+      if (running !== undefined) return running;
+      const lookUp = assertFound(id).finally(() => lookUps.delete(id));
+      lookUps.set(id, lookUp);
+      return lookUp;
     },
   };
 }

@@ -109,7 +109,8 @@ async function collide(order: (events: PreparedEvent[]) => PreparedEvent[]): Pro
     const batch = Array.from({ length: 200 }, (_, index) =>
       event(`ws_${(index % 20) + 1}`, `collide ${round} ${index}`),
     );
-    const flights = Array.from({ length: 4 }, () => store.append(order(batch.slice())));
+    const turns = batch.map((_, index) => index);
+    const flights = Array.from({ length: 4 }, () => store.append(order(batch.slice()), turns));
     for (const outcome of await Promise.allSettled(flights)) {
       if (outcome.status === 'rejected') errors.push(outcome.reason);
     }

@@ -555,9 +555,9 @@ export const EventsService: GenService<{
   },
   /**
    * Creates up to 500 events, each as CreateEvent would: the same rules, the same queue, an answer of its
-   * own. Not atomic: an item that is refused harms no other, and the others are stored. Items of one
-   * workspace that have no idempotency key in common are numbered in their order. The same idempotency
-   * key twice in one batch: the second is a replay, or a reuse error.
+   * own. Not atomic: an item that is refused harms no other, and the others are stored. New events
+   * of one workspace are numbered in the order of their items. The same idempotency key twice in one
+   * batch: the second is a replay, or a reuse error.
    *
    * The whole request is at most 8 MiB. Errors of the call as a whole: INVALID_REQUEST for an empty or
    * too long list, REQUEST_TOO_LARGE; everything else is an error of its item.
