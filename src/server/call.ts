@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createContextKey } from '@connectrpc/connect';
+import { Code, ConnectError, createContextKey } from '@connectrpc/connect';
 
 /** One request, from its headers to the end of its answer: what the log says about it. */
 export interface Call {
@@ -24,3 +24,6 @@ export function beginCall(requestId: string | null | undefined): Call {
   const sane = typeof requestId === 'string' && saneRequestId.test(requestId);
   return { requestId: sane ? requestId : randomUUID(), startedAtMs: performance.now() };
 }
+
+/** Why a call ends whose caller has left; made once, since making an error for each costs 5 µs. */
+export const callerGone = new ConnectError('the caller went away', Code.Canceled);

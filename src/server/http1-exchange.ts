@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { isAuthority } from './authority.ts';
-import { beginCall, type Call } from './call.ts';
+import { beginCall, type Call, callerGone } from './call.ts';
 import { drained, ReaderStalled, readerStalledFailure } from './drained.ts';
 import { type ExchangeResponse, splitTarget, toHeaders, toUrl } from './exchange.ts';
 import type { ExchangeDeps } from './http2-exchange.ts';
@@ -26,7 +26,7 @@ async function answerRequest(
   const { path, query } = splitTarget(request.url ?? '');
   const body = createRequestBody(request, bytesMaxOf(path), admission);
   const gone = new AbortController();
-  const leave = () => gone.abort(gone);
+  const leave = () => gone.abort(callerGone);
   nodeResponse.once('close', leave);
   admission.begin();
   let status = 0;

@@ -2,7 +2,7 @@ import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from 'node:h
 import { constants } from 'node:http2';
 import type { Admission } from './admission.ts';
 import { isAuthority } from './authority.ts';
-import { beginCall, type Call } from './call.ts';
+import { beginCall, type Call, callerGone } from './call.ts';
 import { drained, ReaderStalled, readerStalledFailure } from './drained.ts';
 import { type Dispatch, type ExchangeResponse, splitTarget, toHeaders, toUrl } from './exchange.ts';
 import { badAuthority } from './plain-answers.ts';
@@ -39,7 +39,7 @@ async function answerStream(
   const { path, query } = splitTarget(headers[':path'] ?? '');
   const body = createRequestBody(stream, bytesMaxOf(path), admission);
   const gone = new AbortController();
-  const leave = () => gone.abort(gone);
+  const leave = () => gone.abort(callerGone);
   stream.once('close', leave);
   admission.begin();
   let status = 0;

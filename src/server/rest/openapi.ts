@@ -10,7 +10,8 @@ export function openApi(): unknown {
     },
     security: [{ apiKey: [] }],
     paths: {
-      '/v1/events': { post: createEvent },
+      '/v1/events': { post: createEvent, get: listEvents },
+      '/v1/events/stream': { get: streamEvents },
       '/v1/events/{id}': { get: retrieveEvent },
       '/healthz': { get: healthz },
     },
@@ -59,6 +60,91 @@ const createEvent = {
     '413': { $ref: '#/components/responses/Problem' },
     '415': { $ref: '#/components/responses/Problem' },
     '422': { $ref: '#/components/responses/Problem' },
+  },
+};
+
+const filterParameters = [
+  {
+    name: 'workspace_id',
+    in: 'query',
+    required: true,
+    schema: { type: 'string', pattern: '^ws_[0-9a-z]{1,64}$' },
+  },
+  {
+    name: 'types',
+    in: 'query',
+    description: 'Up to 20 types or patterns (invoice.*), separated by commas.',
+    schema: { type: 'string' },
+  },
+  {
+    name: 'after_sequence',
+    in: 'query',
+    description: 'Only events with a higher sequence; 0 is the beginning of the log.',
+    schema: { type: 'integer', minimum: 0 },
+  },
+];
+
+const time = { type: 'string', format: 'date-time' };
+
+const listEvents = {
+  operationId: 'listEvents',
+  summary: 'List events',
+  description:
+    'By sequence. A page holds at most page_size events and 2 MiB, and may hold fewer before the end: ' +
+    'only an empty next_page_token is the end. Scope: events:read.',
+  parameters: [
+    ...filterParameters,
+    { name: 'created_after', in: 'query', schema: time },
+    { name: 'created_before', in: 'query', schema: time },
+    {
+      name: 'order',
+      in: 'query',
+      schema: { type: 'string', enum: ['asc', 'desc'], default: 'asc' },
+    },
+    {
+      name: 'page_size',
+      in: 'query',
+      schema: { type: 'integer', minimum: 1, maximum: 500, default: 100 },
+    },
+    { name: 'page_token', in: 'query', schema: { type: 'string' } },
+  ],
+  responses: {
+    '200': {
+      description: 'A page.',
+      content: { 'application/json': { schema: { $ref: '#/components/schemas/EventPage' } } },
+    },
+    ...errorResponses,
+  },
+};
+
+const streamEvents = {
+  operationId: 'streamEvents',
+  summary: 'Stream events',
+  description:
+    'Server-Sent Events: an event of the log has its JSON as data and its sequence as id; ' +
+    'caught_up comes once, when everything that was there has been sent; problem comes last. ' +
+    'Without after_sequence and Last-Event-ID the stream begins now. Scope: events:read.',
+  parameters: [
+    ...filterParameters,
+    {
+      name: 'access_token',
+      in: 'query',
+      description: 'An API key, for EventSource, which cannot send headers.',
+      schema: { type: 'string' },
+    },
+    {
+      name: 'Last-Event-ID',
+      in: 'header',
+      description: 'The id of the last message that arrived; counts more than after_sequence.',
+      schema: { type: 'string', pattern: '^[0-9]+$' },
+    },
+  ],
+  responses: {
+    '200': {
+      description: 'The stream.',
+      content: { 'text/event-stream': { schema: { type: 'string' } } },
+    },
+    ...errorResponses,
   },
 };
 
@@ -140,6 +226,14 @@ const schemas = {
         minimum: 1,
         description: 'Place in the log of the workspace: 1, 2, 3 …, without gaps.',
       },
+    },
+  },
+  EventPage: {
+    type: 'object',
+    required: ['events', 'next_page_token'],
+    properties: {
+      events: { type: 'array', items: { $ref: '#/components/schemas/Event' } },
+      next_page_token: { type: 'string', description: 'Empty at the end.' },
     },
   },
   Problem: {

@@ -1,4 +1,4 @@
-import { type Code, ConnectError } from '@connectrpc/connect';
+import { ConnectError } from '@connectrpc/connect';
 import {
   codeToHttpStatus,
   codeToString,
@@ -36,13 +36,13 @@ const titles: Record<number, string> = {
   504: 'Gateway Timeout',
 };
 
-/** An error of an RPC, as Connect wrote it, as `application/problem+json`. */
-export function toProblem(connectErrorJson: string, requestId: string): ExchangeResponse {
-  const error = errorFromJson(
-    JSON.parse(connectErrorJson),
-    undefined,
-    new ConnectError('internal error'),
-  );
+/** The error that Connect wrote as JSON. */
+export function readError(connectErrorJson: string): ConnectError {
+  return errorFromJson(JSON.parse(connectErrorJson), undefined, new ConnectError('internal error'));
+}
+
+/** An error of an RPC as `application/problem+json`. */
+export function toProblem(error: ConnectError, requestId: string): ExchangeResponse {
   const info = error.findDetails(ErrorInfoSchema)[0];
   const reason = info?.reason ?? 'INTERNAL';
   const status = statusOfReason[reason] ?? codeToHttpStatus(error.code);
@@ -55,7 +55,7 @@ export function toProblem(connectErrorJson: string, requestId: string): Exchange
     {
       title: titles[status] ?? 'Error',
       detail: error.rawMessage,
-      code: codeToString(error.code as Code),
+      code: codeToString(error.code),
       reason,
       request_id: requestId,
       ...(info !== undefined &&

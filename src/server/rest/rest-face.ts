@@ -4,8 +4,10 @@ import { createMethodUrl } from '@connectrpc/connect/protocol';
 import { callKey } from '../call.ts';
 import type { ExchangeRequest, ExchangeResponse } from '../exchange.ts';
 import { json, methodNotAllowed, notFound, unsupportedMediaType } from '../plain-answers.ts';
+import { createEventStream, eventStreamPath } from './event-stream.ts';
 import { openApi } from './openapi.ts';
-import { toProblem } from './problem.ts';
+import { readError, toProblem } from './problem.ts';
+import { requestBody } from './request-json.ts';
 import { type RestRoute, restRoutes } from './rest-routes.ts';
 
 /**
@@ -14,6 +16,7 @@ import { type RestRoute, restRoutes } from './rest-routes.ts';
  */
 export function createRestFace(handlers: ReadonlyMap<string, UniversalHandler>) {
   const openApiDocument = openApi();
+  const streamEvents = createEventStream(handlers);
 
   return async (request: ExchangeRequest): Promise<ExchangeResponse> => {
     if (request.path === '/openapi.json') {
@@ -21,6 +24,7 @@ export function createRestFace(handlers: ReadonlyMap<string, UniversalHandler>) 
         ? json(200, openApiDocument)
         : methodNotAllowed(request, ['GET']);
     }
+    if (request.path === eventStreamPath) return streamEvents(request);
     const here = restRoutes.filter((route) => route.path.test(request.path));
     if (here.length === 0) return notFound(request);
     const route = here.find(({ method }) => method === request.method);
@@ -55,7 +59,8 @@ function run(
   let body: AsyncIterable<Uint8Array> = request.body;
   if (route.toRequest !== undefined) {
     const fields = decodeGroups(route.path.exec(request.path)?.groups ?? {});
-    body = oneChunk(JSON.stringify(route.toRequest(fields, request)));
+    const { toRequest } = route;
+    body = requestBody(() => JSON.stringify(toRequest(fields, request)));
     header.delete('content-length');
     header.delete('content-encoding');
   }
@@ -76,7 +81,7 @@ async function answer(
   request: ExchangeRequest,
 ): Promise<ExchangeResponse> {
   const text = await readText(response);
-  if (response.status !== 200) return toProblem(text, request.call.requestId);
+  if (response.status !== 200) return toProblem(readError(text), request.call.requestId);
   const { status, value, headers } = route.toAnswer(JSON.parse(text));
   return json(status, value, headers);
 }
@@ -85,10 +90,6 @@ async function readText(response: UniversalServerResponse): Promise<string> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of response.body ?? []) chunks.push(chunk);
   return Buffer.concat(chunks).toString('utf8');
-}
-
-async function* oneChunk(text: string): AsyncIterable<Uint8Array> {
-  yield Buffer.from(text);
 }
 
 function decodeGroups(groups: Record<string, string>): Record<string, string> {

@@ -1,6 +1,7 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import type { ExchangeRequest } from '../exchange.ts';
+import { readOrder, readQuery, readTime, readTypes, readWholeNumber } from './query.ts';
 
 /** A path of the REST face, and the RPC that it is. */
 export interface RestRoute {
@@ -24,6 +25,17 @@ export interface RestAnswer {
 // biome-ignore lint/suspicious/noExplicitAny: JSON of many shapes, each known to its route
 type RpcJson = any;
 
+const listParameters = [
+  'workspace_id',
+  'types',
+  'created_after',
+  'created_before',
+  'after_sequence',
+  'order',
+  'page_size',
+  'page_token',
+] as const;
+
 export const restRoutes: readonly RestRoute[] = [
   {
     method: 'POST',
@@ -40,6 +52,28 @@ export const restRoutes: readonly RestRoute[] = [
   },
   {
     method: 'GET',
+    path: /^\/v1\/events$/,
+    rpc: EventsService.method.listEvents,
+    toRequest: (_path, { query }) => {
+      const parameters = readQuery(query, listParameters);
+      return {
+        workspace_id: parameters.workspace_id,
+        type_patterns: readTypes(parameters.types),
+        created_after: readTime('created_after', parameters.created_after),
+        created_before: readTime('created_before', parameters.created_before),
+        after_sequence: readWholeNumber('after_sequence', parameters.after_sequence),
+        order: readOrder(parameters.order),
+        page_size: readWholeNumber('page_size', parameters.page_size),
+        page_token: parameters.page_token,
+      };
+    },
+    toAnswer: ({ events, next_page_token }) => ({
+      status: 200,
+      value: { events: events.map(toRestEvent), next_page_token },
+    }),
+  },
+  {
+    method: 'GET',
     path: /^\/v1\/events\/(?<id>[^/]+)$/,
     rpc: EventsService.method.retrieveEvent,
     toRequest: ({ id }) => ({ id }),
@@ -48,7 +82,7 @@ export const restRoutes: readonly RestRoute[] = [
 ];
 
 /** An event as the page shows it; ProtoJSON writes 64-bit numbers as text, JSON has numbers for them. */
-function toRestEvent(event: RpcJson): unknown {
+export function toRestEvent(event: RpcJson): unknown {
   return {
     id: event.id,
     type: event.type,

@@ -1,0 +1,56 @@
+import { InvalidField } from '../request-errors.ts';
+
+/**
+ * The parameters of a query, each at most once. A name that nobody knows is refused: a filter that is
+ * misspelt would otherwise filter nothing.
+ *
+ * @throws InvalidField
+ */
+export function readQuery<Name extends string>(
+  query: string,
+  names: readonly Name[],
+): Partial<Record<Name, string>> {
+  const values: Partial<Record<Name, string>> = {};
+  for (const [name, value] of new URLSearchParams(query)) {
+    const known = names.find((one) => one === name);
+    if (known === undefined) {
+      throw new InvalidField(name, `is not a parameter; there are ${names.join(', ')}`);
+    }
+    if (values[known] !== undefined) throw new InvalidField(name, 'must not be there twice');
+    values[known] = value;
+  }
+  return values;
+}
+
+/** Type patterns, separated by commas. */
+export function readTypes(types: string | undefined): string[] | undefined {
+  return types === undefined || types === '' ? undefined : types.split(',');
+}
+
+const orders: Record<string, string> = {
+  asc: 'EVENT_ORDER_ASCENDING',
+  desc: 'EVENT_ORDER_DESCENDING',
+};
+
+/** @throws InvalidField */
+export function readOrder(order: string | undefined): string | undefined {
+  if (order === undefined) return undefined;
+  const known = orders[order];
+  if (known === undefined) throw new InvalidField('order', 'must be asc or desc');
+  return known;
+}
+
+/** A whole number for ProtoJSON, which would take an empty text for none. */
+export function readWholeNumber(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^-?\d{1,16}$/.test(text)) throw new InvalidField(name, 'must be a whole number');
+  return Number(text);
+}
+
+/** A time as ProtoJSON takes it. */
+export function readTime(name: string, text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const form = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
+  if (form.test(text) && !Number.isNaN(Date.parse(text))) return text;
+  throw new InvalidField(name, 'must be a time such as 2026-05-25T12:00:00Z');
+}

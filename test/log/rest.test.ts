@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createEventsClient } from '../support/clients.ts';
+import { startTestService, type TestService, testWorkspaceId } from '../support/test-service.ts';
+
+let service: TestService;
+
+beforeAll(async () => {
+  service = await startTestService();
+  await createEventsClient(service).batchCreateEvents({
+    requests: Array.from({ length: 30 }, (_, index) => ({
+      workspaceId: testWorkspaceId,
+      type: index % 3 === 0 ? 'invoice.paid' : 'order.placed',
+      payload: { index },
+    })),
+  });
+});
+afterAll(() => service.stop());
+
+const filter = `workspace_id=${testWorkspaceId}`;
+
+function get(path: string, headers: Record<string, string> = {}, signal?: AbortSignal) {
+  const authorization = `Bearer ${service.secretKey}`;
+  return fetch(service.baseUrl + path, {
+    headers: { authorization, ...headers },
+    ...(signal && { signal }),
+  });
+}
+
+interface ServerSentEvent {
+  readonly id?: string;
+  readonly event?: string;
+  readonly data?: string;
+}
+
+/** Reads a stream message by message, as EventSource does; ends when the consumer leaves. */
+async function* readEvents(response: Response): AsyncGenerator<ServerSentEvent> {
+  let text = '';
+  for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += chunk;
+    const messages = text.split('\n\n');
+    text = messages.pop() ?? '';
+    for (const message of messages) {
+      yield Object.fromEntries(
+        message.split('\n').map((line) => line.split(/: (.*)/s).slice(0, 2)),
+      );
+    }
+  }
+}
+
+test('GET /v1/events lists page by page with the filters of the RPC', async () => {
+  const sequences: number[] = [];
+  let token = '';
+  do {
+    const path = `/v1/events?${filter}&types=invoice.*&order=desc&page_size=4&page_token=${token}`;
+    const page = (await (await get(path)).json()) as {
+      events: { sequence: number }[];
+      next_page_token: string;
+    };
+    sequences.push(...page.events.map(({ sequence }) => sequence));
+    token = page.next_page_token;
+  } while (token !== '');
+  expect(sequences).toEqual([28, 25, 22, 19, 16, 13, 10, 7, 4, 1]);
+});
+
+test.each([
+  ['workspace_id=nope', 'workspace_id'],
+  [`${filter}&page_size=501`, 'page_size'],
+  [`${filter}&page_size=many`, 'page_size'],
+  [`${filter}&order=up`, 'order'],
+  [`${filter}&created_after=yesterday`, 'created_after'],
+  [`${filter}&after_sequence=-1`, 'after_sequence'],
+  [`${filter}&page_token=none`, 'page_token'],
+  [`${filter}&type=invoice.paid`, 'type'],
+  [`${filter}&${filter}`, 'workspace_id'],
+])('GET /v1/events?%s is refused and names %s', async (query, field) => {
+  const response = await get(`/v1/events?${query}`);
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({
+    code: 'invalid_argument',
+    reason: 'INVALID_REQUEST',
+    violations: [expect.objectContaining({ field })],
+    request_id: response.headers.get('x-request-id'),
+  });
+});
+
+test('the stream begins after Last-Event-ID, says when it has caught up, and goes on live', async () => {
+  const leave = new AbortController();
+  const headers = { 'last-event-id': '28' };
+  const response = await get(`/v1/events/stream?${filter}`, headers, leave.signal);
+  expect(response.headers.get('content-type')).toBe('text/event-stream');
+  const messages = readEvents(response);
+  const next = async () => (await messages.next()).value as ServerSentEvent;
+
+  expect(await next()).toMatchObject({ id: '29' });
+  const last = await next();
+  expect(last.id).toBe('30');
+  expect(JSON.parse(last.data ?? '')).toMatchObject({
+    type: 'order.placed',
+    workspace_id: testWorkspaceId,
+    payload: { index: 29 },
+    sequence: 30,
+  });
+  expect(await next()).toMatchObject({ id: '30', event: 'caught_up' });
+
+  const type = 'came.live';
+  await createEventsClient(service).createEvent({
+    workspaceId: testWorkspaceId,
+    type,
+    payload: {},
+  });
+  expect(JSON.parse((await next()).data ?? '')).toMatchObject({ type, sequence: 31 });
+  leave.abort();
+});
+
+test('a stream takes its key from access_token, as EventSource needs it', async () => {
+  const leave = new AbortController();
+  const path = `/v1/events/stream?${filter}&access_token=${service.secretKey}`;
+  const response = await fetch(service.baseUrl + path, { signal: leave.signal });
+  const first = await readEvents(response).next();
+  expect(first.value).toMatchObject({ event: 'caught_up' });
+  leave.abort();
+  const logged = JSON.stringify(service.logLines);
+  expect(logged).not.toContain(service.secretKey);
+});
+
+test.each([
+  ['without a key', `/v1/events/stream?${filter}`, { authorization: '' }, 401, 'API_KEY_MISSING'],
+  [
+    'after the future',
+    `/v1/events/stream?${filter}&after_sequence=999`,
+    {},
+    400,
+    'SEQUENCE_IN_FUTURE',
+  ],
+  ['of no workspace', '/v1/events/stream?workspace_id=ws_none', {}, 404, 'WORKSPACE_NOT_FOUND'],
+  [
+    'with a broken Last-Event-ID',
+    `/v1/events/stream?${filter}`,
+    { 'last-event-id': 'x' },
+    400,
+    'INVALID_REQUEST',
+  ],
+])('a stream %s is a problem before it begins', async (_what, path, headers, status, reason) => {
+  const response = await get(path, headers as Record<string, string>);
+  expect(response.status).toBe(status);
+  expect(response.headers.get('content-type')).toBe('application/problem+json');
+  expect(await response.json()).toMatchObject({ status, reason });
+});
+
+test('a stream that is left is not an error of the service', async () => {
+  const leave = new AbortController();
+  const response = await get(`/v1/events/stream?${filter}`, {}, leave.signal);
+  await readEvents(response).next();
+  const requestId = response.headers.get('x-request-id');
+  leave.abort();
+  const line = () => service.logLines.find((entry) => entry.request_id === requestId);
+  await expect.poll(line).toMatchObject({ reason: 'CANCELLED', level: 30 });
+});
+
+test('GET /openapi.json describes every path of the REST face', async () => {
+  const response = await fetch(`${service.baseUrl}/openapi.json`);
+  const document = (await response.json()) as { paths: object };
+  expect(Object.keys(document.paths).sort()).toEqual([
+    '/healthz',
+    '/v1/events',
+    '/v1/events/stream',
+    '/v1/events/{id}',
+  ]);
+});
