@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DatabaseUnavailable } from '../database-unavailable.ts';
 import { answerRow, type BatchRow } from './append-batch.ts';
-import type { Event } from './event.ts';
 import { AppendContended, AppendRowRefused, EventWorkspaceMissing } from './event-errors.ts';
-import type { AppendedRow, EventStore } from './event-store.ts';
+import type { AppendedRow, EventStore, HeldRow } from './event-store.ts';
 
 /** Told of each workspace whose log has grown, once it is on disk, with its newest sequence. */
 export type OnCommitted = (workspaceId: string, lastSequence: number) => void;
@@ -32,11 +31,7 @@ export async function writeBatch(
   try {
     const { written, results } = await append(store, rows);
     tellCommitted(results, onCommitted);
-    const originals = await readOriginals(store, results);
-    written.forEach((row, index) => {
-      const result = results[index] as AppendedRow;
-      answerRow(row, result, result.kind === 'held' ? originals.get(result.eventId) : undefined);
-    });
+    await answerRows(store, written, results);
   } catch (error) {
     if (rows.length > 1 && isDivisible(error, startedAt)) {
       const middle = rows.length >> 1;
@@ -108,10 +103,23 @@ function rejectRow(row: BatchRow, error: unknown): void {
   }
 }
 
-async function readOriginals(
+/** Answers what was created at once, and what a key holds when its original has been read. */
+async function answerRows(
   store: EventStore,
+  rows: readonly BatchRow[],
   results: readonly AppendedRow[],
-): Promise<Map<string, Event>> {
-  const ids = results.filter((result) => result.kind === 'held').map((result) => result.eventId);
-  return ids.length === 0 ? new Map() : store.read(ids);
+): Promise<void> {
+  const held: [BatchRow, HeldRow][] = [];
+  rows.forEach((row, index) => {
+    const result = results[index] as AppendedRow;
+    if (result.kind === 'created') answerRow(row, result, undefined);
+    else held.push([row, result]);
+  });
+  if (held.length === 0) return;
+  try {
+    const originals = await store.read(held.map(([, { eventId }]) => eventId));
+    for (const [row, result] of held) answerRow(row, result, originals.get(result.eventId));
+  } catch (error) {
+    for (const [row] of held) rejectRow(row, error);
+  }
 }

@@ -12,8 +12,8 @@ export interface EventFeed {
   readonly lastSequence: number;
   /** The events after a sequence, as far as they are at hand; undefined: older than what is kept. */
   peek(afterSequence: number): readonly Event[] | undefined;
-  /** Resolves when the feed has read further, was closed, or failed. */
-  changed(): Promise<void>;
+  /** Calls `listener` whenever the feed has read further, or has failed, until what it returns is called. */
+  watch(listener: () => void): () => void;
   /** Reads what was committed since; concurrent calls share the work. */
   advance(): Promise<void>;
 }
@@ -34,7 +34,7 @@ export function createEventFeed(
   let kept: Event[] = [];
   let last = startSequence;
   let gap: LogGap | undefined;
-  let change = Promise.withResolvers<void>();
+  const listeners = new Set<() => void>();
   let advancing: Promise<void> | undefined;
   let advanceAgain = false;
 
@@ -52,8 +52,7 @@ export function createEventFeed(
   }
 
   function wake(): void {
-    change.resolve();
-    change = Promise.withResolvers<void>();
+    for (const listener of listeners) listener();
   }
 
   function fail(error: unknown): void {
@@ -75,7 +74,10 @@ export function createEventFeed(
       const from = afterSequence - first + 1;
       return kept.slice(from, from + chunkEventsMax);
     },
-    changed: () => change.promise,
+    watch(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     advance() {
       if (gap !== undefined) return Promise.resolve();
       advanceAgain = true;

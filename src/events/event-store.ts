@@ -7,15 +7,22 @@ import { type EventRow, toEvent } from './event-row.ts';
 import { appendStatement, readEventsStatement, sweepStatement } from './event-statements.ts';
 
 /** What became of one row of an append. */
-export type AppendedRow =
-  | { readonly kind: 'created'; readonly event: Event; readonly expiresAt: Date | undefined }
-  | {
-      /** A live idempotency key holds an event, whose content has `fingerprint`. */
-      readonly kind: 'held';
-      readonly eventId: string;
-      readonly fingerprint: Buffer;
-      readonly expiresAt: Date;
-    };
+export type AppendedRow = CreatedRow | HeldRow;
+
+export interface CreatedRow {
+  readonly kind: 'created';
+  readonly event: Event;
+  /** Set exactly when the row has an idempotency key. */
+  readonly expiresAt: Date | undefined;
+}
+
+/** A live idempotency key holds an event, whose content has `fingerprint`. */
+export interface HeldRow {
+  readonly kind: 'held';
+  readonly eventId: string;
+  readonly fingerprint: Buffer;
+  readonly expiresAt: Date;
+}
 
 /** All of the SQL of events. */
 export interface EventStore {

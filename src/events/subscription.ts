@@ -1,8 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { matchesAny } from '../type-pattern.ts';
 import type { Event } from './event.ts';
 import { SequenceInFuture } from './event-errors.ts';
-import type { EventFeed } from './event-feed.ts';
 import type { EventFeeds } from './event-feeds.ts';
 import { selectTypes } from './event-list.ts';
 import type { EventLogStore } from './event-log-store.ts';
@@ -43,6 +41,8 @@ export async function* subscribe(
   let sequence = options.afterSequence ?? now;
   if (sequence > now) throw new SequenceInFuture(sequence, now);
   const { feed, leave } = await feeds.join(workspaceId);
+  const pause = createPause(signal);
+  const unwatch = feed.watch(pause.end);
   try {
     if (typePatterns.length > 0) {
       for await (const event of catchUp(store, options, sequence, now)) {
@@ -69,13 +69,18 @@ export async function* subscribe(
         yield { kind: 'caught_up', sequence };
       } else {
         const quietMs = heartbeatMs - (performance.now() - lastSaidAt);
-        if (await changedWithin(feed, sequence, quietMs, signal)) continue;
+        if (quietMs > 0) {
+          if (feed.lastSequence <= sequence) await pause.begin(quietMs);
+          continue;
+        }
         yield { kind: 'heartbeat', sequence };
       }
       lastSaidAt = performance.now();
     }
   } finally {
+    unwatch();
     leave();
+    pause.close();
   }
 }
 
@@ -103,21 +108,31 @@ async function* catchUp(
   }
 }
 
-/** Whether the feed went past a sequence within a time; throws the signal's reason when that aborts. */
-async function changedWithin(
-  feed: EventFeed,
-  sequence: number,
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const changed = feed.changed();
-  if (feed.lastSequence > sequence) return true;
-  const settled = new AbortController();
-  const timer = delay(Math.max(0, timeoutMs), false, {
-    signal: AbortSignal.any([signal, settled.signal]),
-  }).catch(() => false);
-  const isChanged = await Promise.race([changed.then(() => true), timer]);
-  settled.abort();
-  signal.throwIfAborted();
-  return isChanged;
+/** The waiting of one subscription: a thousand of them wait most of the time, so it is cheap. */
+interface Pause {
+  /** Resolves after a time, or when `end` is called, or the signal aborts. One at a time. */
+  begin(timeoutMs: number): Promise<void>;
+  end(): void;
+  close(): void;
+}
+
+function createPause(signal: AbortSignal): Pause {
+  let resume: (() => void) | undefined;
+  const end = () => resume?.();
+  signal.addEventListener('abort', end);
+  return {
+    begin(timeoutMs) {
+      return new Promise((resolve) => {
+        const timer = setTimeout(end, timeoutMs);
+        resume = () => {
+          resume = undefined;
+          clearTimeout(timer);
+          resolve();
+        };
+        if (signal.aborted) end();
+      });
+    },
+    end,
+    close: () => signal.removeEventListener('abort', end),
+  };
 }

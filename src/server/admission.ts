@@ -1,4 +1,4 @@
-import { bufferedBytesMax, callsInFlightMax } from './limits.ts';
+import { bufferedBytesMax, callsInFlightMax, streamsMax } from './limits.ts';
 import { CallsInFlightFull } from './request-errors.ts';
 
 /** Counts what the process has taken on, and refuses what would be too much. */
@@ -9,8 +9,10 @@ export interface Admission {
   end(): void;
   /** Resolves when nothing is being answered. */
   idle(): Promise<void>;
-  /** @throws CallsInFlightFull */
-  assertRoom(): void;
+  /** Takes a unary call on. @throws CallsInFlightFull */
+  admitUnary(): void;
+  /** Takes a stream on, until the signal of its call aborts. @throws CallsInFlightFull */
+  admitStream(ended: AbortSignal): void;
   /** @throws CallsInFlightFull when all bodies together would be too large to hold. */
   reserve(bytes: number): void;
   release(bytes: number): void;
@@ -18,6 +20,7 @@ export interface Admission {
 
 export function createAdmission(callsMax: number = callsInFlightMax): Admission {
   let calls = 0;
+  let streams = 0;
   let bytesHeld = 0;
   const waiting: (() => void)[] = [];
   return {
@@ -37,8 +40,13 @@ export function createAdmission(callsMax: number = callsInFlightMax): Admission 
         else waiting.push(resolve);
       });
     },
-    assertRoom() {
-      if (calls > callsMax) throw new CallsInFlightFull();
+    admitUnary() {
+      if (calls - streams > callsMax) throw new CallsInFlightFull();
+    },
+    admitStream(ended) {
+      if (streams >= streamsMax) throw new CallsInFlightFull();
+      streams++;
+      ended.addEventListener('abort', () => streams--, { once: true });
     },
     reserve(bytes) {
       if (bytesHeld + bytes > bufferedBytesMax) throw new CallsInFlightFull();

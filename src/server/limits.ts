@@ -11,6 +11,8 @@ export const responseBytesMax = 16 * 1024 * 1024;
 export const bufferedBytesMax = 256 * 1024 * 1024;
 /** Unary calls in flight; what comes on top is refused at once, so that these keep their latency. */
 export const callsInFlightMax = 2_000;
+/** Streams at once; they are idle most of the time and count by themselves. */
+export const streamsMax = 20_000;
 /** The longest timeout that a caller may ask for; a stream has none unless it asks. */
 export const timeoutMsMax = 10 * 60_000;
 /** A body must be complete, and a request's headers too, within this time. */

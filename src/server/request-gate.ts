@@ -49,7 +49,8 @@ export function createRequestGate(
   return (context) => {
     completeErrors(context);
     try {
-      admission.assertRoom();
+      if (context.method.methodKind === 'unary') admission.admitUnary();
+      else admission.admitStream(context.signal);
       const scope = scopeOf(context.method);
       if (scope === '') return;
       const caller = authenticator.authenticate(context.requestHeader.get('authorization'));
