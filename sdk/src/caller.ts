@@ -1,8 +1,7 @@
 import type { CallOptions } from '@connectrpc/connect';
-import type { HarborError } from './errors.ts';
 import { parseRequestOptions, type RequestOptions } from './options.ts';
 import { retryDelayMs } from './retry.ts';
-import type { CallFacts } from './to-harbor-error.ts';
+import type { CallFacts, Translation } from './to-harbor-error.ts';
 
 /** What a Caller is made of. */
 export interface CallerDeps {
@@ -11,8 +10,11 @@ export interface CallerDeps {
   /** Returns a number from 0 up to, not including, 1. */
   readonly random: () => number;
   readonly wait: (ms: number, signal: AbortSignal | undefined) => Promise<void>;
-  readonly toHarborError: (thrown: unknown, facts: CallFacts) => HarborError;
+  readonly toHarborError: Translation;
 }
+
+/** The idempotency keys that a call carries: its errors give them to the caller. */
+export type SentKeys = Pick<CallFacts, 'idempotencyKey' | 'idempotencyKeys'>;
 
 /**
  * Sends a unary call until it is answered: at most 1 + maxRetries times, waiting between attempts by the
@@ -22,11 +24,11 @@ export interface CallerDeps {
 export type Caller = <Answer>(
   send: (options: CallOptions) => Promise<Answer>,
   options: RequestOptions,
-  idempotencyKey?: string,
+  sent?: SentKeys,
 ) => Promise<Answer>;
 
 export function createCaller(deps: CallerDeps): Caller {
-  return async (send, options, idempotencyKey) => {
+  return async (send, options, sent) => {
     const { signal, maxRetries = deps.maxRetries, ...rest } = parseRequestOptions(options);
     const timeoutMs = rest.timeoutMs ?? deps.timeoutMs;
     signal?.throwIfAborted();
@@ -35,7 +37,7 @@ export function createCaller(deps: CallerDeps): Caller {
         return await send(signal === undefined ? { timeoutMs } : { timeoutMs, signal });
       } catch (thrown) {
         signal?.throwIfAborted();
-        const error = deps.toHarborError(thrown, { attempt, timeoutMs, idempotencyKey });
+        const error = deps.toHarborError(thrown, { ...sent, attempt, timeoutMs });
         const delayMs =
           attempt > maxRetries ? undefined : retryDelayMs(attempt, error, deps.random);
         if (delayMs === undefined) throw error;

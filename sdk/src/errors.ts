@@ -25,6 +25,7 @@ export interface ErrorFacts {
   readonly retryable?: boolean | undefined;
   readonly retryAfterMs?: number | undefined;
   readonly idempotencyKey?: string | undefined;
+  readonly idempotencyKeys?: readonly string[] | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   readonly cause?: unknown;
 }
@@ -40,7 +41,7 @@ export class HarborError extends Error {
   /**
    * Why, for example 'IDEMPOTENCY_KEY_REUSED': a reason of the service, or one of the SDK itself
    * (OPTION_INVALID, INVALID_REQUEST, PAYLOAD_INVALID, CONNECTION_FAILED, DEADLINE_EXCEEDED,
-   * RESPONSE_INVALID). Undefined when something between here and the service answered, such as a proxy.
+   * RESPONSE_INVALID, SUBSCRIPTION_USED). Undefined when something between here and the service answered, such as a proxy.
    */
   readonly reason: string | undefined;
   /** The x-request-id of the answer, under which the operator finds the call; undefined without one. */
@@ -54,6 +55,11 @@ export class HarborError extends Error {
    * of the same event, and the event is recorded once, whatever became of the failed call.
    */
   readonly idempotencyKey: string | undefined;
+  /**
+   * The idempotency keys, given and made, that a failed createBatch was sent with, in the order of its
+   * items. Send the same items again with them, and each is recorded once.
+   */
+  readonly idempotencyKeys: readonly string[] | undefined;
   /** The facts that the service gave with the reason, for example the scope that is missing. */
   readonly metadata: Readonly<Record<string, string>>;
 
@@ -65,6 +71,7 @@ export class HarborError extends Error {
     this.retryable = facts.retryable ?? false;
     this.retryAfterMs = facts.retryAfterMs;
     this.idempotencyKey = facts.idempotencyKey;
+    this.idempotencyKeys = facts.idempotencyKeys;
     this.metadata = facts.metadata ?? {};
   }
 

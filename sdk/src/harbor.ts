@@ -8,6 +8,9 @@ import { createErrorTranslation } from './to-harbor-error.ts';
 import { createTransport } from './transport.ts';
 import { wait } from './wait.ts';
 
+/** Two heartbeats of the service, which are 15 s apart, and as much again for the way. */
+const streamIdleMs = 45_000;
+
 /**
  * A client of Harbor Events. It holds no connection and needs no closing; make one and share it.
  *
@@ -16,24 +19,25 @@ import { wait } from './wait.ts';
  * ```
  */
 export class Harbor {
-  /** Creates events and reads them back. */
+  /** Creates events, reads them back, and follows them as they are recorded. */
   readonly events: Events;
 
   /** Throws InvalidOptionError, which names the option and its rule. Sends nothing. */
   constructor(options: HarborOptions) {
     const settings = parseOptions(options, readBaseUrl());
     const transport = createTransport(settings);
-    const call = createCaller({
-      maxRetries: settings.maxRetries,
+    const deps = {
       timeoutMs: settings.timeoutMs,
       random: Math.random,
       wait,
       toHarborError: createErrorTranslation(settings),
-    });
+    };
     this.events = new Events({
+      ...deps,
       client: createClient(EventsService, transport),
-      call,
+      call: createCaller({ ...deps, maxRetries: settings.maxRetries }),
       payloadKeys: settings.payloadKeys,
+      idleMs: streamIdleMs,
     });
   }
 }

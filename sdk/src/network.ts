@@ -1,5 +1,6 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { InvalidOptionError } from './errors.ts';
+import { watchStream } from './stream-body.ts';
 
 /**
  * A connection that could not be made or broke: the `cause` of the ConnectError (Code.Unavailable)
@@ -7,12 +8,21 @@ import { InvalidOptionError } from './errors.ts';
  */
 export class ConnectionFailure extends Error {}
 
+/** A stream that was being read and broke, fell silent, or ended although it never does. */
+export class StreamCut extends ConnectionFailure {}
+
+/** The error that stands for a connection failure: retryable, by its code. */
+export function toConnectError(failure: ConnectionFailure): ConnectError {
+  return new ConnectError('no answer', Code.Unavailable, undefined, undefined, failure);
+}
+
 /**
  * A fetch that tells network errors from mistakes, which fetch itself does not: it rejects with a
  * ConnectError (Code.Unavailable, a ConnectionFailure as its cause) when no whole answer came, and with
  * the original error when the call was aborted or `fetch` itself is broken.
  *
- * The body of a unary answer is read whole, so that an answer that is cut off is seen here too.
+ * The body of a unary answer is read whole, so that an answer that is cut off is seen here too; the
+ * body of a stream is watched, and fails in the same way, with a StreamCut.
  * Redirects are refused: they would take the API key elsewhere, or turn POST into GET.
  */
 export function createNetworkFetch(fetch: typeof globalThis.fetch): typeof globalThis.fetch {
@@ -21,16 +31,14 @@ export function createNetworkFetch(fetch: typeof globalThis.fetch): typeof globa
       // 'manual' and not 'error', which edge runtimes do not know.
       const response = await fetch(input, { ...init, redirect: 'manual' });
       refuseRedirect(response);
-      return isStream(response) ? response : await readWhole(response);
+      if (!isStream(response)) return await readWhole(response);
+      return watchStream(response, (error) => {
+        if (init?.signal?.aborted || !isNetworkError(error)) return error;
+        return toConnectError(new StreamCut(deepestMessage(error), { cause: error }));
+      });
     } catch (error) {
       if (init?.signal?.aborted || !isNetworkError(error)) throw error;
-      throw new ConnectError(
-        'no answer',
-        Code.Unavailable,
-        undefined,
-        undefined,
-        new ConnectionFailure(deepestMessage(error), { cause: error }),
-      );
+      throw toConnectError(new ConnectionFailure(deepestMessage(error), { cause: error }));
     }
   };
 }

@@ -1,4 +1,5 @@
 import { InvalidOptionError } from './errors.ts';
+import type { SubscribeOptions } from './events/subscribe.ts';
 import { camelCaseKeys, type PayloadKeys, preservedKeys } from './payload-keys.ts';
 
 /** Options of a Harbor client. */
@@ -64,6 +65,15 @@ export function parseRequestOptions(options: RequestOptions): RequestOptions {
   };
 }
 
+/** Checks the options of a subscription. Throws InvalidOptionError. */
+export function parseSubscribeOptions(options: SubscribeOptions): SubscribeOptions {
+  return {
+    ...parseRequestOptions(options),
+    onLive: parseCallback('onLive', options.onLive),
+    onReconnect: parseCallback('onReconnect', options.onReconnect),
+  };
+}
+
 /** Only the form is checked, so that a key that was cut or quoted is noticed; the service knows the rest. */
 function parseSecretKey(secretKey: unknown): string {
   if (secretKey === undefined || secretKey === null || secretKey === '') {
@@ -126,6 +136,11 @@ function parseInteger(
     option,
     `${option} must be an integer from ${bounds.min} to ${bounds.max}.`,
   );
+}
+
+function parseCallback<Callback>(option: string, callback: Callback): Callback {
+  if (callback === undefined || typeof callback === 'function') return callback;
+  throw new InvalidOptionError(option, `${option} must be a function.`);
 }
 
 /** The global fetch is looked up at each call, so that what replaces it later is used. */

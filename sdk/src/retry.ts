@@ -8,6 +8,8 @@ export const retrySchedule = {
   delayMsMax: 5_000,
   /** When the service asks for a longer wait than this, the caller gets the error at once instead. */
   serverDelayMsMax: 30_000,
+  /** A subscription waits instead, since it has all the time there is; but no longer than this. */
+  reconnectServerDelayMsMax: 300_000,
 } as const;
 
 /**
@@ -22,8 +24,25 @@ export function retryDelayMs(
   error: Pick<HarborError, 'retryable' | 'retryAfterMs'>,
   random: () => number,
 ): number | undefined {
-  const { firstDelayMsMax, delayMsMax, serverDelayMsMax } = retrySchedule;
   const floorMs = error.retryAfterMs ?? 0;
-  if (!error.retryable || floorMs > serverDelayMsMax) return undefined;
-  return floorMs + random() * Math.min(delayMsMax, firstDelayMsMax * 2 ** (attempt - 1));
+  if (!error.retryable || floorMs > retrySchedule.serverDelayMsMax) return undefined;
+  return floorMs + jitterMs(attempt, random);
+}
+
+/**
+ * How long a subscription waits before it connects again, in milliseconds: as above, with `failures`,
+ * the number of failures in a row, from 1. A wait that the service asks for is kept up to 5 minutes.
+ */
+export function reconnectDelayMs(
+  failures: number,
+  error: Pick<HarborError, 'retryAfterMs'>,
+  random: () => number,
+): number {
+  const floorMs = Math.min(error.retryAfterMs ?? 0, retrySchedule.reconnectServerDelayMsMax);
+  return floorMs + jitterMs(failures, random);
+}
+
+function jitterMs(attempt: number, random: () => number): number {
+  const { firstDelayMsMax, delayMsMax } = retrySchedule;
+  return random() * Math.min(delayMsMax, firstDelayMsMax * 2 ** (attempt - 1));
 }

@@ -20,7 +20,7 @@ import {
   UnavailableError,
   type Violation,
 } from './errors.ts';
-import { ConnectionFailure } from './network.ts';
+import { ConnectionFailure, StreamCut } from './network.ts';
 import type { Settings } from './options.ts';
 
 /** What the SDK knows about a call that failed. */
@@ -30,10 +30,13 @@ export interface CallFacts {
   /** How long each was allowed to take, in milliseconds. */
   readonly timeoutMs: number;
   /** The idempotency key that a create was sent with. */
-  readonly idempotencyKey: string | undefined;
+  readonly idempotencyKey?: string | undefined;
+  /** The idempotency keys that a batch was sent with, one per item. */
+  readonly idempotencyKeys?: readonly string[] | undefined;
 }
 
-type Translation = (thrown: unknown, call: CallFacts) => HarborError;
+/** From what Connect throws to what callers of the SDK catch. A HarborError inside stays as it is. */
+export type Translation = (thrown: unknown, call: CallFacts) => HarborError;
 
 /** Makes the translation from what Connect throws to what callers of the SDK catch. */
 export function createErrorTranslation(
@@ -44,18 +47,22 @@ export function createErrorTranslation(
     if (error.cause instanceof HarborError) return error.cause;
 
     const info = error.findDetails(ErrorInfoSchema).find((i) => i.domain === 'harbor.events');
+    const reason = info?.reason ?? localReason(error);
     const retryAfterMs = findRetryAfterMs(error);
     const facts: ErrorFacts = {
       code: codeToString(error.code) as ErrorCode,
-      reason: info?.reason ?? localReason(error),
+      reason,
       requestId: error.metadata.get('x-request-id') ?? undefined,
-      retryable: isRetryable(error, retryAfterMs),
+      retryable: isRetryable(error.code, reason, retryAfterMs),
       retryAfterMs,
       idempotencyKey: call.idempotencyKey,
+      idempotencyKeys: call.idempotencyKeys,
       metadata: info?.metadata,
       cause: error,
     };
-    const violations = findViolations(error, settings.payloadKeys.fieldFromWire);
+    const violations = findViolations(error, (field) =>
+      settings.payloadKeys.fieldFromWire(field).replace(/^typePatterns(?=$|\[)/, 'types'),
+    );
     return classify(messageOf(error, violations, { ...settings, ...call }), violations, facts);
   };
 }
@@ -92,10 +99,19 @@ function classify(message: string, violations: Violation[], facts: ErrorFacts): 
   }
 }
 
-/** RESOURCE_EXHAUSTED without a wait is a request that is too large: it stays so. */
-function isRetryable(error: ConnectError, retryAfterMs: number | undefined): boolean {
-  if (error.code === Code.ResourceExhausted) return retryAfterMs !== undefined;
-  return error.code === Code.Unavailable || error.code === Code.DeadlineExceeded;
+/** Reasons of RESOURCE_EXHAUSTED that pass, also where no wait is given: in a batch, in a stream. */
+const passingReasons = ['OVERLOADED', 'RATE_LIMITED', 'SUBSCRIBER_TOO_SLOW'];
+
+/** Any other RESOURCE_EXHAUSTED without a wait is a request that is too large: it stays so. */
+function isRetryable(
+  code: Code,
+  reason: string | undefined,
+  retryAfterMs: number | undefined,
+): boolean {
+  if (code === Code.ResourceExhausted) {
+    return retryAfterMs !== undefined || passingReasons.includes(reason ?? '');
+  }
+  return code === Code.Unavailable || code === Code.DeadlineExceeded;
 }
 
 function localReason(error: ConnectError): string | undefined {
@@ -138,6 +154,9 @@ function messageOf(
 }
 
 function whatHappened(error: ConnectError, call: CallFacts & { readonly baseUrl: string }): string {
+  if (error.cause instanceof StreamCut) {
+    return sentence(`The stream from ${call.baseUrl} was cut: ${error.cause.message}`);
+  }
   if (error.cause instanceof ConnectionFailure) {
     return sentence(
       `No answer from ${call.baseUrl}: ${error.cause.message} (attempt ${call.attempt}). ` +
@@ -156,7 +175,14 @@ function whatHappened(error: ConnectError, call: CallFacts & { readonly baseUrl:
 /** The outcome of a create is unknown unless the service says that it did nothing. */
 function whatToDo(error: ConnectError, call: CallFacts): string {
   const unknownOutcome = [Code.Unavailable, Code.DeadlineExceeded, Code.Internal, Code.Unknown];
-  if (call.idempotencyKey === undefined || !unknownOutcome.includes(error.code)) return '';
+  if (!unknownOutcome.includes(error.code)) return '';
+  if (call.idempotencyKeys !== undefined) {
+    return (
+      'The events may or may not have been recorded. Create them again with the keys in ' +
+      'idempotencyKeys, and each is recorded once.'
+    );
+  }
+  if (call.idempotencyKey === undefined) return '';
   return (
     'The event may or may not have been recorded. Create it again with ' +
     `idempotencyKey ${JSON.stringify(call.idempotencyKey)}, and it is recorded once.`

@@ -115,6 +115,7 @@ describe('the packed package', () => {
 /** What the types promise beyond the snippets: a named payload is checked, any object is taken. */
 const typedSnippet = `
 import { HarborError, IdempotencyKeyReusedError, type CreatedEvent, type Event } from '@harbor/sdk';
+import type { BatchResult, EventPage, EventSubscription } from '@harbor/sdk';
 
 interface InvoicePaid { invoiceId: string; paidAt?: string }
 const payload: InvoicePaid = { invoiceId: 'inv_1' };
@@ -131,6 +132,37 @@ export const maybe: boolean = untyped.payload['invoiceId'] === 'inv_1';
 await harbor.events.create<InvoicePaid>({ ...target, payload: { amountCents: 1 } });
 // @ts-expect-error: a payload is an object.
 await harbor.events.create({ ...target, payload: 'text' });
+
+const results: BatchResult[] = await harbor.events.createBatch([{ ...target, payload }]);
+for (const result of results) {
+  if (result.ok) console.log(result.event.sequence, result.event.replayed);
+  else console.log(result.error.code, result.error.idempotencyKey);
+}
+export const batched: CreatedEvent<InvoicePaid>[] = (
+  await harbor.events.createBatch<InvoicePaid>([{ ...target, payload, idempotencyKey: 'inv_1' }])
+).flatMap((result) => result.event ?? []);
+// @ts-expect-error: amountCents is not a member of InvoicePaid.
+await harbor.events.createBatch<InvoicePaid>([{ ...target, payload: { amountCents: 1 } }]);
+// @ts-expect-error: whether there is an event is not known before ok is.
+export const sequence: number = results[0]!.event.sequence;
+
+const query = { workspaceId: 'ws_1', types: ['invoice.*'] } as const;
+let page: EventPage<InvoicePaid> | undefined = await harbor.events.list<InvoicePaid>(query);
+while (page !== undefined) page = await page.nextPage();
+export const listing: Promise<EventPage> = harbor.events.list({ ...query, order: 'desc' });
+for await (const event of harbor.events.list<InvoicePaid>(query, { timeoutMs: 1000 })) {
+  console.log(event.payload.invoiceId);
+}
+// @ts-expect-error: an order is 'asc' or 'desc'.
+harbor.events.list({ ...query, order: 'newest' });
+
+const subscription: EventSubscription<InvoicePaid> = harbor.events.subscribe<InvoicePaid>(query, {
+  signal: AbortSignal.timeout(1000),
+  onLive: (after) => console.log(after + 1),
+  onReconnect: ({ error, failures, delayMs }) => console.log(error.reason, failures, delayMs),
+});
+for await (const event of subscription) console.log(event.payload.invoiceId, subscription.live);
+export const cursor: number | undefined = subscription.lastSequence;
 
 try {
   await harbor.events.retrieve('evt_1', { signal: AbortSignal.timeout(1000), maxRetries: 0 });

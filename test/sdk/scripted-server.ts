@@ -1,14 +1,6 @@
 import { createServer } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
-import { create } from '@bufbuild/protobuf';
-import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import {
-  Code,
-  ConnectError,
-  createContextKey,
-  createContextValues,
-  type ServiceImpl,
-} from '@connectrpc/connect';
+import type { AddressInfo } from 'node:net';
+import { type Code, ConnectError, createContextValues } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { onTestFinished } from 'vitest';
 import {
@@ -16,17 +8,19 @@ import {
   ErrorInfoSchema,
   RetryInfoSchema,
 } from '../../gen/typescript/google/rpc/error_details_pb.ts';
-import { type Event, EventSchema } from '../../gen/typescript/harbor/events/v1/event_pb.ts';
 import {
+  type BatchCreateEventsRequest,
   type CreateEventRequest,
   EventsService,
+  type ListEventsRequest,
 } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { eventsInMemory, type Refusals, stepKey } from './events-in-memory.ts';
 
 /**
  * What becomes of one request. 'answer': the service does its work. 'reset': the connection breaks
  * before it. 'lose': it does its work, and the connection breaks before the answer. 'cut': the answer
  * breaks off half-way. 'stall': no answer, ever. 'proxy': an HTML page with 503. 'redirect': a 308. A
- * ConnectError: that error.
+ * ConnectError: that error. Refusals: of a batch, the items of a type get that error, the others are done.
  */
 export type Step =
   | 'answer'
@@ -36,19 +30,22 @@ export type Step =
   | 'stall'
   | 'proxy'
   | 'redirect'
-  | ConnectError;
+  | ConnectError
+  | Refusals;
 
 export interface ScriptedServer {
   readonly baseUrl: string;
   /** The creates that reached the service, in order. */
   readonly creates: CreateEventRequest[];
+  /** The batches that reached the service, in order. */
+  readonly batches: BatchCreateEventsRequest[];
+  /** The lists that reached the service, in order. */
+  readonly lists: ListEventsRequest[];
   /** The number of HTTP requests so far. */
   readonly requests: () => number;
   /** The headers of the last request. */
   readonly headers: () => NodeJS.Dict<string | string[]>;
 }
-
-const stepKey = createContextKey<{ step: Step; socket: Socket } | undefined>(undefined);
 
 /** Starts EventsService on loopback; each request takes the next step of the script, then 'answer'. */
 export async function startScriptedServer(
@@ -56,12 +53,16 @@ export async function startScriptedServer(
   onRequest: (count: number) => void = () => {},
 ): Promise<ScriptedServer> {
   const steps = [...script];
-  const creates: CreateEventRequest[] = [];
+  const seen = {
+    creates: [] as CreateEventRequest[],
+    batches: [] as BatchCreateEventsRequest[],
+    lists: [] as ListEventsRequest[],
+  };
   let count = 0;
   let headers: NodeJS.Dict<string | string[]> = {};
 
   const adapter = connectNodeAdapter({
-    routes: (router) => router.service(EventsService, eventsInMemory(creates)),
+    routes: (router) => router.service(EventsService, eventsInMemory(seen)),
     contextValues: (request) =>
       createContextValues().set(stepKey, {
         step: steps.shift() ?? 'answer',
@@ -109,52 +110,10 @@ export async function startScriptedServer(
   const { port } = server.address() as AddressInfo;
   return {
     baseUrl: `http://127.0.0.1:${port}`,
-    creates,
+    ...seen,
     requests: () => count,
     headers: () => headers,
   };
-}
-
-/** Records events in memory, one per idempotency key. */
-function eventsInMemory(creates: CreateEventRequest[]): ServiceImpl<typeof EventsService> {
-  const events = new Map<string, Event>();
-  return {
-    async createEvent(request, context) {
-      creates.push(request);
-      const scripted = context.values.get(stepKey);
-      if (scripted?.step instanceof ConnectError) throw scripted.step;
-      if (scripted?.step === 'stall') {
-        await new Promise((resolve) => context.signal.addEventListener('abort', resolve));
-      }
-      const recorded = events.get(request.idempotencyKey);
-      const event = recorded ?? newEvent(request, events.size + 1);
-      events.set(request.idempotencyKey, event);
-      if (scripted?.step === 'lose') scripted.socket.resetAndDestroy();
-      return {
-        event,
-        replayed: recorded !== undefined,
-        idempotencyKeyExpiresAt: timestampFromDate(new Date('2026-05-26T12:00:00Z')),
-      };
-    },
-    retrieveEvent(request, context) {
-      const scripted = context.values.get(stepKey);
-      if (scripted?.step instanceof ConnectError) throw scripted.step;
-      const event = [...events.values()].find(({ id }) => id === request.id);
-      if (event === undefined) throw serviceError(Code.NotFound, 'EVENT_NOT_FOUND');
-      return { event };
-    },
-  };
-}
-
-function newEvent(request: CreateEventRequest, sequence: number): Event {
-  return create(EventSchema, {
-    id: `evt_${String(sequence).padStart(26, '0')}`,
-    type: request.type,
-    workspaceId: request.workspaceId,
-    payload: request.payload ?? {},
-    createdAt: timestampFromDate(new Date('2026-05-25T12:00:00Z')),
-    sequence: BigInt(sequence),
-  });
 }
 
 /** An error as the service makes it: ErrorInfo, and BadRequest and RetryInfo where asked for. */

@@ -1,14 +1,18 @@
 import type { Client } from '@connectrpc/connect';
 import type { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import type { Caller } from '../caller.ts';
-import { InvalidRequestError } from '../errors.ts';
-import { makeIdempotencyKey, parseIdempotencyKey } from '../idempotency-key.ts';
 import type { JsonObject } from '../json.ts';
-import type { RequestOptions } from '../options.ts';
-import { toJsonObject } from '../payload-json.ts';
-import type { PayloadKeys } from '../payload-keys.ts';
+import { parseSubscribeOptions, type RequestOptions } from '../options.ts';
+import type { BatchItem, BatchResult } from './batch.ts';
+import { createBatch } from './create-batch.ts';
 import type { CreatedEvent, Event, NewEvent } from './event.ts';
 import { createdEventFromMessage, eventFromMessage } from './from-message.ts';
+import type { EventList, ListQuery } from './list.ts';
+import { listEvents } from './list-events.ts';
+import { newEventToMessage } from './new-event-message.ts';
+import { parseSequence, parseTypes, requireString } from './request-fields.ts';
+import type { SubscribeOptions, SubscribeQuery } from './subscribe.ts';
+import { EventSubscription, type SubscriptionDeps } from './subscription.ts';
 
 /** Options of one create. */
 export interface CreateOptions extends RequestOptions {
@@ -21,23 +25,18 @@ export interface CreateOptions extends RequestOptions {
 }
 
 /** @internal What Events is made of. */
-export interface EventsDeps {
+export interface EventsDeps extends SubscriptionDeps {
   readonly client: Client<typeof EventsService>;
   readonly call: Caller;
-  readonly payloadKeys: PayloadKeys;
 }
 
 /** The events of the workspaces that the API key may use: `harbor.events`. */
 export class Events {
-  readonly #client: Client<typeof EventsService>;
-  readonly #call: Caller;
-  readonly #payloadKeys: PayloadKeys;
+  readonly #deps: EventsDeps;
 
   /** @internal */
   constructor(deps: EventsDeps) {
-    this.#client = deps.client;
-    this.#call = deps.call;
-    this.#payloadKeys = deps.payloadKeys;
+    this.#deps = deps;
   }
 
   /**
@@ -52,22 +51,32 @@ export class Events {
     event: NewEvent<NoInfer<Payload>>,
     options: CreateOptions = {},
   ): Promise<CreatedEvent<Payload>> {
-    const idempotencyKey =
-      options.idempotencyKey === undefined
-        ? makeIdempotencyKey()
-        : parseIdempotencyKey(options.idempotencyKey);
-    const request = {
-      workspaceId: requireString('workspaceId', event?.workspaceId),
-      type: requireString('type', event?.type),
-      payload: this.#payloadKeys.toWire(toJsonObject(event.payload)),
-      idempotencyKey,
-    };
-    const answer = await this.#call(
-      (attempt) => this.#client.createEvent(request, attempt),
-      options,
-      idempotencyKey,
-    );
-    return createdEventFromMessage<Payload>(answer, this.#payloadKeys);
+    const { client, call, payloadKeys } = this.#deps;
+    const request = newEventToMessage(event, options.idempotencyKey, payloadKeys);
+    const sent = { idempotencyKey: request.idempotencyKey };
+    const answer = await call((attempt) => client.createEvent(request, attempt), options, sent);
+    return createdEventFromMessage<Payload>(answer, payloadKeys, sent);
+  }
+
+  /**
+   * Creates 1–500 events, in any mix of workspaces, each exactly once as `create` would. Resolves, after
+   * they are on disk, to one result per item, in the order of the items: `{ ok: true, event }`, or
+   * `{ ok: false, error }` with what `create` would have rejected with. An item that is refused harms no
+   * other. Items of one workspace are numbered in their order, unless some had to be sent again.
+   *
+   * The whole call is sent again as a create is; items whose own error is retryable are sent again by
+   * themselves, with the same keys. Both together make at most 1 + maxRetries attempts. The request is at
+   * most 8 MiB.
+   *
+   * Rejects as `create` does when no attempt was answered: nothing is known then, and
+   * `error.idempotencyKeys` makes it safe to send the same items again. With InvalidRequestError for no
+   * items or more than 500; with the reason of `signal` when that is aborted.
+   */
+  async createBatch<Payload extends object = JsonObject>(
+    items: readonly BatchItem<NoInfer<Payload>>[],
+    options: RequestOptions = {},
+  ): Promise<BatchResult<Payload>[]> {
+    return createBatch<Payload>(this.#deps, items, options);
   }
 
   /**
@@ -80,21 +89,58 @@ export class Events {
     id: string,
     options: RequestOptions = {},
   ): Promise<Event<Payload>> {
+    const { client, call, payloadKeys } = this.#deps;
     const request = { id: requireString('id', id) };
-    const answer = await this.#call(
-      (attempt) => this.#client.retrieveEvent(request, attempt),
-      options,
-    );
-    return eventFromMessage<Payload>(answer.event, this.#payloadKeys);
+    const answer = await call((attempt) => client.retrieveEvent(request, attempt), options);
+    return eventFromMessage<Payload>(answer.event, payloadKeys);
   }
-}
 
-/** The service checks the text; anything but text would fail with an error about encoding instead. */
-function requireString(field: string, value: unknown): string {
-  if (typeof value === 'string') return value;
-  const description = value === undefined ? 'is missing.' : 'must be a string.';
-  throw new InvalidRequestError(`${field} ${description}`, [{ field, description }], {
-    code: 'invalid_argument',
-    reason: 'INVALID_REQUEST',
-  });
+  /**
+   * Lists the events of a workspace by sequence. `await` gives one page, `for await` every event, page
+   * after page; nothing is sent before the one or the other.
+   *
+   * ```ts
+   * for await (const event of harbor.events.list({ workspaceId, types: ['invoice.*'] })) …
+   * ```
+   *
+   * In ascending order a list that was read to its end has missed nothing that was committed before.
+   * Each page is retried as a call of its own, and rejects with NotFoundError (the workspace),
+   * InvalidRequestError (also for `afterSequence` beyond the newest event, and a `pageToken` of another
+   * list), PermissionError, and as `create` does otherwise.
+   */
+  list<Payload extends object = JsonObject>(
+    query: ListQuery,
+    options: RequestOptions = {},
+  ): EventList<Payload> {
+    return listEvents<Payload>(this.#deps, query, options);
+  }
+
+  /**
+   * Follows the log of a workspace: an async iterable of its events, first those that are there, then
+   * each as it is recorded, without a gap, a repeat or an end.
+   *
+   * ```ts
+   * for await (const event of harbor.events.subscribe({ workspaceId, afterSequence: 0 })) …
+   * ```
+   *
+   * When the connection is lost, falls silent for 45 s, or the service is stopped or overloaded, it
+   * connects again after a wait (full jitter, at most 5 s, on top of what the service asks for, up to
+   * 5 minutes) and goes on after the last event that was handed out. Ends by `break` or `signal`.
+   *
+   * Throws into the loop what does not pass by itself: AuthenticationError, PermissionError,
+   * NotFoundError (the workspace), InvalidRequestError (SEQUENCE_IN_FUTURE: a cursor of another log),
+   * InternalError (LOG_GAP; RESPONSE_INVALID: a stream that repeats itself). Throws InvalidRequestError
+   * and InvalidOptionError at once.
+   */
+  subscribe<Payload extends object = JsonObject>(
+    query: SubscribeQuery,
+    options: SubscribeOptions = {},
+  ): EventSubscription<Payload> {
+    const subscription = {
+      workspaceId: requireString('workspaceId', query?.workspaceId),
+      typePatterns: parseTypes(query.types),
+      afterSequence: parseSequence('afterSequence', query.afterSequence),
+    };
+    return new EventSubscription(this.#deps, subscription, parseSubscribeOptions(options));
+  }
 }

@@ -1,6 +1,7 @@
 import { type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
 import type { Event as EventMessage } from '../../../gen/typescript/harbor/events/v1/event_pb.ts';
 import type { CreateEventResponse } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import type { SentKeys } from '../caller.ts';
 import { InternalError } from '../errors.ts';
 import type { PayloadKeys } from '../payload-keys.ts';
 import type { CreatedEvent, Event } from './event.ts';
@@ -9,9 +10,10 @@ import type { CreatedEvent, Event } from './event.ts';
 export function eventFromMessage<Payload extends object>(
   message: EventMessage | undefined,
   keys: PayloadKeys,
+  sent?: SentKeys,
 ): Event<Payload> {
   if (message?.payload === undefined || message.createdAt === undefined) {
-    throw invalidResponse('holds no whole event');
+    throw invalidResponse('holds no whole event', sent);
   }
   return {
     id: message.id,
@@ -20,17 +22,18 @@ export function eventFromMessage<Payload extends object>(
     // The caller's word for what the workspace holds; see Event.payload.
     payload: keys.fromWire(message.payload) as Payload,
     createdAt: timestampDate(message.createdAt),
-    sequence: toSafeInteger(message.sequence),
+    sequence: toSafeInteger(message.sequence, sent),
   };
 }
 
-/** The created event in the caller's terms. Throws InternalError (RESPONSE_INVALID). */
+/** The created event in the caller's terms. Throws InternalError (RESPONSE_INVALID), with `sent`. */
 export function createdEventFromMessage<Payload extends object>(
   message: CreateEventResponse,
   keys: PayloadKeys,
+  sent: SentKeys,
 ): CreatedEvent<Payload> {
   return {
-    ...eventFromMessage<Payload>(message.event, keys),
+    ...eventFromMessage<Payload>(message.event, keys, sent),
     replayed: message.replayed,
     ...expiryFromMessage(message.idempotencyKeyExpiresAt),
   };
@@ -43,14 +46,16 @@ function expiryFromMessage(
 }
 
 /** int64 on the wire; a number here, which is exact up to 2^53 − 1. */
-function toSafeInteger(sequence: bigint): number {
+export function toSafeInteger(sequence: bigint, sent?: SentKeys): number {
   const number = Number(sequence);
-  if (!Number.isSafeInteger(number)) throw invalidResponse(`has the sequence ${sequence}`);
+  if (!Number.isSafeInteger(number)) throw invalidResponse(`has the sequence ${sequence}`, sent);
   return number;
 }
 
-function invalidResponse(finding: string): InternalError {
+/** The error of an answer that breaks the contract. */
+export function invalidResponse(finding: string, sent?: SentKeys): InternalError {
   return new InternalError(`The answer ${finding}. Check that baseUrl is Harbor Events.`, {
+    ...sent,
     code: 'internal',
     reason: 'RESPONSE_INVALID',
   });

@@ -1,0 +1,93 @@
+import type { JsonObject } from '../json.ts';
+import type { Event } from './event.ts';
+
+/** Which events to list. */
+export interface ListQuery {
+  /** The workspace whose log to read: ws_… */
+  readonly workspaceId: string;
+  /**
+   * Only events whose type matches one of these: a type, or a beginning of types and '*'
+   * ('invoice.*'). 0–20; absent or empty means every type that the API key may read.
+   */
+  readonly types?: readonly string[] | undefined;
+  /** Only events created after this time; absent means no bound. */
+  readonly createdAfter?: Date | undefined;
+  /** Only events created before this time; absent means no bound. */
+  readonly createdBefore?: Date | undefined;
+  /** Only events with a higher sequence than this; absent or 0 means all. */
+  readonly afterSequence?: number | undefined;
+  /** By sequence: 'asc' (default), the oldest first, or 'desc', the newest first. */
+  readonly order?: 'asc' | 'desc' | undefined;
+  /** Events a page, 1–500; default 100. */
+  readonly pageSize?: number | undefined;
+  /** `nextPageToken` of an earlier page, with the same filters and order; absent: the first page. */
+  readonly pageToken?: string | undefined;
+}
+
+/** A page of events. */
+export interface EventPage<Payload extends object = JsonObject> {
+  /** At most `pageSize` events, in the order that was asked for. May be fewer, even none, before the end. */
+  readonly events: readonly Event<Payload>[];
+  /** `pageToken` of the next page; undefined at the end of the list, and only there. */
+  readonly nextPageToken: string | undefined;
+  /** The list from the next page on, to be awaited or iterated; undefined at the end of the list. */
+  nextPage(): EventList<Payload> | undefined;
+}
+
+/**
+ * The events that `list` found: `await` gives one page, `for await` gives every event, page after page.
+ * Nothing is sent before the one or the other. The first page is fetched once, however often it is used.
+ */
+export class EventList<Payload extends object = JsonObject>
+  implements Promise<EventPage<Payload>>, AsyncIterable<Event<Payload>>
+{
+  readonly [Symbol.toStringTag] = 'EventList';
+  readonly #fetchPage: () => Promise<EventPage<Payload>>;
+  readonly #signal: AbortSignal | undefined;
+  #page: Promise<EventPage<Payload>> | undefined;
+
+  /** @internal */
+  constructor(fetchPage: () => Promise<EventPage<Payload>>, signal: AbortSignal | undefined) {
+    this.#fetchPage = fetchPage;
+    this.#signal = signal;
+  }
+
+  /**
+   * Every event from this page on. Each page is fetched when the loop has reached it, and retried as a
+   * call of its own. Throws what a page rejects with, and the signal's reason as soon as it is aborted:
+   * a loop that ends by itself has seen the whole list.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Event<Payload>, void, undefined> {
+    let page: EventPage<Payload> | undefined = await this;
+    while (page !== undefined) {
+      for (const event of page.events) {
+        this.#signal?.throwIfAborted();
+        yield event;
+      }
+      page = await page.nextPage();
+    }
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: to be awaited is what a list is for.
+  then<Page = EventPage<Payload>, Failure = never>(
+    onPage?: ((page: EventPage<Payload>) => Page | PromiseLike<Page>) | null,
+    onFailure?: ((reason: unknown) => Failure | PromiseLike<Failure>) | null,
+  ): Promise<Page | Failure> {
+    return this.#firstPage().then(onPage, onFailure);
+  }
+
+  catch<Failure = never>(
+    onFailure?: ((reason: unknown) => Failure | PromiseLike<Failure>) | null,
+  ): Promise<EventPage<Payload> | Failure> {
+    return this.#firstPage().catch(onFailure);
+  }
+
+  finally(onSettled?: (() => void) | null): Promise<EventPage<Payload>> {
+    return this.#firstPage().finally(onSettled);
+  }
+
+  #firstPage(): Promise<EventPage<Payload>> {
+    this.#page ??= this.#fetchPage();
+    return this.#page;
+  }
+}

@@ -1,0 +1,31 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { CreateEventRequestSchema } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { makeIdempotencyKey, parseIdempotencyKey } from '../idempotency-key.ts';
+import { toJsonObject } from '../payload-json.ts';
+import type { PayloadKeys } from '../payload-keys.ts';
+import type { NewEvent } from './event.ts';
+import { requireString } from './request-fields.ts';
+
+/** A create as it is sent. It always has an idempotency key, so that it can be sent again. */
+export type NewEventMessage = MessageInitShape<typeof CreateEventRequestSchema> & {
+  readonly idempotencyKey: string;
+};
+
+/** An event to create, whatever its payload is typed as. */
+export type UncheckedEvent = Pick<NewEvent, 'workspaceId' | 'type'> & { readonly payload: unknown };
+
+/** Throws InvalidRequestError or InvalidOptionError. An absent key is made. */
+export function newEventToMessage(
+  event: UncheckedEvent,
+  idempotencyKey: unknown,
+  keys: PayloadKeys,
+): NewEventMessage {
+  const key =
+    idempotencyKey === undefined ? makeIdempotencyKey() : parseIdempotencyKey(idempotencyKey);
+  return {
+    workspaceId: requireString('workspaceId', event?.workspaceId),
+    type: requireString('type', event?.type),
+    payload: keys.toWire(toJsonObject(event.payload)),
+    idempotencyKey: key,
+  };
+}
