@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { eventsCommand } from './cli/events.ts';
 import { explain } from './cli/explain.ts';
 import { keysCommand } from './cli/keys.ts';
 import { migrateCommand } from './cli/migrate.ts';
@@ -24,6 +25,7 @@ program
 program.addCommand(migrateCommand());
 program.addCommand(workspacesCommand());
 program.addCommand(keysCommand());
+program.addCommand(eventsCommand());
 
 await program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`harbor: ${explain(error)}\n`);

@@ -1,0 +1,36 @@
+import type { Event } from '../../sdk/src/index.ts';
+
+/** One event as JSON on one line, with the names of the REST face: for programs. */
+export function toJsonLine(event: Event): string {
+  const { id, type, workspaceId, payload, createdAt, sequence } = event;
+  return JSON.stringify({
+    id,
+    type,
+    workspace_id: workspaceId,
+    payload,
+    created_at: createdAt.toISOString(),
+    sequence,
+  });
+}
+
+/** One event on one line of a terminal of so many columns: for people. */
+export function toTerminalLine(event: Event, columns: number): string {
+  const time = event.createdAt.toISOString();
+  const head = `${String(event.sequence).padStart(8)}  ${time}  ${event.type}  `;
+  const payload = JSON.stringify(event.payload);
+  const room = Math.max(20, columns - head.length);
+  const told = payload.length > room ? `${payload.slice(0, room - 1)}…` : payload;
+  return head + withoutControls(told);
+}
+
+/** Control characters of a payload must not reach the terminal; JSON escapes only the first 32. */
+function withoutControls(text: string): string {
+  return text.replace(/[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+}
+
+/** Writes events to standard output, for whoever reads it there. */
+export function printEvent(event: Event): void {
+  const { stdout } = process;
+  const line = stdout.isTTY ? toTerminalLine(event, stdout.columns) : toJsonLine(event);
+  stdout.write(`${line}\n`);
+}

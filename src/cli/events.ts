@@ -1,0 +1,114 @@
+import { text } from 'node:stream/consumers';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { printEvent } from './event-line.ts';
+import { openHarbor } from './with-harbor.ts';
+import { parseWorkspaceId } from './workspaces.ts';
+
+interface Filter {
+  readonly workspace?: string;
+  readonly type?: string[];
+  readonly after?: number;
+}
+
+export function eventsCommand(): Command {
+  const events = new Command('events').description('create, list and follow events');
+  events.addHelpText(
+    'after',
+    `
+They talk to HARBOR_BASE_URL with HARBOR_SECRET_KEY, or to the quick start of this checkout. On a terminal
+an event is a line for people, in a pipe it is a line of JSON.`,
+  );
+  events
+    .command('create')
+    .description('create an event and print it')
+    .argument('<type>', 'what happened, such as invoice.paid')
+    .argument('[payload]', 'a JSON object; read from standard input when left out or -')
+    .addOption(workspaceOption())
+    .option('--key <key>', 'the idempotency key; made when left out')
+    .action(createEvent);
+  withFilter(events.command('list'))
+    .description('list events, the oldest first')
+    .option('--desc', 'the newest first')
+    .option('--limit <count>', 'how many at the most', parseCount, 100)
+    .action(listEvents);
+  withFilter(events.command('tail'))
+    .description('follow events as they come, until Ctrl-C; --after 0 begins with the first')
+    .action(tailEvents);
+  return events;
+}
+
+function workspaceOption(): Option {
+  return new Option('--workspace <id>', 'default: HARBOR_WORKSPACE_ID').argParser(parseWorkspaceId);
+}
+
+function withFilter(command: Command): Command {
+  return command
+    .addOption(workspaceOption())
+    .option('--type <patterns...>', 'only these types, such as "invoice.*"')
+    .option('--after <sequence>', 'only events with a higher sequence', parseCount);
+}
+
+async function createEvent(
+  type: string,
+  payload: string | undefined,
+  options: { readonly workspace?: string; readonly key?: string },
+): Promise<void> {
+  const { harbor, workspaceId } = await openHarbor(options.workspace);
+  const given = payload === undefined || payload === '-' ? await text(process.stdin) : payload;
+  const event = await harbor.events.create(
+    { workspaceId, type, payload: parsePayload(given) },
+    options.key === undefined ? {} : { idempotencyKey: options.key },
+  );
+  printEvent(event);
+}
+
+async function listEvents(
+  options: Filter & { readonly desc?: true; readonly limit: number },
+): Promise<void> {
+  const { harbor, workspaceId } = await openHarbor(options.workspace);
+  const list = harbor.events.list({
+    workspaceId,
+    types: options.type,
+    afterSequence: options.after,
+    order: options.desc === true ? 'desc' : 'asc',
+    pageSize: Math.min(500, Math.max(1, options.limit)),
+  });
+  let left = options.limit;
+  for await (const event of list) {
+    if (left-- <= 0) return;
+    printEvent(event);
+  }
+}
+
+async function tailEvents(options: Filter): Promise<void> {
+  const { harbor, workspaceId } = await openHarbor(options.workspace);
+  const interrupt = new AbortController();
+  process.once('SIGINT', () => interrupt.abort());
+  process.once('SIGTERM', () => interrupt.abort());
+  // Whoever read the pipe has left.
+  process.stdout.on('error', () => interrupt.abort());
+  const events = harbor.events.subscribe(
+    { workspaceId, types: options.type, afterSequence: options.after },
+    {
+      signal: interrupt.signal,
+      onReconnect: ({ error, delayMs }) =>
+        void process.stderr.write(
+          `harbor: ${error.message}; connecting again in ${Math.round(delayMs)} ms\n`,
+        ),
+    },
+  );
+  for await (const event of events) printEvent(event);
+}
+
+function parsePayload(given: string): object {
+  try {
+    return JSON.parse(given);
+  } catch (error) {
+    throw new Error(`the payload is not JSON: ${(error as Error).message}`);
+  }
+}
+
+function parseCount(given: string): number {
+  if (/^\d{1,15}$/.test(given)) return Number(given);
+  throw new InvalidArgumentError('It must be a whole number, 0 or more.');
+}

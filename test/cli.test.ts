@@ -1,0 +1,122 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startTestService, type TestService, testWorkspaceId } from './support/test-service.ts';
+
+const cli = resolve(import.meta.dirname, '../src/cli.ts');
+let service: TestService;
+
+beforeAll(async () => {
+  service = await startTestService();
+});
+afterAll(() => service.stop());
+
+function env(): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env.PATH,
+    DATABASE_URL: service.database.url,
+    HARBOR_BASE_URL: service.baseUrl,
+    HARBOR_SECRET_KEY: service.secretKey,
+    HARBOR_WORKSPACE_ID: testWorkspaceId,
+  };
+}
+
+function harbor(args: string[], input = '') {
+  return new Promise<{ code: number; stdout: string; stderr: string }>((done) => {
+    const child = execFile(
+      process.execPath,
+      [cli, ...args],
+      { env: env() },
+      (error, stdout, stderr) =>
+        done({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+    );
+    child.stdin?.end(input);
+  });
+}
+
+test('keys create prints the secret and nothing else on stdout, and the key works', async () => {
+  const { stdout, code } = await harbor([
+    ...['keys', 'create', '--scope', 'events:write', '--type', 'invoice.*'],
+    ...['--workspace', testWorkspaceId, '--expires', '2100-01-01', '--name', 'billing'],
+  ]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^hbr_rk_[0-9A-Za-z]{49}\n$/);
+  const create = (type: string) =>
+    fetch(`${service.baseUrl}/v1/events`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${stdout.trim()}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ workspace_id: testWorkspaceId, type, payload: {} }),
+    });
+  expect((await create('invoice.paid')).status).toBe(201);
+  expect((await create('order.placed')).status).toBe(403);
+});
+
+test('keys revoke ends a key', async () => {
+  const { stdout, stderr } = await harbor(['keys', 'create']);
+  const id = /key_\w+/.exec(stderr)?.[0] ?? '';
+  expect(await harbor(['keys', 'revoke', id])).toMatchObject({
+    code: 0,
+    stdout: `revoked ${id}\n`,
+  });
+  const response = await fetch(`${service.baseUrl}/v1/events/evt_1`, {
+    headers: { authorization: `Bearer ${stdout.trim()}` },
+  });
+  expect(response.status).toBe(401);
+});
+
+test('workspaces create makes the id that was asked for, once', async () => {
+  expect(await harbor(['workspaces', 'create', 'ws_cli'])).toMatchObject({ stdout: 'ws_cli\n' });
+  expect(await harbor(['workspaces', 'create', 'ws_cli'])).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: 'harbor: workspace ws_cli exists already\n',
+  });
+});
+
+test('events create takes its payload from standard input and list prints it as a line of JSON', async () => {
+  const args = ['events', 'create', 'cli.tested', '--key', 'from the cli'];
+  const created = await harbor(args, '{"invoice_id": "inv_1"}');
+  const again = await harbor(args, '{"invoice_id": "inv_1"}');
+  expect(again.stdout).toBe(created.stdout);
+  const listed = await harbor(['events', 'list', '--type', 'cli.*']);
+  expect(JSON.parse(listed.stdout)).toMatchObject({
+    type: 'cli.tested',
+    workspace_id: testWorkspaceId,
+    payload: { invoice_id: 'inv_1' },
+  });
+});
+
+test('events tail prints what is there after a sequence, and then each event as it comes', async () => {
+  await harbor(['events', 'create', 'tail.first', '{}']);
+  const child = spawn(
+    process.execPath,
+    [cli, 'events', 'tail', '--after', '0', '--type', 'tail.*'],
+    {
+      env: env(),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async () => JSON.parse((await lines.next()).value ?? '').type;
+  expect(await next()).toBe('tail.first');
+  await harbor(['events', 'create', 'tail.second', '{}']);
+  expect(await next()).toBe('tail.second');
+  child.kill('SIGINT');
+  expect(await once(child, 'exit')).toEqual([0, null]);
+});
+
+test.each([
+  [['events', 'create', 'a', '{'], 'harbor: the payload is not JSON'],
+  [['keys', 'create', '--kind', 'restricted'], 'harbor: scopes must name at least one scope'],
+  [['keys', 'create', '--scope', 'all'], 'is invalid'],
+  [['keys', 'revoke', 'key_none'], 'harbor: no API key key_none'],
+  [['workspaces', 'create', 'WS'], 'must be ws_'],
+  [['unknown'], "unknown command 'unknown'"],
+])('harbor %j says in one line what is wrong, and exits 1', async (args, text) => {
+  const { code, stderr } = await harbor(args);
+  expect(code).toBe(1);
+  expect(stderr).toContain(text);
+  expect(stderr).not.toMatch(/\n\s+at /);
+});
