@@ -78,8 +78,8 @@ export async function endLeftover(location: ServerLocation): Promise<void> {
   const owner = processes.map(livingStarter).find((pid) => pid !== undefined);
   if (owner !== undefined) {
     throw new EmbeddedPostgresError(
-      `The database folder ${location.dataDir} is in use by process ${owner}: stop that process ` +
-        'first, or use another folder.',
+      `Harbor Events is running in this folder already, as process ${owner}, and uses ` +
+        `${location.dataDir}: stop it first, or start in another folder.`,
     );
   }
   if (processes.length > 0) await endProcesses(location, processes, postmasterPid);
