@@ -1,0 +1,91 @@
+import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { benchCreate } from './create.ts';
+import { benchMemory } from './memory.ts';
+import { benchPgbench } from './pgbench.ts';
+import { formatAims, formatReport, type Report } from './report.ts';
+import { benchRetrieve } from './retrieve.ts';
+import type { Plan } from './rounds.ts';
+import { openStage, type Stage } from './stage.ts';
+
+/** Each measures one thing and can be run by its name; without names all run, in this order. */
+const benches: Record<string, (stage: Stage, plan: Plan) => Promise<Report>> = {
+  create: benchCreate,
+  pgbench: benchPgbench,
+  retrieve: benchRetrieve,
+  memory: benchMemory,
+};
+
+const usage = `usage: node bench/main.ts [--rounds n] [--seconds n] [${Object.keys(benches).join('|')}]…`;
+
+async function main(): Promise<void> {
+  const { names, plan } = readArguments();
+  await using stage = await openStage();
+  endOnSignal(stage);
+  process.stdout.write(`${await describeMachine(stage, plan)}\n`);
+  const aims = [];
+  for (const name of names) {
+    process.stderr.write(`${name} …\n`);
+    const report = await benches[name]?.(stage, plan);
+    if (report === undefined) continue;
+    process.stdout.write(`\n${formatReport(report)}`);
+    aims.push(...report.aims);
+  }
+  if (aims.length > 0) process.stdout.write(`\n${formatAims(aims)}`);
+}
+
+function readArguments(): { names: string[]; plan: Plan } {
+  const { values, positionals } = parseArgs({
+    options: {
+      rounds: { type: 'string', default: '6' },
+      seconds: { type: 'string', default: '2' },
+    },
+    allowPositionals: true,
+  });
+  const rounds = readCount(values.rounds, 20);
+  const seconds = readCount(values.seconds, 30);
+  const unknown = positionals.filter((name) => !Object.hasOwn(benches, name));
+  if (unknown.length > 0 || rounds === undefined || seconds === undefined) throw new Error(usage);
+  const names = positionals.length === 0 ? Object.keys(benches) : positionals;
+  return { names, plan: { rounds, roundMs: seconds * 1000 } };
+}
+
+function readCount(text: string, max: number): number | undefined {
+  const count = Number(text);
+  return Number.isInteger(count) && count >= 1 && count <= max ? count : undefined;
+}
+
+async function describeMachine(stage: Stage, plan: Plan): Promise<string> {
+  const [facts] = await stage.database.statements.run<Record<string, string>>(
+    {
+      name: 'bench_facts',
+      text: `select current_setting('server_version') as version, current_setting('fsync') as fsync,
+        current_setting('synchronous_commit') as synchronous_commit`,
+    },
+    [],
+    10_000,
+  );
+  const processors = cpus();
+  const gigabytes = Math.round(totalmem() / 1024 ** 3);
+  return (
+    `${processors.length} × ${processors[0]?.model ?? 'unknown processor'}, ${gigabytes} GB, ` +
+    `${process.platform}; Node.js ${process.versions.node}; PostgreSQL ${facts?.version} with ` +
+    `fsync=${facts?.fsync}, synchronous_commit=${facts?.synchronous_commit}; medians of ` +
+    `${plan.rounds} rounds of ${plan.roundMs / 1000} s. Load, servers and PostgreSQL share the machine: ` +
+    'compare ratios.'
+  );
+}
+
+/** Ends what was started, then the process; the bench under way fails meanwhile, and says so. */
+function endOnSignal(stage: Stage): void {
+  const onSignal = () => {
+    process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM');
+    stage[Symbol.asyncDispose]().then(() => process.exit(130));
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+}
+
+await main().catch((error: unknown) => {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});

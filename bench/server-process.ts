@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** A server under test, in a process of its own on a free port of this machine. */
+export interface ServerProcess {
+  readonly pid: number;
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** The servers there are: the service as it is shipped, and what it is measured against. */
+const entries = {
+  service: '../src/main.ts',
+  'no-op': 'servers/no-op.ts',
+  'transaction per create': 'servers/transaction-per-create.ts',
+  'statement per create': 'servers/statement-per-create.ts',
+};
+export type ServerName = keyof typeof entries;
+
+const readyMsMax = 30_000;
+const stopMsMax = 10_000;
+
+/**
+ * Starts a server and resolves when it answers. Its log goes nowhere, but is written: at `info`, the
+ * service's default, which is a line a call.
+ */
+export async function startServer(
+  name: ServerName,
+  env: Record<string, string>,
+): Promise<ServerProcess> {
+  const port = await findFreePort();
+  const child = spawn(process.execPath, [join(import.meta.dirname, entries[name])], {
+    env: { PATH: process.env.PATH, LOG_LEVEL: 'info', ...env, PORT: `${port}` },
+    stdio: ['ignore', 'ignore', 'inherit'],
+    // Ctrl-C is for the bench, which ends its servers in order.
+    detached: true,
+  });
+  const exited = once(child, 'exit');
+  const server = {
+    pid: child.pid as number,
+    port,
+    async stop() {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), stopMsMax);
+      await exited;
+      clearTimeout(timer);
+    },
+  };
+  try {
+    const ended = exited.then(() => Promise.reject(new Error(`the server "${name}" has ended`)));
+    await Promise.race([answers(port), ended]);
+    return server;
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+async function answers(port: number): Promise<void> {
+  const giveUpAt = performance.now() + readyMsMax;
+  for (;;) {
+    const response = await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => undefined);
+    await response?.arrayBuffer();
+    if (response?.ok === true) return;
+    if (performance.now() > giveUpAt) throw new Error(`port ${port} does not answer`);
+    await delay(50);
+  }
+}
+
+async function findFreePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}

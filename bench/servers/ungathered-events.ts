@@ -1,0 +1,24 @@
+import type { ServiceImpl } from '@connectrpc/connect';
+import type { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { assertMayUseType, assertMayUseWorkspace, getCaller } from '../../src/api-keys/index.ts';
+import { type PreparedEvent, prepareEvent } from '../../src/events/event.ts';
+import { toCreateEventResponse, toNewEvent } from '../../src/events/event-message.rpc.ts';
+import type { Appended } from '../../src/events/index.ts';
+import type { WorkspaceStore } from '../../src/workspaces/index.ts';
+
+/** The service's createEvent, with another way to write an event where it has its queue. */
+export function createUngatheredEvents(
+  workspaces: Pick<WorkspaceStore, 'assertExists'>,
+  append: (event: PreparedEvent) => Promise<Appended>,
+): Pick<ServiceImpl<typeof EventsService>, 'createEvent'> {
+  return {
+    async createEvent(request, context) {
+      const caller = getCaller(context.values);
+      assertMayUseWorkspace(caller, request.workspaceId);
+      assertMayUseType(caller, request.type);
+      const event = prepareEvent(toNewEvent(request));
+      await workspaces.assertExists(event.workspaceId);
+      return toCreateEventResponse(await append(event));
+    },
+  };
+}
