@@ -1,11 +1,17 @@
-import { fromUUID, type TypeId, toUUID, typeidUnboxed } from 'typeid-js';
+import { randomUUIDv7 } from 'node:crypto';
+import { fromUUID, type TypeId, toUUID } from 'typeid-js';
 
 /** The prefixes of Harbor's ids; the id of a workspace is opaque text instead. */
 export type IdPrefix = 'evt' | 'key';
 
 /** A new id, `<prefix>_` and 26 characters of base32: a TypeID with a UUIDv7 inside. */
 export function newId(prefix: IdPrefix): string {
-  return typeidUnboxed(prefix);
+  return idOf(prefix, newUuid());
+}
+
+/** A UUIDv7 for a new id, for the database; see `idOf`. */
+export function newUuid(): string {
+  return randomUUIDv7();
 }
 
 /** The UUID inside an id, for the database. */

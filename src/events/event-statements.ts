@@ -83,7 +83,8 @@ export const appendStatement: Statement = {
       where judged.is_new
       returning id, sequence, created_at
     )
-    select judged.is_new, coalesce(judged.held_by, judged.id) as id, judged.fingerprint,
+    select judged.is_new, coalesce(judged.held_by, judged.id) as id,
+      case when not judged.is_new then judged.fingerprint end as fingerprint,
       (extract(epoch from judged.expires_at) * 1000)::float8 as expires_at_ms,
       inserted.sequence::float8 as sequence,
       (extract(epoch from inserted.created_at) * 1000)::float8 as created_at_ms

@@ -1,6 +1,6 @@
 import { isRowAtFault, isTransient, sqlStateOf } from '../database/postgres-errors.ts';
 import type { StatementRunner } from '../database/statements.ts';
-import { idOf, newId, uuidOf } from '../type-id.ts';
+import { idOf, newUuid, uuidOf } from '../type-id.ts';
 import type { Event, PreparedEvent } from './event.ts';
 import { AppendContended, AppendRowRefused } from './event-errors.ts';
 import { type EventRow, toEvent } from './event-row.ts';
@@ -48,9 +48,8 @@ const readTimeoutMs = 5_000;
 export function createEventStore(statements: StatementRunner): EventStore {
   return {
     async append(events, turns) {
-      const ids = events.map(() => newId('evt'));
       const columns = [
-        ids.map(uuidOf),
+        events.map(newUuid),
         events.map((event) => event.workspaceId),
         events.map((event) => event.type),
         events.map((event) => event.payloadJson),

@@ -68,20 +68,21 @@ function refuseAtGate(context: HandlerContext, error: unknown): never {
   throw recordFailure(context.values.get(callKey), error);
 }
 
+/** The reason of a signal whose call is over; Connect would make a DOMException for each, which costs 5 µs. */
+const callIsOver = new DOMException('the call is over', 'AbortError');
+
 /**
- * Connect aborts the call's signal with the error before it writes the error down: the one place that
- * errors from before and behind the interceptors pass, in all three protocols.
+ * Connect ends each call by `abort` of its context, with the error, before it writes that down: the one
+ * place that errors from before and behind the interceptors pass, in all three protocols.
  */
 function completeErrors(context: HandlerContext): void {
   const call = context.values.get(callKey);
-  const { signal } = context;
-  signal.addEventListener(
-    'abort',
-    () => {
-      if (signal.reason instanceof ConnectError) recordFailure(call, signal.reason);
-    },
-    { once: true },
-  );
+  const controller = context as HandlerContext & { abort(reason?: unknown): void };
+  const { abort } = controller;
+  controller.abort = (reason = callIsOver) => {
+    if (reason instanceof ConnectError) recordFailure(call, reason);
+    abort(reason);
+  };
 }
 
 /** Turns whatever was thrown into what the caller is told, and notes it for the log. */
