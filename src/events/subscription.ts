@@ -3,7 +3,7 @@ import type { Event } from './event.ts';
 import { SequenceInFuture } from './event-errors.ts';
 import type { EventFeeds } from './event-feeds.ts';
 import { selectTypes } from './event-list.ts';
-import type { EventLogStore } from './event-log-store.ts';
+import type { EventLogStore, TypeSelection } from './event-log-store.ts';
 
 /** What a subscriber is told; it resumes after `sequence`. */
 export type StreamMessage =
@@ -44,13 +44,15 @@ export async function* subscribe(
   const pause = createPause(signal);
   const unwatch = feed.watch(pause.end);
   try {
-    if (typePatterns.length > 0) {
-      for await (const event of catchUp(store, options, sequence, now)) {
+    const selection = await selectTypes(store, workspaceId, typePatterns);
+    if (selection.kind === 'types') {
+      const range = { workspaceId, low: sequence, high: now };
+      for await (const event of readMatching(store, range, selection)) {
         signal.throwIfAborted();
         sequence = event.sequence;
         yield { kind: 'event', sequence, event };
       }
-      sequence = Math.max(sequence, now);
+      sequence = now;
     }
     let isCaughtUp = false;
     let lastSaidAt = performance.now();
@@ -84,16 +86,16 @@ export async function* subscribe(
   }
 }
 
-/** The matching events up to `high`, found by the index of types, so that a rare one is found at once. */
-async function* catchUp(
+/**
+ * The events of some types in a part of the log, by their index: a rare one is found at once. Of what is
+ * left out nobody can say here whether it is there; the feed, which goes on from there, can.
+ */
+async function* readMatching(
   store: EventLogStore,
-  { workspaceId, typePatterns }: SubscriptionOptions,
-  low: number,
-  high: number,
+  { workspaceId, low, high }: { workspaceId: string; low: number; high: number },
+  selection: TypeSelection,
 ): AsyncGenerator<Event> {
-  const selection = await selectTypes(store, workspaceId, typePatterns);
-  if (selection.kind !== 'types') return;
-  for (let after = low; ; ) {
+  for (let after = low; after < high; ) {
     const range = {
       workspaceId,
       low: after,
