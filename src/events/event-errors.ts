@@ -99,8 +99,9 @@ export class LogGap extends Error {
   readonly workspaceId: string;
   readonly afterSequence: number;
 
-  constructor(workspaceId: string, afterSequence: number, found: number) {
-    super(`the log of ${workspaceId} holds ${found} next to ${afterSequence}`);
+  /** @param found what stands there instead; undefined: nothing, although the log is longer. */
+  constructor(workspaceId: string, afterSequence: number, found: number | undefined) {
+    super(`the log of ${workspaceId} holds ${found ?? 'nothing'} next to ${afterSequence}`);
     this.workspaceId = workspaceId;
     this.afterSequence = afterSequence;
   }

@@ -41,7 +41,7 @@ export function createEventFeed(
   async function readOn(): Promise<void> {
     do {
       advanceAgain = false;
-      const events = await readLog(store, workspaceId, last);
+      const events = await readLog(store, workspaceId, last, last);
       if (events.length > 0) {
         kept = [...kept, ...events].slice(-keptEventsMax);
         last = events.at(-1)?.sequence ?? last;
@@ -94,12 +94,14 @@ export function createEventFeed(
 /**
  * Reads the next chunk of a log: consecutive events from `afterSequence` + 1 on, none at its end.
  *
+ * @param knownLast a sequence that was committed: up to it there must be events.
  * @throws LogGap, DatabaseUnavailable
  */
 export async function readLog(
   store: Pick<EventLogStore, 'read'>,
   workspaceId: string,
   afterSequence: number,
+  knownLast: number,
 ): Promise<readonly Event[]> {
   const { events } = await store.read(
     {
@@ -111,6 +113,9 @@ export async function readLog(
     },
     { kind: 'all' },
   );
+  if (events.length === 0 && afterSequence < knownLast) {
+    throw new LogGap(workspaceId, afterSequence, undefined);
+  }
   events.forEach((event, index) => {
     const expected = afterSequence + 1 + index;
     if (event.sequence !== expected) throw new LogGap(workspaceId, expected - 1, event.sequence);

@@ -1,5 +1,5 @@
 import type { Event } from './event.ts';
-import type { LogGap } from './event-errors.ts';
+import { LogGap } from './event-errors.ts';
 import { createEventFeed, type EventFeed, readLog } from './event-feed.ts';
 import type { EventLogStore } from './event-log-store.ts';
 
@@ -74,7 +74,12 @@ export function createEventFeeds(
       const place = `${workspaceId} ${afterSequence}`;
       const running = reads.get(place);
       if (running !== undefined) return running;
-      const read = readLog(store, workspaceId, afterSequence).finally(() => reads.delete(place));
+      const read = readLog(store, workspaceId, afterSequence, feed.lastSequence)
+        .catch((error: unknown) => {
+          if (error instanceof LogGap) report.onGap(error);
+          throw error;
+        })
+        .finally(() => reads.delete(place));
       reads.set(place, read);
       return read;
     },

@@ -21,8 +21,8 @@ import {
 export interface Front {
   readonly http1: Http1Server;
   readonly http2: Http2Server;
-  /** Answers over HTTP/1.1 end their connection from now on. */
-  readonly closing: boolean;
+  /** Aborts when the front closes: answers over HTTP/1.1 then end their connection. */
+  readonly closing: AbortSignal;
   /** @throws when the port is taken (EADDRINUSE) or the host is not ours. */
   listen(host: string, port: number): Promise<{ readonly host: string; readonly port: number }>;
   /**
@@ -44,7 +44,7 @@ export function createFront(tls: { cert: string; key: string } | undefined): Fro
   const http2 = createHttp2();
   const sockets = new Set<Socket>();
   const sessions = trackSessions(http2);
-  let closing = false;
+  const closing = new AbortController();
 
   const onConnection = (socket: Socket) => {
     sockets.add(socket);
@@ -65,11 +65,9 @@ export function createFront(tls: { cert: string; key: string } | undefined): Fro
     http1,
     http2,
     listen: (host, port) => listen(front, host, port),
-    get closing() {
-      return closing;
-    },
+    closing: closing.signal,
     async close() {
-      closing = true;
+      closing.abort();
       const closed = new Promise((resolve) => front.close(resolve));
       await delay(quietMs);
       // HTTP/1.1: idle connections end now, the others with their answer.

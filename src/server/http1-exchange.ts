@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { isAuthority } from './authority.ts';
 import { beginCall, type Call, callerGone } from './call.ts';
-import { drained, ReaderStalled, readerStalledFailure } from './drained.ts';
+import { drained, inParts, ReaderStalled, readerStalledFailure } from './drained.ts';
 import { type ExchangeResponse, splitTarget, toHeaders, toUrl } from './exchange.ts';
 import type { ExchangeDeps } from './http2-exchange.ts';
 import { badAuthority } from './plain-answers.ts';
@@ -19,8 +19,9 @@ export function answerHttp1(server: Server, deps: ExchangeDeps): void {
 async function answerRequest(
   request: IncomingMessage,
   nodeResponse: ServerResponse,
-  { dispatch, admission, bytesMaxOf, isClosing, stallMsMax, onEnd }: ExchangeDeps,
+  deps: ExchangeDeps,
 ): Promise<void> {
+  const { dispatch, admission, bytesMaxOf, closing, onEnd } = deps;
   const requestId = request.headers['x-request-id'];
   const call = beginCall(typeof requestId === 'string' ? requestId : undefined);
   const { path, query } = splitTarget(request.url ?? '');
@@ -45,8 +46,8 @@ async function answerRequest(
         })
       : badAuthority(call.requestId);
     status = response.status;
-    if (isClosing()) nodeResponse.setHeader('connection', 'close');
-    await write(request, nodeResponse, response, call, stallMsMax);
+    if (closing.aborted) nodeResponse.setHeader('connection', 'close');
+    await write(request, nodeResponse, response, call, deps);
   } catch (error) {
     call.cause ??= error;
     if (error instanceof ReaderStalled) call.failure = readerStalledFailure;
@@ -72,10 +73,11 @@ async function write(
   nodeResponse: ServerResponse,
   response: ExchangeResponse,
   call: Call,
-  stallMsMax: number,
+  { stallMsMax, closing }: ExchangeDeps,
 ): Promise<void> {
   if (nodeResponse.destroyed) return;
   const { trailer, body } = response;
+  const hurry = response.unary === true ? undefined : closing;
   const chunks = typeof body === 'string' ? undefined : body?.[Symbol.asyncIterator]();
   try {
     let chunk = await chunks?.next();
@@ -94,7 +96,9 @@ async function write(
         chunk = await chunks.next();
         if (chunk.done === true) return end(request, nodeResponse, value);
       }
-      if (!nodeResponse.write(value)) await drained(nodeResponse, stallMsMax);
+      for (const part of inParts(value)) {
+        if (!nodeResponse.write(part)) await drained(nodeResponse, stallMsMax, hurry);
+      }
       if (nodeResponse.destroyed) return;
       if (response.unary !== true) chunk = await chunks.next();
     }

@@ -3,7 +3,7 @@ import { constants } from 'node:http2';
 import type { Admission } from './admission.ts';
 import { isAuthority } from './authority.ts';
 import { beginCall, type Call, callerGone } from './call.ts';
-import { drained, ReaderStalled, readerStalledFailure } from './drained.ts';
+import { drained, inParts, ReaderStalled, readerStalledFailure } from './drained.ts';
 import { type Dispatch, type ExchangeResponse, splitTarget, toHeaders, toUrl } from './exchange.ts';
 import { badAuthority } from './plain-answers.ts';
 import { createRequestBody } from './request-body.ts';
@@ -15,8 +15,8 @@ export interface ExchangeDeps {
   readonly bytesMaxOf: (path: string) => number;
   /** A stream whose reader takes nothing for this time is cut off. */
   readonly stallMsMax: number;
-  /** The service is being stopped: connections of HTTP/1.1 end with their answer. */
-  readonly isClosing: () => boolean;
+  /** Aborts when the service stops: connections of HTTP/1.1 end with their answer, streams hurry. */
+  readonly closing: AbortSignal;
   /** Called once an answer is written, or cannot be. */
   readonly onEnd: (call: Call, path: string, status: number) => void;
 }
@@ -33,8 +33,9 @@ export function answerHttp2(server: Http2Server, deps: ExchangeDeps): void {
 async function answerStream(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
-  { dispatch, admission, bytesMaxOf, stallMsMax, onEnd }: ExchangeDeps,
+  deps: ExchangeDeps,
 ): Promise<void> {
+  const { dispatch, admission, bytesMaxOf, onEnd } = deps;
   const call = beginCall(headers['x-request-id'] as string | undefined);
   const { path, query } = splitTarget(headers[':path'] ?? '');
   const body = createRequestBody(stream, bytesMaxOf(path), admission);
@@ -58,7 +59,7 @@ async function answerStream(
         })
       : badAuthority(call.requestId);
     status = response.status;
-    await write(stream, response, call, stallMsMax);
+    await write(stream, response, call, deps);
   } catch (error) {
     call.cause ??= error;
     const stalled = error instanceof ReaderStalled;
@@ -77,11 +78,12 @@ async function write(
   stream: ServerHttp2Stream,
   response: ExchangeResponse,
   call: Call,
-  stallMsMax: number,
+  { stallMsMax, closing }: ExchangeDeps,
 ): Promise<void> {
   if (stream.destroyed || stream.closed) return;
   const { trailer, body } = response;
   const hasTrailers = trailer !== undefined;
+  const hurry = response.unary === true ? undefined : closing;
   const chunks = typeof body === 'string' ? undefined : body?.[Symbol.asyncIterator]();
   try {
     // Connect lets handlers add headers until the first chunk is there.
@@ -101,7 +103,9 @@ async function write(
         chunk = await chunks.next();
         if (chunk.done === true) return end(stream, hasTrailers, value);
       }
-      if (!stream.write(value)) await drained(stream, stallMsMax);
+      for (const part of inParts(value)) {
+        if (!stream.write(part)) await drained(stream, stallMsMax, hurry);
+      }
       if (stream.destroyed) return;
       if (response.unary !== true) chunk = await chunks.next();
     }

@@ -56,7 +56,7 @@ export function createServer(deps: ServerDeps): Server {
     dispatch,
     admission,
     bytesMaxOf: (path: string) => (path === batchPath ? batchBytesMax : requestBytesMax),
-    isClosing: () => front.closing,
+    closing: front.closing,
     stallMsMax: deps.stallMsMax,
     onEnd: createCallLog(deps.log),
   };
