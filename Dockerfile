@@ -1,18 +1,20 @@
 # The packages that the service needs to run, without those that build and test it. No script runs: the
 # SDK is not built here, and no package needs its own.
-FROM node:24-slim AS packages
+FROM node:24.21.0-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY sdk/package.json sdk/
 RUN npm ci --omit=dev --ignore-scripts
 
 # Node runs the TypeScript as it is: there is nothing to build.
-FROM node:24-slim
+FROM node:24.21.0-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080
 WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
 COPY package.json LICENSE ./
 COPY gen/typescript gen/typescript
+# The CLI speaks to the service through the SDK's sources.
+COPY sdk/src sdk/src
 COPY src src
 USER node
 EXPOSE 8080

@@ -27,6 +27,9 @@ program.addCommand(workspacesCommand());
 program.addCommand(keysCommand());
 program.addCommand(eventsCommand());
 
+// Whoever read the pipe has left: there is nothing more to say, and nothing wrong.
+process.stdout.on('error', () => process.exit(0));
+
 await program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`harbor: ${explain(error)}\n`);
   process.exit(1);

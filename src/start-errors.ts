@@ -28,7 +28,10 @@ export function explainStartError(
     return explainListenError(code, at);
   }
   if (at.databaseUrl !== undefined && isDatabaseError(error)) {
-    return `PostgreSQL at ${withoutPassword(at.databaseUrl)} (DATABASE_URL) cannot be used: ${innermost(error)}`;
+    const where = `PostgreSQL at ${withoutPassword(at.databaseUrl)} (DATABASE_URL)`;
+    if (isSchemaMissing(error))
+      return `${where} has no schema yet; run "npm run harbor -- migrate"`;
+    return `${where} cannot be used: ${innermost(error)}`;
   }
   return error.stack ?? error.message;
 }
@@ -52,6 +55,11 @@ function isDatabaseError(error: Error): boolean {
       one instanceof AggregateError ||
       /timeout|Connection terminated|SSL|SASL|certificate/i.test(one.message),
   );
+}
+
+/** SQLSTATE 42P01: a table that a statement names does not exist. */
+function isSchemaMissing(error: Error): boolean {
+  return 'code' in error && error.code === '42P01';
 }
 
 function innermost(error: Error): string {

@@ -85,8 +85,6 @@ async function tailEvents(options: Filter): Promise<void> {
   const interrupt = new AbortController();
   process.once('SIGINT', () => interrupt.abort());
   process.once('SIGTERM', () => interrupt.abort());
-  // Whoever read the pipe has left.
-  process.stdout.on('error', () => interrupt.abort());
   const events = harbor.events.subscribe(
     { workspaceId, types: options.type, afterSequence: options.after },
     {
