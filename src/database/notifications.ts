@@ -1,4 +1,3 @@
-import type { PoolClient } from 'pg';
 import type { Database } from './database.ts';
 
 /** Messages between the processes that share a database. Some may be lost: a poll makes up for them. */
@@ -16,7 +15,8 @@ export function createNotifications(
   channel: string,
   onMessage: (text: string) => void,
 ): Notifications {
-  let listener: PoolClient | undefined;
+  /** Ends the session that listens. */
+  let hangUp: (() => void) | undefined;
   const notify = { name: `harbor_notify_${channel}`, text: 'select pg_notify($1, $2)' };
   const sendTimeoutMs = 2_000;
 
@@ -25,26 +25,23 @@ export function createNotifications(
       await database.statements.run(notify, [channel, text], sendTimeoutMs);
     },
     async keepListening() {
-      if (listener !== undefined) return;
+      if (hangUp !== undefined) return;
       const client = await database.connect();
-      const drop = () => {
-        if (listener === client) listener = undefined;
+      let isReleased = false;
+      const release = () => {
+        if (isReleased) return;
+        isReleased = true;
+        hangUp = undefined;
         client.release(true);
       };
-      client.once('error', drop);
+      hangUp = release;
+      client.on('error', release);
       client.on('notification', ({ payload }) => onMessage(payload ?? ''));
-      try {
-        await client.query(`listen ${channel}`);
-        listener = client;
-      } catch (error) {
-        client.off('error', drop);
-        client.release(true);
+      await client.query(`listen ${channel}`).catch((error: unknown) => {
+        release();
         throw error;
-      }
+      });
     },
-    close() {
-      listener?.release(true);
-      listener = undefined;
-    },
+    close: () => hangUp?.(),
   };
 }

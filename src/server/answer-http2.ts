@@ -1,0 +1,71 @@
+import {
+  constants,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { type AnswerDeps, answer, type Incoming } from './answer.ts';
+
+/** Answers every request of an HTTP/2 server. Works on streams: Node's request objects cost a fifth more. */
+export function answerHttp2(server: Http2Server, deps: AnswerDeps): void {
+  server.on('stream', (stream, headers) => {
+    // A reset by the peer also arrives as an error; `close` follows either way.
+    stream.on('error', () => undefined);
+    void answer(toIncoming(stream, headers), deps);
+  });
+}
+
+function toIncoming(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Incoming {
+  return {
+    httpVersion: '2.0',
+    method: headers[':method'] ?? '',
+    target: headers[':path'] ?? '',
+    authority: headers[':authority'] ?? headers.host,
+    headers,
+    source: stream,
+    sink: stream,
+    writeHead({ status, header, trailer }, requestId) {
+      const fields: Record<string, string | number> = {
+        ':status': status,
+        'x-request-id': requestId,
+      };
+      header.forEach((value, name) => {
+        fields[name] = value;
+      });
+      stream.respond(fields, { waitForTrailers: trailer !== undefined });
+      if (trailer === undefined) return;
+      stream.once('wantTrailers', () => {
+        stream.sendTrailers(toNodeTrailers(trailer));
+        setImmediate(() => stopReading(stream));
+      });
+    },
+    end({ trailer }, chunk) {
+      // With trailers the stream is not at its end yet; whoever sends them goes on from there.
+      if (trailer === undefined) stream.once('finish', () => stopReading(stream));
+      if (chunk === undefined) stream.end();
+      else stream.end(chunk);
+    },
+    cutOff(reason) {
+      const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_INTERNAL_ERROR } = constants;
+      const code = reason === 'stalled' ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_INTERNAL_ERROR;
+      if (!stream.closed) stream.close(code);
+    },
+  };
+}
+
+/** Tells a peer that is still sending that nobody reads on. */
+function stopReading(stream: ServerHttp2Stream): void {
+  if (!stream.readableEnded && !stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
+}
+
+/**
+ * Connect escapes a text as a URL would; gRPC escapes "%" and what is not printable ASCII only, and
+ * grpc-js shows every other escape (%3A for a colon) as it is.
+ */
+function toNodeTrailers(trailer: Headers): Record<string, string> {
+  const fields = Object.fromEntries(trailer);
+  const message = fields['grpc-message'];
+  if (message === undefined) return fields;
+  const needless = /%(?:2[0-46-9A-F]|[3-6][0-9A-F]|7[0-9A-E])/g;
+  return { ...fields, 'grpc-message': message.replace(needless, decodeURIComponent) };
+}
