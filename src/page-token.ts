@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto';
+
 /** The page token is not one that the same list gave. */
 export class InvalidPageToken extends Error {
   override readonly name = 'InvalidPageToken';
@@ -8,9 +10,13 @@ export class InvalidPageToken extends Error {
   }
 }
 
-/** A page token: opaque to callers, the position after which the next page begins. */
+/**
+ * A page token: opaque to callers, the position after which the next page begins, with a checksum over
+ * it and the list, so that a token that was altered is refused. It is no secret, and guards nothing.
+ */
 export function encodePageToken(list: string, position: string): string {
-  return Buffer.from(JSON.stringify([list, position])).toString('base64url');
+  const checksum = hash('sha256', JSON.stringify([list, position]), 'base64url').slice(0, 22);
+  return Buffer.from(JSON.stringify([checksum, position])).toString('base64url');
 }
 
 /**
@@ -21,8 +27,8 @@ export function encodePageToken(list: string, position: string): string {
 export function decodePageToken(list: string, token: string): string | undefined {
   if (token === '') return undefined;
   try {
-    const [ofList, position] = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
-    if (ofList === list && typeof position === 'string') return position;
+    const [, position] = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
+    if (typeof position === 'string' && encodePageToken(list, position) === token) return position;
   } catch {
     // Not a token at all: refused below like one of another list.
   }

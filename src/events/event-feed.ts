@@ -1,9 +1,11 @@
 import type { Event } from './event.ts';
 import { LogGap } from './event-errors.ts';
 import type { EventLogStore } from './event-log-store.ts';
+import { wireBytesOf } from './payload.ts';
 
-/** What a feed keeps at hand for its subscribers: about a second of a busy log. */
+/** What a feed keeps at hand for its subscribers: about a second of a busy log, 16 MiB at the most. */
 const keptEventsMax = 2_000;
+const keptBytesMax = 16 * 1024 * 1024;
 const chunkEventsMax = 500;
 
 /** The newest part of one workspace's log, read once for all who follow it. */
@@ -14,8 +16,11 @@ export interface EventFeed {
   peek(afterSequence: number): readonly Event[] | undefined;
   /** Calls `listener` whenever the feed has read further, or has failed, until what it returns is called. */
   watch(listener: () => void): () => void;
-  /** Reads what was committed since; concurrent calls share the work. */
-  advance(): Promise<void>;
+  /**
+   * Reads what was committed before this call, at least up to `knownLast`; concurrent calls share the
+   * work. A log that ends before a sequence that is known to be committed has a gap.
+   */
+  advance(knownLast?: number): Promise<void>;
 }
 
 /**
@@ -31,24 +36,53 @@ export function createEventFeed(
   startSequence: number,
   onGap: (error: LogGap) => void,
 ): EventFeed {
-  let kept: Event[] = [];
+  /** The newest events, and the bytes of each. */
+  const kept: Event[] = [];
+  const keptBytes: number[] = [];
+  let keptBytesTotal = 0;
   let last = startSequence;
   let gap: LogGap | undefined;
   const listeners = new Set<() => void>();
   let advancing: Promise<void> | undefined;
   let advanceAgain = false;
+  let committed = startSequence;
 
   async function readOn(): Promise<void> {
-    do {
-      advanceAgain = false;
-      const events = await readLog(store, workspaceId, last, last);
-      if (events.length > 0) {
-        kept = [...kept, ...events].slice(-keptEventsMax);
-        last = events.at(-1)?.sequence ?? last;
-        wake();
-        advanceAgain = true;
-      }
-    } while (advanceAgain);
+    try {
+      do {
+        advanceAgain = false;
+        const events = await readLog(store, workspaceId, last, committed);
+        if (events.length > 0) {
+          keep(events);
+          wake();
+          advanceAgain = true;
+        }
+      } while (advanceAgain);
+    } catch (error) {
+      fail(error);
+    } finally {
+      // In the same turn as the last look at `advanceAgain`: whoever sets it later begins anew.
+      advancing = undefined;
+    }
+  }
+
+  function keep(events: readonly Event[]): void {
+    for (const event of events) {
+      const bytes = wireBytesOf(event.payload);
+      kept.push(event);
+      keptBytes.push(bytes);
+      keptBytesTotal += bytes;
+      last = event.sequence;
+    }
+    let dropped = 0;
+    while (
+      kept.length - dropped > keptEventsMax ||
+      (keptBytesTotal > keptBytesMax && dropped < kept.length - 1)
+    ) {
+      keptBytesTotal -= keptBytes[dropped++] ?? 0;
+    }
+    kept.splice(0, dropped);
+    keptBytes.splice(0, dropped);
   }
 
   function wake(): void {
@@ -78,14 +112,11 @@ export function createEventFeed(
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    advance() {
+    advance(knownLast = startSequence) {
       if (gap !== undefined) return Promise.resolve();
+      committed = Math.max(committed, knownLast);
       advanceAgain = true;
-      advancing ??= readOn()
-        .catch(fail)
-        .finally(() => {
-          advancing = undefined;
-        });
+      advancing ??= readOn();
       return advancing;
     },
   };

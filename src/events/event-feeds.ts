@@ -18,6 +18,8 @@ export interface EventFeeds {
 interface Entry {
   readonly feed: Promise<EventFeed>;
   ready: EventFeed | undefined;
+  /** The highest sequence that is known to be committed. */
+  committed: number;
   members: number;
 }
 
@@ -37,19 +39,21 @@ export function createEventFeeds(
   function enter(workspaceId: string): Entry {
     const known = entries.get(workspaceId);
     if (known !== undefined) return known;
-    const entry: Entry = { feed: open(workspaceId), ready: undefined, members: 0 };
+    const entry: Entry = { feed: open(workspaceId), ready: undefined, committed: 0, members: 0 };
     entries.set(workspaceId, entry);
     entry.feed.then(
       (feed) => {
         entry.ready = feed;
+        catchUp(entry);
       },
       () => entries.delete(workspaceId),
     );
     return entry;
   }
 
-  function advance(feed: EventFeed): void {
-    feed.advance().catch(report.onError);
+  function catchUp({ ready: feed, committed }: Entry): void {
+    if (feed === undefined || feed.lastSequence >= committed) return;
+    feed.advance(committed).catch(report.onError);
   }
 
   return {
@@ -85,8 +89,10 @@ export function createEventFeeds(
     },
 
     wake(workspaceId, lastSequence) {
-      const feed = entries.get(workspaceId)?.ready;
-      if (feed !== undefined && feed.lastSequence < lastSequence) advance(feed);
+      const entry = entries.get(workspaceId);
+      if (entry === undefined) return;
+      entry.committed = Math.max(entry.committed, lastSequence);
+      catchUp(entry);
     },
 
     async poll() {

@@ -26,7 +26,7 @@ export interface EventPage {
 }
 
 /** More types than this are not looked up one by one; the log is read and sifted instead. */
-const typesMax = 32;
+const typesMax = 16;
 /** What is sifted for one page at the most; the page is then short, and its token goes on from there. */
 const siftedMax = 5_000;
 /** The size of a page as protobuf, where numbers take more bytes than in JSON. */
@@ -123,7 +123,7 @@ function narrow(range: LogRange, selection: TypeSelection): LogRange {
 function cutByWireBytes(events: readonly Event[]): readonly Event[] {
   let bytes = 0;
   const end = events.findIndex((event, index) => {
-    bytes += wireBytesOf(event.payload) + 512;
+    bytes += wireBytesOf(event.payload) + Buffer.byteLength(event.type) + 256;
     return index > 0 && bytes > wireBytesMax;
   });
   return end < 0 ? events : events.slice(0, end);

@@ -27,18 +27,22 @@ export function listStatement(direction: Direction): Statement {
 }
 
 /**
- * As `listStatement`, of the types in `$6`: each type's first rows by the index on (workspace, type,
- * sequence), merged. Reads at most `$4` rows a type, however rare the types are in the log.
+ * As `listStatement`, of the types in `$6`: each type's first places by the index on (workspace, type,
+ * sequence), merged, and the rows of those that remain. Reads at most `$4` places a type, however rare the
+ * types are in the log.
  */
 export function listTypesStatement(direction: Direction): Statement {
   const rows = `
-    select found.* from unnest($6::text[]) as wanted (type) cross join lateral (
-      select * from events
-      where workspace_id = $1 and type = wanted.type
-        and sequence > $2::bigint and sequence <= $3::bigint
+    select events.* from (
+      select found.sequence from unnest($6::text[]) as wanted (type) cross join lateral (
+        select sequence from events
+        where workspace_id = $1 and type = wanted.type
+          and sequence > $2::bigint and sequence <= $3::bigint
+        order by sequence ${direction} limit $4::int
+      ) as found
       order by sequence ${direction} limit $4::int
-    ) as found
-    order by sequence ${direction} limit $4::int`;
+    ) as chosen
+    join events on events.workspace_id = $1 and events.sequence = chosen.sequence`;
   return { name: `harbor_list_types_${direction}`, text: cutByBytes(rows, direction, '$5') };
 }
 

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { type Timestamp, timestampFromDate, timestampMs } from '@bufbuild/protobuf/wkt';
+import { type Timestamp, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { EventSchema } from '../../gen/typescript/harbor/events/v1/event_pb.ts';
 import {
   type CreateEventRequest,
@@ -9,10 +9,14 @@ import {
   type SubscribeEventsResponseSchema,
 } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import type { Appended, Event, NewEvent } from './event.ts';
+import { TimeOutOfRange } from './event-errors.ts';
 import type { EventQuery } from './event-list.ts';
 import type { StreamMessage } from './subscription.ts';
 
 const pageSizeDefault = 100;
+/** The first second of the year 1 and the last one of 9999. */
+const secondsMin = -62_135_596_800n;
+const secondsMax = 253_402_300_799n;
 
 export function toNewEvent(request: CreateEventRequest): NewEvent {
   return {
@@ -55,8 +59,8 @@ export function toEventQuery(
     workspaceId: request.workspaceId,
     typePatterns,
     // Events have whole milliseconds: what is after or before a fraction of one begins or ends there.
-    createdAfter: createdAfter && new Date(timestampMs(createdAfter)),
-    createdBefore: createdBefore && new Date(ceilMs(createdBefore)),
+    createdAfter: createdAfter && toDate('created_after', createdAfter, Math.floor),
+    createdBefore: createdBefore && toDate('created_before', createdBefore, Math.ceil),
     afterSequence: Number(request.afterSequence),
     direction: request.order === EventOrder.DESCENDING ? 'desc' : 'asc',
     pageSize: request.pageSize === 0 ? pageSizeDefault : request.pageSize,
@@ -64,8 +68,10 @@ export function toEventQuery(
   };
 }
 
-function ceilMs(time: Timestamp): number {
-  return timestampMs(time) + (time.nanos % 1_000_000 === 0 ? 0 : 1);
+/** `timestampMs` of protobuf-es rounds to the nearest millisecond, which may be on the other side. */
+function toDate(field: string, { seconds, nanos }: Timestamp, round: (ms: number) => number): Date {
+  if (seconds < secondsMin || seconds > secondsMax) throw new TimeOutOfRange(field);
+  return new Date(Number(seconds) * 1000 + round(nanos / 1_000_000));
 }
 
 export function toStreamResponse(

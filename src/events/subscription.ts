@@ -41,6 +41,8 @@ export async function* subscribe(
   let sequence = options.afterSequence ?? now;
   if (sequence > now) throw new SequenceInFuture(sequence, now);
   const { feed, leave } = await feeds.join(workspaceId);
+  // The feed of others may not have heard yet of what is there.
+  feeds.wake(workspaceId, now);
   const pause = createPause(signal);
   const unwatch = feed.watch(pause.end);
   try {
@@ -60,13 +62,15 @@ export async function* subscribe(
       signal.throwIfAborted();
       const events = await feeds.read(feed, workspaceId, sequence);
       for (const event of events) {
+        signal.throwIfAborted();
         sequence = event.sequence;
         if (!matchesAny(typePatterns, event.type)) continue;
         yield { kind: 'event', sequence, event };
         lastSaidAt = performance.now();
       }
       if (events.length > 0 && performance.now() - lastSaidAt < heartbeatMs) continue;
-      if (!isCaughtUp && events.length === 0 && sequence >= feed.lastSequence) {
+      const end = Math.max(now, feed.lastSequence);
+      if (!isCaughtUp && events.length === 0 && sequence >= end) {
         isCaughtUp = true;
         yield { kind: 'caught_up', sequence };
       } else {

@@ -30,6 +30,7 @@ import {
   payloadBytesMax,
   SequenceInFuture,
   ShuttingDown,
+  TimeOutOfRange,
 } from '../events/index.ts';
 import { InvalidPageToken } from '../page-token.ts';
 import { WorkspaceAlreadyExists, WorkspaceNotFound } from '../workspaces/index.ts';
@@ -68,6 +69,9 @@ refuse(InvalidField, Code.InvalidArgument, 'INVALID_REQUEST', (e) => ({
 }));
 refuse(InvalidPageToken, Code.InvalidArgument, 'INVALID_REQUEST', (e) => ({
   violation: { field: 'page_token', description: e.rule },
+}));
+refuse(TimeOutOfRange, Code.InvalidArgument, 'INVALID_REQUEST', (e) => ({
+  violation: { field: e.field, description: e.rule },
 }));
 refuse(ApiKeyContradictory, Code.InvalidArgument, 'INVALID_REQUEST', (e) => ({
   violation: { field: e.field, description: e.rule },

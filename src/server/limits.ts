@@ -5,8 +5,11 @@
 export const requestBytesMax = 2 * 1024 * 1024;
 /** A batch of up to 500 events. */
 export const batchBytesMax = 8 * 1024 * 1024;
-/** The largest answer: that to a batch. */
-export const responseBytesMax = 16 * 1024 * 1024;
+/**
+ * The largest answer: that to a batch of 8 MiB, where "1e20," in JSON comes back as 22 bytes. A lower
+ * limit would refuse the answer to what was stored.
+ */
+export const responseBytesMax = 40 * 1024 * 1024;
 /** Bodies that are being received, all together. */
 export const bufferedBytesMax = 256 * 1024 * 1024;
 /** Unary calls in flight; what comes on top is refused at once, so that these keep their latency. */
