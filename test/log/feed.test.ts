@@ -1,0 +1,396 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Database, openDatabase } from '../../src/database/database.ts';
+import { type Event, prepareEvent } from '../../src/events/event.ts';
+import { LogGap } from '../../src/events/event-errors.ts';
+import { createEventFeed } from '../../src/events/event-feed.ts';
+import { createEventFeeds, type EventFeeds } from '../../src/events/event-feeds.ts';
+import {
+  type AppendQueue,
+  createAppendQueue,
+  createEventLogStore,
+  createEventStore,
+  type EventLogStore,
+} from '../../src/events/index.ts';
+import { type StreamMessage, subscribe } from '../../src/events/subscription.ts';
+import { fillLog, tearOut } from '../support/filled-log.ts';
+import { range } from '../support/subscriber.ts';
+import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
+
+let testDatabase: TestDatabase;
+let database: Database;
+let store: EventLogStore;
+/** Appends without a word to anybody. */
+let queue: AppendQueue;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  database = await openDatabase({
+    url: testDatabase.url,
+    poolSize: 8,
+    applicationName: 'test',
+    onNotice: () => undefined,
+  });
+  store = createEventLogStore(database.statements);
+  queue = createAppendQueue(createEventStore(database.statements));
+});
+afterAll(async () => {
+  await database.close();
+  await testDatabase.drop();
+});
+
+let workspaces = 0;
+async function newWorkspace(events = 0): Promise<string> {
+  const id = `ws_feed${++workspaces}`;
+  await testDatabase.query(
+    `insert into workspaces (id, display_name, created_at) values ($1, '', now())`,
+    [id],
+  );
+  await fill(id, events);
+  return id;
+}
+const fill = (workspaceId: string, count: number, payload: unknown = {}) =>
+  fillLog(
+    testDatabase,
+    workspaceId,
+    range(1, count).map(() => ({ type: 'fed', payload })),
+  );
+const append = (workspaceId: string, count: number) =>
+  Promise.all(
+    range(1, count).map(() =>
+      queue.append(
+        prepareEvent({ workspaceId, type: 'fed', payload: {}, idempotencyKey: undefined }),
+      ),
+    ),
+  );
+
+interface Reports {
+  readonly feeds: EventFeeds;
+  readonly gaps: LogGap[];
+  readonly errors: unknown[];
+}
+function openFeeds(over: EventLogStore = store): Reports {
+  const gaps: LogGap[] = [];
+  const errors: unknown[] = [];
+  const feeds = createEventFeeds(over, {
+    onGap: (gap) => void gaps.push(gap),
+    onError: (error) => void errors.push(error),
+  });
+  return { feeds, gaps, errors };
+}
+const openFeed = (
+  workspaceId: string,
+  startSequence: number,
+  over: Pick<EventLogStore, 'read'> = store,
+) => createEventFeed(over, workspaceId, startSequence, () => undefined);
+
+const sequencesOf = (events: readonly Event[] | undefined) =>
+  events?.map(({ sequence }) => sequence);
+const everything = { typePatterns: [], afterSequence: 0 };
+const never = new AbortController().signal;
+
+/** Takes messages until one is enough, and leaves. */
+async function take(
+  messages: AsyncGenerator<StreamMessage, never>,
+  isEnough: (message: StreamMessage) => boolean,
+): Promise<StreamMessage[]> {
+  const taken: StreamMessage[] = [];
+  for await (const message of messages) {
+    taken.push(message);
+    if (isEnough(message)) break;
+  }
+  return taken;
+}
+const eventsIn = (messages: readonly StreamMessage[]) =>
+  messages.filter(({ kind }) => kind === 'event').map(({ sequence }) => sequence);
+
+test('a feed holds what was committed since it began, and tells who is further behind', async () => {
+  const workspaceId = await newWorkspace(10);
+  const feed = openFeed(workspaceId, 7);
+  expect(feed.peek(7)).toEqual([]);
+  expect(feed.peek(6)).toBeUndefined();
+  await feed.advance();
+  expect(feed.lastSequence).toBe(10);
+  expect(sequencesOf(feed.peek(7))).toEqual([8, 9, 10]);
+  expect(sequencesOf(feed.peek(9))).toEqual([10]);
+  expect(feed.peek(10)).toEqual([]);
+  expect(feed.peek(6)).toBeUndefined();
+});
+
+test('a feed keeps the newest 2,000 events and gives them out 500 at a time', async () => {
+  const workspaceId = await newWorkspace(2_600);
+  const feed = openFeed(workspaceId, 0);
+  await feed.advance();
+  expect(feed.peek(599)).toBeUndefined();
+  expect(sequencesOf(feed.peek(600))).toEqual(range(601, 1_100));
+  expect(sequencesOf(feed.peek(2_590))).toEqual(range(2_591, 2_600));
+});
+
+test('a feed keeps 16 MiB of large events and no more', async () => {
+  const workspaceId = await newWorkspace();
+  await fill(workspaceId, 100, { text: 'x'.repeat(250_000) });
+  const feed = openFeed(workspaceId, 0);
+  await feed.advance();
+  expect(feed.lastSequence).toBe(100);
+  expect(sequencesOf(feed.peek(30))).toBeUndefined();
+  expect(sequencesOf(feed.peek(45))).toEqual(range(46, 100));
+});
+
+test('what was committed before a feed is told to advance is there when that is done', async () => {
+  // An event is committed behind the back of a read, and the feed is told so a few turns later: before,
+  // while and after the read comes to its end.
+  const lost: number[] = [];
+  for (let turns = 0; turns <= 12; turns++) {
+    const workspaceId = await newWorkspace(1);
+    let reads = 0;
+    let told: Promise<void> | undefined;
+    const feed = openFeed(workspaceId, 0, {
+      async read(range, selection) {
+        const chunk = await store.read(range, selection);
+        reads++;
+        if (reads !== 2) return chunk;
+        await append(workspaceId, 1);
+        told = (async () => {
+          for (let turn = 0; turn < turns; turn++) await undefined;
+          await feed.advance();
+        })();
+        return chunk;
+      },
+    });
+    await feed.advance();
+    await told;
+    if (feed.lastSequence !== 2) lost.push(turns);
+  }
+  expect(lost).toEqual([]);
+});
+
+test('a wake-up that comes while a feed is being opened is not lost', async () => {
+  const workspaceId = await newWorkspace(3);
+  const gate = Promise.withResolvers<void>();
+  const { feeds } = openFeeds({
+    ...store,
+    async readLastSequences(ids) {
+      const found = await store.readLastSequences(ids);
+      await gate.promise;
+      return found;
+    },
+  });
+  const joining = feeds.join(workspaceId);
+  // Opened at 3 at the latest; the fourth is committed and told before the feed is at hand.
+  await expect.poll(() => testDatabase.query('select 1')).toHaveLength(1);
+  await append(workspaceId, 1);
+  feeds.wake(workspaceId, 4);
+  gate.resolve();
+  const { feed, leave } = await joining;
+  await expect.poll(() => feed.lastSequence, { timeout: 500 }).toBe(4);
+  leave();
+});
+
+test.each([0, 3, 5, 8])(
+  'a subscriber from %i that joins a feed which lags behind gets all that was there before caught_up',
+  async (afterSequence) => {
+    const workspaceId = await newWorkspace(5);
+    const { feeds } = openFeeds();
+    const { leave } = await feeds.join(workspaceId);
+    await append(workspaceId, 5);
+    const options = { workspaceId, typePatterns: [], afterSequence };
+    const messages = subscribe(feeds, store, options, never);
+    const taken = await take(messages, ({ kind }) => kind === 'caught_up');
+    expect(eventsIn(taken)).toEqual(range(afterSequence + 1, 10));
+    leave();
+  },
+);
+
+test('a stream that is told to end gives nothing more, however much it has at hand', async () => {
+  const workspaceId = await newWorkspace(50);
+  const { feeds } = openFeeds();
+  const controller = new AbortController();
+  const messages = subscribe(feeds, store, { workspaceId, ...everything }, controller.signal);
+  expect((await messages.next()).value.sequence).toBe(1);
+  controller.abort(new Error('the key was revoked'));
+  await expect(messages.next()).rejects.toThrow('the key was revoked');
+});
+
+test('a stream that waits ends at once when it is told to', async () => {
+  const workspaceId = await newWorkspace(1);
+  const { feeds } = openFeeds();
+  const controller = new AbortController();
+  const messages = subscribe(feeds, store, { workspaceId, ...everything }, controller.signal);
+  expect((await messages.next()).value.kind).toBe('event');
+  expect((await messages.next()).value.kind).toBe('caught_up');
+  const waiting = messages.next();
+  controller.abort(new Error('stopping'));
+  await expect(waiting).rejects.toThrow('stopping');
+});
+
+test('catching up from behind what a feed keeps joins the live part without a seam', async () => {
+  const workspaceId = await newWorkspace(3_000);
+  const { feeds } = openFeeds();
+  const waking = createAppendQueue(createEventStore(database.statements), feeds.wake);
+  let done = false;
+  const writing = (async () => {
+    for (let round = 0; !done; round++) {
+      const events = range(1, 60).map(() =>
+        prepareEvent({ workspaceId, type: 'fed', payload: { round }, idempotencyKey: undefined }),
+      );
+      await Promise.all(events.map((event) => waking.append(event)));
+    }
+  })();
+  const readers = [0, 1, 999, 1_000, 1_001, 2_999, 3_000].map(async (afterSequence) => {
+    const options = { workspaceId, typePatterns: [], afterSequence };
+    const messages = subscribe(feeds, store, options, never);
+    const taken = await take(messages, ({ sequence }) => sequence >= 7_000);
+    return { afterSequence, taken };
+  });
+  const all = await Promise.all(readers);
+  done = true;
+  await writing;
+  for (const { afterSequence, taken } of all) {
+    expect(eventsIn(taken)).toEqual(range(afterSequence + 1, 7_000));
+  }
+  await waking.drained();
+});
+
+test('readers that catch up side by side share their reads', async () => {
+  const workspaceId = await newWorkspace(1_500);
+  let reads = 0;
+  const { feeds } = openFeeds({
+    ...store,
+    read(range, selection) {
+      reads++;
+      return store.read(range, selection);
+    },
+  });
+  const options = { workspaceId, ...everything };
+  const all = await Promise.all(
+    range(1, 40).map(() =>
+      take(subscribe(feeds, store, options, never), ({ kind }) => kind === 'caught_up'),
+    ),
+  );
+  expect(all.filter((taken) => eventsIn(taken).length !== 1_500)).toEqual([]);
+  expect(reads).toBeLessThan(40);
+});
+
+test('a gap is told once by each feed, and never again crossed', async () => {
+  const workspaceId = await newWorkspace(6);
+  await tearOut(testDatabase, workspaceId, 4);
+  const { feeds, gaps } = openFeeds();
+  const feed = openFeed(workspaceId, 0);
+  await feed.advance();
+  expect(() => feed.peek(0)).toThrow(LogGap);
+  await feed.advance();
+  expect(feed.lastSequence).toBe(0);
+  const messages = subscribe(feeds, store, { workspaceId, ...everything }, never);
+  await expect(take(messages, () => false)).rejects.toThrow(LogGap);
+  expect(gaps).toEqual([expect.any(LogGap)]);
+});
+
+test('a log that lacks its end is a gap and not a loop without end', async () => {
+  const workspaceId = await newWorkspace(4);
+  await tearOut(testDatabase, workspaceId, 4);
+  let reads = 0;
+  const { feeds, gaps } = openFeeds({
+    ...store,
+    read(range, selection) {
+      reads++;
+      if (reads > 100) throw new Error('read a hundred times without end');
+      return store.read(range, selection);
+    },
+  });
+  const messages = subscribe(feeds, store, { workspaceId, ...everything }, never);
+  await expect(take(messages, () => false)).rejects.toThrow(LogGap);
+  expect(gaps).toHaveLength(1);
+});
+
+test('a feed that all have left is not polled any more', async () => {
+  const workspaceId = await newWorkspace(1);
+  let polls = 0;
+  const { feeds } = openFeeds({
+    ...store,
+    readLastSequences(ids) {
+      polls++;
+      return store.readLastSequences(ids);
+    },
+  });
+  const options = { workspaceId, ...everything };
+  await Promise.all(
+    range(1, 10).map(() =>
+      take(subscribe(feeds, store, options, never), ({ kind }) => kind === 'caught_up'),
+    ),
+  );
+  const pollsWhenLeft = polls;
+  await feeds.poll();
+  expect(polls).toBe(pollsWhenLeft);
+});
+
+interface Step {
+  readonly kind: 'append' | 'wake' | 'poll' | 'read';
+  readonly reader: number;
+  readonly count: number;
+}
+
+const anyStep: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom('append', 'wake', 'poll', 'read'),
+  reader: fc.nat(3),
+  count: fc.integer({ min: 1, max: 500 }),
+});
+
+test('any interleaving of appends, wake-ups, polls and reads gives every reader consecutive sequences', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat(2_500),
+      fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 4, maxLength: 4 }),
+      fc.array(anyStep, { minLength: 1, maxLength: 14 }),
+      async (before, places, steps) => {
+        const workspaceId = await newWorkspace(before);
+        const { feeds, gaps, errors } = openFeeds();
+        let total = before;
+        const readers = places.map((place) => {
+          const afterSequence = Math.floor(place * before);
+          const options = { workspaceId, typePatterns: [], afterSequence };
+          return {
+            afterSequence,
+            got: [] as number[],
+            messages: subscribe(feeds, store, options, never),
+          };
+        });
+        const run = async (step: Step) => {
+          if (step.kind === 'append') {
+            await fill(workspaceId, step.count);
+            total += step.count;
+            feeds.wake(workspaceId, total);
+          } else if (step.kind === 'wake') feeds.wake(workspaceId, total);
+          else if (step.kind === 'poll') await feeds.poll();
+          else {
+            const reader = readers[step.reader] as (typeof readers)[number];
+            while (reader.got.length < Math.min(step.count, before - reader.afterSequence)) {
+              const { value } = await reader.messages.next();
+              if (value.kind === 'event') reader.got.push(value.sequence);
+            }
+          }
+        };
+        const appends = steps.filter(({ kind }) => kind === 'append');
+        const rest = steps.filter(({ kind }) => kind !== 'append');
+        await Promise.all([
+          (async () => {
+            for (const step of appends) await run(step);
+          })(),
+          (async () => {
+            for (const step of rest) await run(step);
+          })(),
+        ]);
+        await feeds.poll();
+        for (const { afterSequence, got, messages } of readers) {
+          while (got.length < total - afterSequence) {
+            const { value } = await messages.next();
+            if (value.kind === 'event') got.push(value.sequence);
+          }
+          expect(got).toEqual(range(afterSequence + 1, total));
+          await messages.return(undefined as never);
+        }
+        expect([gaps, errors]).toEqual([[], []]);
+      },
+    ),
+    { numRuns: 40 },
+  );
+}, 60_000);
