@@ -166,7 +166,9 @@ test(
   async () => {
     const service = spawnService();
     const used = await service.ready();
-    await expect(start()).rejects.toThrow(`running in this folder already, as process ${service.child.pid}`);
+    await expect(start()).rejects.toThrow(
+      `running in this folder already, as process ${service.child.pid}`,
+    );
     expect(await query(used.url, 'select 1 as one')).toEqual([{ one: 1 }]);
     service.child.kill('SIGKILL');
     await once(service.child, 'exit');

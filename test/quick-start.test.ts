@@ -96,7 +96,9 @@ test('a second start in the same folder says that one is running, in one line, a
   const { code, output } = await startQuickStart(dataDirectory).ended;
   expect(code).toBe(1);
   expect(output.trim().split('\n')).toHaveLength(1);
-  expect(output).toMatch(/^harbor: Harbor Events is running in this folder already, as process \d+/);
+  expect(output).toMatch(
+    /^harbor: Harbor Events is running in this folder already, as process \d+/,
+  );
 });
 
 test('a taken port is one clear line and exit code 1', async () => {
