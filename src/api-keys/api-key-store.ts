@@ -1,5 +1,6 @@
 import type { InferEntity } from '@mikro-orm/core';
 import type { MikroORM } from '@mikro-orm/postgresql';
+import { awaitEntities } from '../database/entity-query.ts';
 import type { Statement, StatementRunner } from '../database/statements.ts';
 import { findUuid, idOf, newId, uuidOf } from '../type-id.ts';
 import { ApiKeyEntity } from './api-key.entity.ts';
@@ -73,30 +74,31 @@ export function createApiKeyStore(orm: MikroORM, statements: StatementRunner): A
         revokedAt: null,
         lastUsedAt: null,
       };
-      await orm.em.fork().insert(ApiKeyEntity, row);
+      await awaitEntities(orm.em.fork().insert(ApiKeyEntity, row));
       return toApiKey(row);
     },
 
     async list({ afterId, limit }) {
       const uuid = afterId === undefined ? undefined : findUuid('key', afterId);
       const where = uuid === undefined ? {} : { id: { $lt: uuid } };
-      const rows = await orm.em
-        .fork()
-        .find(ApiKeyEntity, where, { orderBy: { id: 'desc' }, limit });
+      const rows = await awaitEntities(
+        orm.em.fork().find(ApiKeyEntity, where, { orderBy: { id: 'desc' }, limit }),
+      );
       return rows.map(toApiKey);
     },
 
     async find(id) {
       const uuid = findUuid('key', id);
       if (uuid === undefined) return undefined;
-      const row = await orm.em.fork().findOne(ApiKeyEntity, { id: uuid });
+      const row = await awaitEntities(orm.em.fork().findOne(ApiKeyEntity, { id: uuid }));
       return row === null ? undefined : toApiKey(row);
     },
 
     async revoke(id) {
-      await orm.em
-        .fork()
-        .nativeUpdate(ApiKeyEntity, { id: uuidOf(id), revokedAt: null }, { revokedAt: new Date() });
+      const where = { id: uuidOf(id), revokedAt: null };
+      await awaitEntities(
+        orm.em.fork().nativeUpdate(ApiKeyEntity, where, { revokedAt: new Date() }),
+      );
     },
 
     async findCaller(secretHash) {

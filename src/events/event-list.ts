@@ -26,7 +26,7 @@ export interface EventPage {
 }
 
 /** More types than this are not looked up one by one; the log is read and sifted instead. */
-const typesMax = 16;
+const typesMax = 32;
 /** What is sifted for one page at the most; the page is then short, and its token goes on from there. */
 const siftedMax = 5_000;
 /** The size of a page as protobuf, where numbers take more bytes than in JSON. */

@@ -10,6 +10,7 @@ import {
   scanStatement,
 } from './event-log-statements.ts';
 import { type EventRow, toEvent } from './event-row.ts';
+import { gatherLastSequences, type ReadLastSequences } from './last-sequences.ts';
 
 /** A part of a workspace's log: after `low`, up to and including `high`. */
 export interface LogRange {
@@ -45,8 +46,8 @@ export interface EventLogStore {
   findTypes(workspaceId: string, prefix: string, limit: number): Promise<string[]>;
   /** The highest sequence that was created before `time`, or at it where `inclusive`; 0 for none. */
   findPlaceOfTime(workspaceId: string, time: Date, inclusive: boolean): Promise<number>;
-  /** The newest sequence of each workspace that exists. */
-  readLastSequences(workspaceIds: readonly string[]): Promise<Map<string, number>>;
+  /** The newest sequence of each workspace that exists, and maybe of others; look-ups are gathered. */
+  readonly readLastSequences: ReadLastSequences;
 }
 
 const readTimeoutMs = 5_000;
@@ -90,13 +91,13 @@ export function createEventLogStore(runner: StatementRunner): EventLogStore {
       return row?.sequence ?? 0;
     },
 
-    async readLastSequences(workspaceIds) {
+    readLastSequences: gatherLastSequences(async (workspaceIds) => {
       const rows = await runner.run<{ workspace_id: string; last_sequence: number }>(
         lastSequencesStatement,
         [workspaceIds],
         readTimeoutMs,
       );
       return new Map(rows.map((row) => [row.workspace_id, row.last_sequence]));
-    },
+    }),
   };
 }

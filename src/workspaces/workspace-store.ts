@@ -1,9 +1,10 @@
 import { type MikroORM, UniqueConstraintViolationException } from '@mikro-orm/postgresql';
 import { LRUCache } from 'lru-cache';
+import { awaitEntities } from '../database/entity-query.ts';
 import { WorkspaceEntity } from './workspace.entity.ts';
 import { type Workspace, WorkspaceAlreadyExists, WorkspaceNotFound } from './workspace.ts';
 
-/** All of the SQL of workspaces but the counter, which the append moves. */
+/** All of the SQL of workspaces but the counter, which the append moves. All throw DatabaseUnavailable. */
 export interface WorkspaceStore {
   /** @throws WorkspaceAlreadyExists */
   create(id: string, displayName: string): Promise<Workspace>;
@@ -29,7 +30,7 @@ export function createWorkspaceStore(orm: MikroORM): WorkspaceStore {
   const lookUps = new Map<string, Promise<void>>();
 
   async function find(id: string): Promise<Workspace | undefined> {
-    const row = await orm.em.fork().findOne(WorkspaceEntity, { id });
+    const row = await awaitEntities(orm.em.fork().findOne(WorkspaceEntity, { id }));
     return row === null ? undefined : toWorkspace(row);
   }
 
@@ -42,7 +43,7 @@ export function createWorkspaceStore(orm: MikroORM): WorkspaceStore {
     async create(id, displayName) {
       const workspace = { id, displayName, lastSequence: 0, createdAt: new Date() };
       try {
-        await orm.em.fork().insert(WorkspaceEntity, workspace);
+        await awaitEntities(orm.em.fork().insert(WorkspaceEntity, workspace));
       } catch (error) {
         if (error instanceof UniqueConstraintViolationException) {
           throw new WorkspaceAlreadyExists(id);
@@ -56,9 +57,9 @@ export function createWorkspaceStore(orm: MikroORM): WorkspaceStore {
 
     async list({ afterId, limit, onlyIds }) {
       const id = onlyIds === undefined ? { $gt: afterId } : { $gt: afterId, $in: [...onlyIds] };
-      const rows = await orm.em
-        .fork()
-        .find(WorkspaceEntity, { id }, { orderBy: { id: 'asc' }, limit });
+      const rows = await awaitEntities(
+        orm.em.fork().find(WorkspaceEntity, { id }, { orderBy: { id: 'asc' }, limit }),
+      );
       return rows.map(toWorkspace);
     },
 
