@@ -10,6 +10,7 @@ import {
   scanStatement,
 } from './event-log-statements.ts';
 import { type EventRow, toEvent } from './event-row.ts';
+import { fewAtOnce } from './few-at-once.ts';
 import { gatherLastSequences, type ReadLastSequences } from './last-sequences.ts';
 
 /** A part of a workspace's log: after `low`, up to and including `high`. */
@@ -51,6 +52,8 @@ export interface EventLogStore {
 }
 
 const readTimeoutMs = 5_000;
+/** Chunks that are read at once: a crowd that catches up leaves connections of the pool to the creates. */
+const readsAtOnceMax = 4;
 /** So that a page can be read by a gRPC client with its default limit of 4 MiB. */
 export const pageBytesMax = 2 * 1024 * 1024;
 
@@ -61,16 +64,15 @@ const statements = {
 };
 
 export function createEventLogStore(runner: StatementRunner): EventLogStore {
+  const inTurn = fewAtOnce(readsAtOnceMax);
   return {
     async read({ workspaceId, low, high, direction, limit }, selection) {
       const values: unknown[] = [workspaceId, low, high, limit, pageBytesMax];
       if (selection.kind !== 'all') values.push(selection.types);
       if (selection.kind === 'scan') values.push(selection.prefixes);
       const statement = statements[selection.kind][direction];
-      const rows = await runner.run<EventRow & { rows_found: number }>(
-        statement,
-        values,
-        readTimeoutMs,
+      const rows = await inTurn(() =>
+        runner.run<EventRow & { rows_found: number }>(statement, values, readTimeoutMs),
       );
       return { events: rows.map(toEvent), isCut: rows.length < (rows[0]?.rows_found ?? 0) };
     },

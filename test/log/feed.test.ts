@@ -302,6 +302,54 @@ test('a log that lacks its end is a gap and not a loop without end', async () =>
   expect(gaps).toHaveLength(1);
 });
 
+test('a thousand subscribers that come at once ask for the end of the log a few times', async () => {
+  const workspaceId = await newWorkspace(1);
+  let asked = 0;
+  const counting = createEventLogStore({
+    run(statement, values, timeoutMs) {
+      if (statement.name === 'harbor_last_sequences') asked++;
+      return database.statements.run(statement, values, timeoutMs);
+    },
+  });
+  const { feeds } = openFeeds(counting);
+  const options = { workspaceId, typePatterns: [], afterSequence: undefined };
+  const taken = await Promise.all(
+    range(1, 1_000).map(() =>
+      take(subscribe(feeds, counting, options, never), ({ kind }) => kind === 'caught_up'),
+    ),
+  );
+  expect(taken.filter(([first]) => first?.sequence !== 1)).toEqual([]);
+  expect(asked).toBeLessThan(10);
+});
+
+test('a crowd that catches up from everywhere leaves connections to those who write', async () => {
+  const workspaceId = await newWorkspace(1_200);
+  let running = 0;
+  let most = 0;
+  const watched = createEventLogStore({
+    async run(statement, values, timeoutMs) {
+      running++;
+      most = Math.max(most, running);
+      try {
+        return await database.statements.run(statement, values, timeoutMs);
+      } finally {
+        running--;
+      }
+    },
+  });
+  const { feeds } = openFeeds(watched);
+  const all = await Promise.all(
+    range(0, 99).map(async (place) => {
+      const options = { workspaceId, typePatterns: [], afterSequence: place * 12 };
+      const messages = subscribe(feeds, watched, options, never);
+      return eventsIn(await take(messages, ({ kind }) => kind === 'caught_up')).length;
+    }),
+  );
+  expect(all).toEqual(range(0, 99).map((place) => 1_200 - place * 12));
+  // Four that read, and one that looks for the end.
+  expect(most).toBeLessThanOrEqual(5);
+});
+
 test('a feed that all have left is not polled any more', async () => {
   const workspaceId = await newWorkspace(1);
   let polls = 0;

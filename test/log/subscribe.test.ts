@@ -29,7 +29,7 @@ import { startTestService, type TestService } from '../support/test-service.ts';
 const subscribePath = '/harbor.events.v1.EventsService/SubscribeEvents';
 
 let service: TestService;
-/** On the same database, but without patience: a reader may take nothing for a second. */
+/** On the same database, but without patience: a reader may take nothing for 2 seconds. */
 let strict: TestService;
 /** Another process on the same database. */
 let other: ServiceProcess;
@@ -37,7 +37,7 @@ let otherClient: ReturnType<typeof createLogClient>;
 
 beforeAll(async () => {
   service = await startTestService();
-  strict = await startTestService({ streamStallMs: 1_000 }, service.database);
+  strict = await startTestService({ streamStallMs: 2_000 }, service.database);
   other = await startServiceProcess(service.database.url, { LOG_LEVEL: 'info' });
   otherClient = createLogClient({ ...service, baseUrl: other.baseUrl });
 });
@@ -401,7 +401,7 @@ describe.concurrent('with time', () => {
     const { port } = new URL(victim.baseUrl);
     const deaf = await openHttp2Subscriber(workspaceId, { host: '127.0.0.1', port: Number(port) });
     const isBlocked = () => framesOf(deaf).some(({ type }) => type === frameTypes.data);
-    await expect.poll(isBlocked).toBe(true);
+    await expect.poll(isBlocked, { timeout: 10_000 }).toBe(true);
     victim.child.kill('SIGTERM');
     const startedAt = performance.now();
     expect(await victim.ended).toEqual({ code: 0, signal: null });
@@ -624,25 +624,25 @@ describe('a subscriber that does not read', () => {
 
   test('fast enough, but does read, gets everything', async () => {
     const workspaceId = await newWorkspace();
-    const payload = { list: Array(45_000).fill(1) };
+    const payload = { list: Array(130_000).fill(1) };
     await fillLog(service.database, workspaceId, [{ type: 'large', payload }]);
     const slow = await openHttp2Subscriber(workspaceId, strict, 'slow-http2');
     const expected = toBinary(
       SubscribeEventsResponseSchema,
       await firstMessageOf(workspaceId),
     ).length;
-    // 16 KB ten times a second: the 500 KB take three times as long as a stall may.
+    // 16 KB twenty times a second: the 1.4 MB take twice as long as a stall may.
     const window = (streamId: number) => {
       const payload = Buffer.alloc(4);
       payload.writeUInt32BE(16 * 1024);
       return frame(8, 0, streamId, payload);
     };
-    const reading = setInterval(() => slow.write(Buffer.concat([window(0), window(1)])), 100);
+    const reading = setInterval(() => slow.write(Buffer.concat([window(0), window(1)])), 50);
     const received = () =>
       framesOf(slow)
         .filter(({ type }) => type === frameTypes.data)
         .reduce((bytes, { payload }) => bytes + payload.length, 0);
-    await expect.poll(received, { timeout: 10_000 }).toBeGreaterThan(expected);
+    await expect.poll(received, { timeout: 20_000 }).toBeGreaterThan(expected);
     clearInterval(reading);
     const resets = framesOf(slow).filter(({ type }) => type === frameTypes.reset);
     expect(resets).toEqual([]);

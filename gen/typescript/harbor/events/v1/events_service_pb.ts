@@ -559,7 +559,9 @@ export const EventsService: GenService<{
    * of one workspace are numbered in the order of their items. The same idempotency key twice in one
    * batch: the second is a replay, or a reuse error.
    *
-   * The whole request is at most 8 MiB. Errors of the call as a whole: INVALID_REQUEST for an empty or
+   * The whole request is at most 8 MiB. The answer holds the events whole: it may be larger than the 4 MiB
+   * that gRPC clients take by default, when everything is stored all the same; raise their limit or send
+   * smaller batches. Errors of the call as a whole: INVALID_REQUEST for an empty or
    * too long list, REQUEST_TOO_LARGE; everything else is an error of its item.
    *
    * @generated from rpc harbor.events.v1.EventsService.BatchCreateEvents
