@@ -18,7 +18,7 @@ import {
 } from '../api-keys/index.ts';
 import { findUuid } from '../type-id.ts';
 import type { WorkspaceStore } from '../workspaces/index.ts';
-import type { AppendQueue } from './append-queue.ts';
+import { type Abandonment, type AppendQueue, shareSignal } from './append-queue.ts';
 import { type Appended, type Event, prepareEvent } from './event.ts';
 import { EventNotFound } from './event-errors.ts';
 import type { EventFeeds } from './event-feeds.ts';
@@ -59,7 +59,7 @@ export function createEventsRpc(deps: EventsRpcDeps): ServiceImpl<typeof EventsS
   async function create(
     caller: Caller,
     request: CreateEventRequest,
-    signal: AbortSignal,
+    signal: Abandonment,
   ): Promise<Appended> {
     assertMayUseWorkspace(caller, request.workspaceId);
     assertMayUseType(caller, request.type);
@@ -71,7 +71,8 @@ export function createEventsRpc(deps: EventsRpcDeps): ServiceImpl<typeof EventsS
   async function createItem(
     caller: Caller,
     request: CreateEventRequest,
-    { signal, values }: HandlerContext,
+    signal: Abandonment,
+    values: ContextValues,
   ): Promise<MessageInitShape<typeof BatchCreateEventsResultSchema>> {
     try {
       validate(request);
@@ -101,8 +102,10 @@ export function createEventsRpc(deps: EventsRpcDeps): ServiceImpl<typeof EventsS
     },
 
     async batchCreateEvents({ requests }, context) {
-      const caller = getCaller(context.values);
-      const results = requests.map((request) => createItem(caller, request, context));
+      const { values } = context;
+      const caller = getCaller(values);
+      const signal = shareSignal(context.signal);
+      const results = requests.map((request) => createItem(caller, request, signal, values));
       return { results: await Promise.all(results) };
     },
 
