@@ -1,20 +1,27 @@
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchCreate } from './create.ts';
+import { benchLog } from './log/log.ts';
 import { benchMemory } from './memory.ts';
 import { benchPgbench } from './pgbench.ts';
+import { benchPlans } from './plans/plans.ts';
 import { formatAims, formatReport, type Report } from './report.ts';
 import { benchRetrieve } from './retrieve.ts';
 import type { Plan } from './rounds.ts';
 import { openStage, type Stage } from './stage.ts';
 
+type Bench = (stage: Stage, plan: Plan) => Promise<Report>;
+
 /** Each measures one thing and can be run by its name; without names all run, in this order. */
-const benches: Record<string, (stage: Stage, plan: Plan) => Promise<Report>> = {
+const usual: Record<string, Bench> = {
   create: benchCreate,
   pgbench: benchPgbench,
   retrieve: benchRetrieve,
   memory: benchMemory,
+  log: benchLog,
 };
+/** `plans` takes 5 GB of disk: it runs when it is asked for. */
+const benches: Record<string, Bench> = { ...usual, plans: benchPlans };
 
 const usage = `usage: node bench/main.ts [--rounds n] [--seconds n] [${Object.keys(benches).join('|')}]…`;
 
@@ -46,7 +53,7 @@ function readArguments(): { names: string[]; plan: Plan } {
   const seconds = readCount(values.seconds, 30);
   const unknown = positionals.filter((name) => !Object.hasOwn(benches, name));
   if (unknown.length > 0 || rounds === undefined || seconds === undefined) throw new Error(usage);
-  const names = positionals.length === 0 ? Object.keys(benches) : positionals;
+  const names = positionals.length === 0 ? Object.keys(usual) : positionals;
   return { names, plan: { rounds, roundMs: seconds * 1000 } };
 }
 

@@ -53,7 +53,7 @@ export async function benchPgbench(stage: Stage, plan: Plan): Promise<Report> {
   }
 }
 
-async function runPgbench(databaseUrl: string, script: string, roundMs: number) {
+export async function runPgbench(databaseUrl: string, script: string, roundMs: number) {
   const { hostname, port, username, password, pathname } = new URL(databaseUrl);
   const where = ['-h', hostname, '-p', port, '-U', username];
   const bounds = ['-c', `${callsInFlight}`, '-j', '2', '-T', `${Math.ceil(roundMs / 1000)}`];
@@ -91,7 +91,7 @@ function appendElements(): Record<string, string> {
  * The append statement with arrays of one element for its parameters: a new key every time, and a
  * workspace for each of the 64 clients, so that none waits for another's counter.
  */
-function pgbenchScript(): string {
+export function pgbenchScript(): string {
   const elements = appendElements();
   const names = /as t \(([^)]*)\)/.exec(appendStatement.text)?.[1]?.split(', ') ?? [];
   const statement = appendStatement.text.replace(

@@ -12,6 +12,11 @@ export type LoadJob = {
   readonly callsMax: number;
 } & (
   | { readonly rpc: 'CreateEvent'; readonly workspaceIds: readonly string[] }
+  | {
+      readonly rpc: 'BatchCreateEvents';
+      readonly workspaceIds: readonly string[];
+      readonly batchEvents: number;
+    }
   | { readonly rpc: 'RetrieveEvent'; readonly eventIds: readonly string[] }
 );
 

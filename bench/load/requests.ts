@@ -8,6 +8,7 @@ import {
   toJsonString,
 } from '@bufbuild/protobuf';
 import {
+  BatchCreateEventsRequestSchema,
   CreateEventRequestSchema,
   RetrieveEventRequestSchema,
 } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
@@ -21,10 +22,10 @@ export interface Requests {
   nextBody(): Buffer;
 }
 
-/** An encoded body, and where in it the part stands that varies. */
+/** An encoded body, and where in it the parts stand that vary. */
 interface BodyTemplate {
   readonly bytes: Buffer;
-  readonly at: number;
+  readonly places: readonly number[];
 }
 
 const keyLength = 30;
@@ -39,8 +40,18 @@ export function createRequests(job: LoadJob): Requests {
       ? { 'content-type': 'application/grpc+proto', te: 'trailers' }
       : { 'content-type': 'application/json', 'connect-protocol-version': '1' }),
   };
-  const nextBody = job.rpc === 'CreateEvent' ? createBodies(job) : retrieveBodies(job);
-  return { headers, nextBody };
+  return { headers, nextBody: nextBodyOf(job) };
+}
+
+function nextBodyOf(job: LoadJob): () => Buffer {
+  switch (job.rpc) {
+    case 'CreateEvent':
+      return createBodies(job);
+    case 'BatchCreateEvents':
+      return batchBodies(job);
+    case 'RetrieveEvent':
+      return retrieveBodies(job);
+  }
 }
 
 /** Bodies that go round the workspaces, each with a key that no other process or job sends. */
@@ -53,18 +64,36 @@ function createBodies({ wire, workspaceIds }: LoadJob & { rpc: 'CreateEvent' }):
       idempotencyKey: placeholder,
     }),
   );
+  return keyedBodies(templates);
+}
+
+/** As `createBodies`: each batch is of one workspace, and each of its events has a key of its own. */
+function batchBodies({
+  wire,
+  workspaceIds,
+  batchEvents,
+}: LoadJob & { rpc: 'BatchCreateEvents' }): () => Buffer {
+  const placeholder = 'k'.repeat(keyLength);
+  const templates = workspaceIds.map((workspaceId) => {
+    const request = { ...newEvent, workspaceId, idempotencyKey: placeholder };
+    const requests = Array.from({ length: batchEvents }, () => request);
+    return toTemplate(wire, BatchCreateEventsRequestSchema, placeholder, { requests });
+  });
+  return keyedBodies(templates);
+}
+
+function keyedBodies(templates: readonly BodyTemplate[]): () => Buffer {
   const prefix = `bench-${randomBytes(6).toString('hex')}-`;
-  let sent = 0;
-  return () => {
-    const template = templates[sent % templates.length] as BodyTemplate;
-    return fill(template, `${prefix}${sent++}`.padEnd(keyLength, '.'));
-  };
+  let bodies = 0;
+  let keys = 0;
+  const nextKey = () => `${prefix}${keys++}`.padEnd(keyLength, '.');
+  return () => fill(templates[bodies++ % templates.length] as BodyTemplate, nextKey);
 }
 
 function retrieveBodies({ wire, eventIds }: LoadJob & { rpc: 'RetrieveEvent' }): () => Buffer {
   const placeholder = `evt_${'0'.repeat(eventIdLength - 4)}`;
   const template = toTemplate(wire, RetrieveEventRequestSchema, placeholder, { id: placeholder });
-  return () => fill(template, eventIds[randomInt(eventIds.length)] as string);
+  return () => fill(template, () => eventIds[randomInt(eventIds.length)] as string);
 }
 
 function toTemplate<Desc extends DescMessage>(
@@ -78,7 +107,11 @@ function toTemplate<Desc extends DescMessage>(
     wire === 'grpc'
       ? toEnvelope(toBinary(schema, message))
       : Buffer.from(toJsonString(schema, message));
-  return { bytes, at: bytes.indexOf(placeholder) };
+  const places: number[] = [];
+  for (let at = bytes.indexOf(placeholder); at >= 0; at = bytes.indexOf(placeholder, at + 1)) {
+    places.push(at);
+  }
+  return { bytes, places };
 }
 
 /** gRPC's frame: a byte of flags and four of length before the message. */
@@ -88,8 +121,8 @@ function toEnvelope(message: Uint8Array): Buffer {
   return Buffer.concat([prefix, message]);
 }
 
-function fill({ bytes, at }: BodyTemplate, text: string): Buffer {
+function fill({ bytes, places }: BodyTemplate, nextText: () => string): Buffer {
   const body = Buffer.from(bytes);
-  body.write(text, at, 'latin1');
+  for (const at of places) body.write(nextText(), at, 'latin1');
   return body;
 }

@@ -87,6 +87,13 @@ test('while PostgreSQL is stopped creates are UNAVAILABLE with RetryInfo, and wo
     reason: 'DATABASE_UNAVAILABLE',
     retryable: true,
   });
+  // Looked up by entity, not by a statement of the hot path.
+  const ofUnseen = client.createEvent({ ...request, workspaceId: 'ws_unseen' });
+  expect(await refusalOf(ofUnseen)).toMatchObject({
+    code: 'Unavailable',
+    reason: 'DATABASE_UNAVAILABLE',
+    retryable: true,
+  });
   expect(await refusalOf(client.retrieveEvent({ id: event?.id ?? '' }))).toMatchObject({
     code: 'Unavailable',
     reason: 'DATABASE_UNAVAILABLE',

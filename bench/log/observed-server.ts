@@ -1,0 +1,37 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+/** The service in a process whose memory can be asked for. */
+export interface ObservedServer extends AsyncDisposable {
+  readonly port: number;
+  /** After a full collection of garbage. */
+  readMemory(): Promise<NodeJS.MemoryUsage>;
+}
+
+const entry = join(import.meta.dirname, '../servers/observed-service.ts');
+
+export async function startObservedServer(databaseUrl: string): Promise<ObservedServer> {
+  const child = fork(entry, {
+    execArgv: ['--expose-gc'],
+    env: { PATH: process.env.PATH, DATABASE_URL: databaseUrl, PORT: '0' },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const exited = once(child, 'exit');
+  const failed = exited.then(() => Promise.reject(new Error('the observed service has ended')));
+  failed.catch(() => undefined);
+  const [port] = await Promise.race([once(child, 'message'), failed]);
+  return {
+    port,
+    async readMemory() {
+      const replied = once(child, 'message');
+      child.send('memory');
+      const [memory] = await Promise.race([replied, failed]);
+      return memory;
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
