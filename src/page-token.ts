@@ -10,6 +10,14 @@ export class InvalidPageToken extends Error {
   }
 }
 
+/** What a list gives when `page_size` is 0. */
+const pageSizeDefault = 100;
+
+/** Items a page, from the `page_size` of a request, whose bounds the contract has checked. */
+export function pageSizeOf(asked: number): number {
+  return asked === 0 ? pageSizeDefault : asked;
+}
+
 /**
  * A page token: opaque to callers, the position after which the next page begins, with a checksum over
  * it and the list, so that a token that was altered is refused. It is no secret, and guards nothing.

@@ -9,7 +9,7 @@ import type {
   ApiKeysService,
   CreateApiKeyRequest,
 } from '../../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
-import { decodePageToken, encodePageToken } from '../page-token.ts';
+import { decodePageToken, encodePageToken, pageSizeOf } from '../page-token.ts';
 import {
   type ApiKey,
   ApiKeyExceedsCaller,
@@ -22,8 +22,6 @@ import {
 import type { ApiKeyStore } from './api-key-store.ts';
 import { getCaller } from './caller-key.ts';
 import { issueApiKey } from './issue-api-key.ts';
-
-const pageSizeDefault = 100;
 
 export interface ApiKeysRpcDeps {
   readonly store: ApiKeyStore;
@@ -48,7 +46,7 @@ export function createApiKeysRpc(deps: ApiKeysRpcDeps): ServiceImpl<typeof ApiKe
 
     async listApiKeys(request, context) {
       const caller = getCaller(context.values);
-      const limit = request.pageSize === 0 ? pageSizeDefault : request.pageSize;
+      const limit = pageSizeOf(request.pageSize);
       const afterId = decodePageToken('api_keys', request.pageToken);
       const { page, more } = await listVisible(store, caller, afterId, limit);
       const last = more ? page.at(-1) : undefined;

@@ -8,12 +8,12 @@ import {
   type ListEventsRequest,
   type SubscribeEventsResponseSchema,
 } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { pageSizeOf } from '../page-token.ts';
 import type { Appended, Event, NewEvent } from './event.ts';
 import { TimeOutOfRange } from './event-errors.ts';
 import type { EventQuery } from './event-list.ts';
 import type { StreamMessage } from './subscription.ts';
 
-const pageSizeDefault = 100;
 /** The first second of the year 1 and the last one of 9999. */
 const secondsMin = -62_135_596_800n;
 const secondsMax = 253_402_300_799n;
@@ -63,7 +63,7 @@ export function toEventQuery(
     createdBefore: createdBefore && toDate('created_before', createdBefore, Math.ceil),
     afterSequence: Number(request.afterSequence),
     direction: request.order === EventOrder.DESCENDING ? 'desc' : 'asc',
-    pageSize: request.pageSize === 0 ? pageSizeDefault : request.pageSize,
+    pageSize: pageSizeOf(request.pageSize),
     pageToken: request.pageToken,
   };
 }

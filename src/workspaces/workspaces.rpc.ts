@@ -4,11 +4,9 @@ import type { ServiceImpl } from '@connectrpc/connect';
 import type { WorkspaceSchema } from '../../gen/typescript/harbor/workspaces/v1/workspace_pb.ts';
 import type { WorkspacesService } from '../../gen/typescript/harbor/workspaces/v1/workspaces_service_pb.ts';
 import { assertMayUseWorkspace, getCaller, mayUseWorkspace } from '../api-keys/index.ts';
-import { decodePageToken, encodePageToken } from '../page-token.ts';
+import { decodePageToken, encodePageToken, pageSizeOf } from '../page-token.ts';
 import { newWorkspaceId, type Workspace, WorkspaceNotFound } from './workspace.ts';
 import type { WorkspaceStore } from './workspace-store.ts';
-
-const pageSizeDefault = 100;
 
 /** harbor.workspaces.v1.WorkspacesService over the workspace store. */
 export function createWorkspacesRpc(store: WorkspaceStore): ServiceImpl<typeof WorkspacesService> {
@@ -28,7 +26,7 @@ export function createWorkspacesRpc(store: WorkspaceStore): ServiceImpl<typeof W
 
     async listWorkspaces(request, context) {
       const { workspaceIds } = getCaller(context.values);
-      const limit = request.pageSize === 0 ? pageSizeDefault : request.pageSize;
+      const limit = pageSizeOf(request.pageSize);
       const found = await store.list({
         afterId: decodePageToken('workspaces', request.pageToken) ?? '',
         limit: limit + 1,

@@ -22,15 +22,20 @@ function clientOf(baseUrl: string) {
   return createEventsClient({ baseUrl, secretKey: service.secretKey });
 }
 
-test('a service killed under load has stored every event that it acknowledged, once', async () => {
-  const victim = await startServiceProcess(database.url);
-  const client = clientOf(victim.baseUrl);
-  const load = startLoad({
+/** 32 writers, none of which sends a failed create again. */
+function startLoadOn(baseUrl: string) {
+  const client = clientOf(baseUrl);
+  return startLoad({
     client: () => client,
     workspaceId: testWorkspaceId,
     writers: 32,
     retry: false,
   });
+}
+
+test('a service killed under load has stored every event that it acknowledged, once', async () => {
+  const victim = await startServiceProcess(database.url);
+  const load = startLoadOn(victim.baseUrl);
   await load.reached(2_000);
   await victim.kill('SIGKILL');
   const { acknowledged } = await load.stop();
@@ -57,13 +62,7 @@ test('a service killed under load has stored every event that it acknowledged, o
 
 test('SIGTERM under load: health says NOT_SERVING, no call in flight fails, and the process exits 0', async () => {
   const victim = await startServiceProcess(database.url);
-  const client = clientOf(victim.baseUrl);
-  const load = startLoad({
-    client: () => client,
-    workspaceId: testWorkspaceId,
-    writers: 32,
-    retry: false,
-  });
+  const load = startLoadOn(victim.baseUrl);
   await load.reached(500);
   victim.child.kill('SIGTERM');
   expect(await victim.ended).toEqual({ code: 0, signal: null });
