@@ -250,7 +250,7 @@ test(
   TEST_TIMEOUT_MS,
 );
 
-// Elsewhere processes are found by other means, which know no pid file of a foreign process.
+// The rule about such numbers is that of Unix processes; nothing of it was tried on Windows.
 test.runIf(isLinux || process.platform === 'darwin')(
   'a stale pid file whose number now belongs to a foreign process is ignored',
   async () => {

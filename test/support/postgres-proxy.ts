@@ -1,35 +1,18 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type PostgresLink, startPostgresLink } from './postgres-link.ts';
 
 /** A TCP proxy before PostgreSQL that can lose an answer, as a network does. */
-export interface PostgresProxy {
-  /** `databaseUrl` through the proxy. */
-  readonly url: string;
+export interface PostgresProxy extends PostgresLink {
   /**
    * Lets the next statement that holds `text` reach PostgreSQL, and cuts the connection in place of the
    * answer. Resolves when it is cut.
    */
   loseAnswerTo(text: string): Promise<void>;
-  stop(): Promise<void>;
 }
 
 export async function startPostgresProxy(databaseUrl: string): Promise<PostgresProxy> {
-  const target = new URL(databaseUrl);
-  const sockets = new Set<Socket>();
   let armed: { text: string; cut: () => void } | undefined;
-
-  const server = createServer((near) => {
-    const far = connect(Number(target.port), target.hostname);
+  const link = await startPostgresLink(databaseUrl, (near, far) => {
     let cutting: (() => void) | undefined;
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => {
-        sockets.delete(socket);
-        near.destroy();
-        far.destroy();
-      });
-    }
     near.on('data', (chunk) => {
       if (armed !== undefined && chunk.includes(armed.text)) {
         cutting = armed.cut;
@@ -48,21 +31,11 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
       cutting();
     });
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const url = new URL(databaseUrl);
-  url.hostname = '127.0.0.1';
-  url.port = String((server.address() as AddressInfo).port);
   return {
-    url: url.href,
+    ...link,
     loseAnswerTo: (text) =>
       new Promise((resolve) => {
         armed = { text, cut: resolve };
       }),
-    async stop() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, 'close');
-    },
   };
 }
