@@ -9,8 +9,8 @@ import {
   createApiKeyStore,
   createApiKeysRpc,
   createAuthenticator,
-  createKeyWatch,
   createLastUsed,
+  createStreamWatch,
 } from './api-keys/index.ts';
 import type { Config } from './config.ts';
 import { openDatabase } from './database/database.ts';
@@ -103,8 +103,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
     feeds.wake(workspaceId, lastSequence);
     notices.note(workspaceId, lastSequence);
   });
-  const keyWatch = createKeyWatch(apiKeys);
-  const streams = new AbortController();
+  const streams = createStreamWatch(apiKeys);
   const checkMessage = createMessageCheck();
 
   const server = createServer({
@@ -117,8 +116,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
           log: eventLog,
           feeds,
           workspaces,
-          keyWatch,
-          stopping: streams.signal,
+          streams,
           validate: (request) => checkMessage(CreateEventRequestSchema, request),
           explain: explainItem,
         }),
@@ -152,7 +150,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
     }),
     startPeriodic({
       intervalMs: checkKeysEveryMs,
-      round: () => keyWatch.check(),
+      round: () => streams.check(),
       onError: report('check the keys of streams'),
     }),
     startPeriodic({
@@ -182,7 +180,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
       workspaces,
       async stop() {
         health.stop();
-        streams.abort(new ShuttingDown());
+        streams.endAll(new ShuttingDown());
         await server.stop(drainGraceMs);
         await queue.drained();
         await closeDown();

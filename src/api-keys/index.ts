@@ -26,6 +26,6 @@ export {
   readablePatterns,
 } from './caller-key.ts';
 export { type IssuedApiKey, issueApiKey } from './issue-api-key.ts';
-export { createKeyWatch, type KeyWatch } from './key-watch.ts';
 export { createLastUsed, type LastUsed } from './last-used.ts';
 export { hashSecret, hintOf, newSecret } from './secret.ts';
+export { createStreamWatch, type StreamWatch } from './stream-watch.ts';

@@ -1,5 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { ContextValues, HandlerContext, ServiceImpl } from '@connectrpc/connect';
+import {
+  Code,
+  ConnectError,
+  type ContextValues,
+  type HandlerContext,
+  type ServiceImpl,
+} from '@connectrpc/connect';
 import type {
   BatchCreateEventsErrorSchema,
   BatchCreateEventsResultSchema,
@@ -11,10 +17,10 @@ import {
   assertMayUseWorkspace,
   type Caller,
   getCaller,
-  type KeyWatch,
   mayUseType,
   mayUseWorkspace,
   readablePatterns,
+  type StreamWatch,
 } from '../api-keys/index.ts';
 import { findUuid } from '../type-id.ts';
 import type { WorkspaceStore } from '../workspaces/index.ts';
@@ -29,10 +35,10 @@ import {
   toEventMessage,
   toEventQuery,
   toNewEvent,
-  toStreamResponse,
 } from './event-message.rpc.ts';
 import type { EventReader } from './event-reader.ts';
-import { subscribe } from './subscription.ts';
+import { openedStreamKey } from './opened-stream.rpc.ts';
+import { openSubscription } from './subscription.ts';
 
 export interface EventsRpcDeps {
   readonly queue: AppendQueue;
@@ -40,9 +46,7 @@ export interface EventsRpcDeps {
   readonly log: EventLogStore;
   readonly feeds: EventFeeds;
   readonly workspaces: Pick<WorkspaceStore, 'assertExists'>;
-  readonly keyWatch: KeyWatch;
-  /** Aborts with ShuttingDown when streams have to end. */
-  readonly stopping: AbortSignal;
+  readonly streams: StreamWatch;
   /** Throws when an item of a batch breaks a bound of the contract, as the interceptor does for a call. */
   readonly validate: (request: CreateEventRequest) => void;
   /** What a caller is told about an error, for an item of a batch. */
@@ -54,7 +58,7 @@ export interface EventsRpcDeps {
 
 /** harbor.events.v1.EventsService over the append queue, the reader and the log. */
 export function createEventsRpc(deps: EventsRpcDeps): ServiceImpl<typeof EventsService> {
-  const { queue, reader, log, feeds, workspaces, keyWatch, stopping, validate, explain } = deps;
+  const { queue, reader, log, feeds, workspaces, streams, validate, explain } = deps;
 
   async function create(
     caller: Caller,
@@ -123,21 +127,30 @@ export function createEventsRpc(deps: EventsRpcDeps): ServiceImpl<typeof EventsS
       return { events: events.map(toEventMessage), nextPageToken };
     },
 
+    /** Yields nothing: the subscription goes on where it is left, see `openedStreamKey`. */
     async *subscribeEvents(request, context) {
       const typePatterns = await openLog(request, context);
       const { workspaceId, afterSequence: after } = request;
       const afterSequence = after === undefined ? undefined : Number(after);
-      const key = keyWatch.hold(getCaller(context.values).apiKeyId);
-      const signal = AbortSignal.any([context.signal, key.signal, stopping]);
-      try {
-        const options = { workspaceId, afterSequence, typePatterns };
-        const messages = subscribe(feeds, log, options, signal);
-        for await (const message of messages) yield toStreamResponse(message);
-      } finally {
-        key.release();
-      }
+      const options = { workspaceId, afterSequence, typePatterns };
+      const subscription = await openSubscription(feeds, log, options);
+      const end = (reason: unknown) => subscription.end(reason);
+      const { apiKeyId } = getCaller(context.values);
+      subscription.closing.defer(streams.watch(apiKeyId, end));
+      subscription.closing.defer(endAtDeadline(context.timeoutMs(), end));
+      context.values.set(openedStreamKey, subscription);
     },
   };
+}
+
+/** A caller may give a stream a time to end at; what is returned takes that back. */
+function endAtDeadline(timeoutMs: number | undefined, end: (reason: unknown) => void): () => void {
+  if (timeoutMs === undefined) return () => undefined;
+  const timer = setTimeout(
+    () => end(new ConnectError('the operation timed out', Code.DeadlineExceeded)),
+    timeoutMs,
+  );
+  return () => clearTimeout(timer);
 }
 
 function mayRead(caller: Caller, event: Event): boolean {

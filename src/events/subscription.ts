@@ -1,6 +1,7 @@
 import { matchesAny } from '../type-pattern.ts';
 import type { Event } from './event.ts';
 import { SequenceInFuture } from './event-errors.ts';
+import type { EventFeed } from './event-feed.ts';
 import type { EventFeeds } from './event-feeds.ts';
 import { selectTypes } from './event-list.ts';
 import type { EventLogStore, TypeSelection } from './event-log-store.ts';
@@ -19,126 +20,158 @@ export interface SubscriptionOptions {
   readonly typePatterns: readonly string[];
 }
 
+/**
+ * The log of a workspace from a place on, for ever: what is there, then `caught_up` once, then each event
+ * as it is committed. Reads no further than its consumer has taken, so that a slow one costs nothing.
+ */
+export interface Subscription {
+  /**
+   * What comes next, as much as is at hand and at least one message; one call at a time.
+   *
+   * @throws the reason of `end`, LogGap, DatabaseUnavailable; the subscription is over then.
+   */
+  next(): Promise<readonly StreamMessage[]>;
+  /** Makes it over: `next` throws the reason, at once where it waits. */
+  end(reason: unknown): void;
+  /** For whoever still has messages at hand when the subscription is to end. */
+  throwIfEnded(): void;
+  /** Disposed of at the end, whatever that was: leaves the feed, and does what else was put on it. */
+  readonly closing: DisposableStack;
+}
+
 /** Silence is broken after this time, so that both sides know that the other one is there. */
 export const heartbeatMs = 15_000;
 const chunkEventsMax = 500;
 
-/**
- * The log of a workspace from a place on, for ever: what is there, then `caught_up` once, then each event
- * as it is committed. Reads no further than its consumer has taken, so that a slow one costs nothing.
- * Ends by throwing the reason of `signal`.
- *
- * @throws SequenceInFuture, LogGap, DatabaseUnavailable
- */
-export async function* subscribe(
+/** @throws SequenceInFuture, DatabaseUnavailable */
+export async function openSubscription(
   feeds: EventFeeds,
   store: EventLogStore,
   options: SubscriptionOptions,
-  signal: AbortSignal,
-): AsyncGenerator<StreamMessage, never> {
-  const { workspaceId, typePatterns } = options;
+): Promise<Subscription> {
+  const { workspaceId, typePatterns, afterSequence } = options;
   const now = (await store.readLastSequences([workspaceId])).get(workspaceId) ?? 0;
-  let sequence = options.afterSequence ?? now;
+  const sequence = afterSequence ?? now;
   if (sequence > now) throw new SequenceInFuture(sequence, now);
+  const selection = await selectTypes(store, workspaceId, typePatterns);
   const { feed, leave } = await feeds.join(workspaceId);
   // The feed of others may not have heard yet of what is there.
   feeds.wake(workspaceId, now);
-  const pause = createPause(signal);
-  const unwatch = feed.watch(pause.end);
-  try {
-    const selection = await selectTypes(store, workspaceId, typePatterns);
-    if (selection.kind === 'types') {
-      const range = { workspaceId, low: sequence, high: now };
-      for await (const event of readMatching(store, range, selection)) {
-        signal.throwIfAborted();
-        sequence = event.sequence;
-        yield { kind: 'event', sequence, event };
-      }
-      sequence = now;
-    }
-    let isCaughtUp = false;
-    let lastSaidAt = performance.now();
-    for (;;) {
-      signal.throwIfAborted();
-      const events = await feeds.read(feed, workspaceId, sequence);
-      for (const event of events) {
-        signal.throwIfAborted();
-        sequence = event.sequence;
-        if (!matchesAny(typePatterns, event.type)) continue;
-        yield { kind: 'event', sequence, event };
-        lastSaidAt = performance.now();
-      }
-      if (events.length > 0 && performance.now() - lastSaidAt < heartbeatMs) continue;
-      const end = Math.max(now, feed.lastSequence);
-      if (!isCaughtUp && events.length === 0 && sequence >= end) {
-        isCaughtUp = true;
-        yield { kind: 'caught_up', sequence };
-      } else {
-        const quietMs = heartbeatMs - (performance.now() - lastSaidAt);
-        if (quietMs > 0) {
-          if (feed.lastSequence <= sequence) await pause.begin(quietMs);
-          continue;
-        }
-        yield { kind: 'heartbeat', sequence };
-      }
-      lastSaidAt = performance.now();
-    }
-  } finally {
-    unwatch();
-    leave();
-    pause.close();
-  }
+  const source = { feeds, feed, leave, store, workspaceId, typePatterns, now };
+  return new LogSubscription(source, sequence, selection);
 }
 
-/**
- * The events of some types in a part of the log, by their index: a rare one is found at once. Of what is
- * left out nobody can say here whether it is there; the feed, which goes on from there, can.
- */
-async function* readMatching(
-  store: EventLogStore,
-  { workspaceId, low, high }: { workspaceId: string; low: number; high: number },
-  selection: TypeSelection,
-): AsyncGenerator<Event> {
-  for (let after = low; after < high; ) {
+interface Source {
+  readonly feeds: EventFeeds;
+  readonly feed: EventFeed;
+  readonly leave: () => void;
+  readonly store: EventLogStore;
+  readonly workspaceId: string;
+  readonly typePatterns: readonly string[];
+  /** The end of the log when the subscription began. */
+  readonly now: number;
+}
+
+/** Thousands of these wait most of the time: hence fields and one suspended call, no generators. */
+class LogSubscription implements Subscription {
+  readonly closing = new DisposableStack();
+  readonly #source: Source;
+  /** What was told up to here. */
+  #sequence: number;
+  /** What is looked up by type, as long as that lasts: up to the end at which the subscription began. */
+  #types: TypeSelection | undefined;
+  #isCaughtUp = false;
+  /** Whether there may be more than the last look at the feed has found: then it looks again, and does not wait. */
+  #hasMore = true;
+  #lastSaidAtMs = 0;
+  #ended: { readonly reason: unknown } | undefined;
+  #resume: (() => void) | undefined;
+
+  constructor(source: Source, sequence: number, selection: TypeSelection) {
+    this.#source = source;
+    this.#sequence = sequence;
+    this.#types = selection.kind === 'types' ? selection : undefined;
+    this.closing.defer(source.leave);
+    this.closing.defer(source.feed.watch(() => this.#onNews()));
+  }
+
+  async next(): Promise<readonly StreamMessage[]> {
+    // What was said before has been taken by now.
+    this.#lastSaidAtMs = performance.now();
+    for (;;) {
+      const messages = this.#types === undefined ? await this.#follow() : await this.#lookUp();
+      this.throwIfEnded();
+      if (messages.length > 0) return messages;
+      const quietMs = heartbeatMs - (performance.now() - this.#lastSaidAtMs);
+      if (quietMs <= 0) return [{ kind: 'heartbeat', sequence: this.#sequence }];
+      if (!this.#hasMore) await this.#pause(quietMs);
+      this.throwIfEnded();
+    }
+  }
+
+  end(reason: unknown): void {
+    this.#ended ??= { reason };
+    this.#resume?.();
+  }
+
+  throwIfEnded(): void {
+    if (this.#ended !== undefined) throw this.#ended.reason;
+  }
+
+  /** The next messages of the feed, or, further back, of the database; none when nothing matches. */
+  async #follow(): Promise<readonly StreamMessage[]> {
+    const { feeds, feed, workspaceId, typePatterns, now } = this.#source;
+    this.#hasMore = false;
+    const events = await feeds.read(feed, workspaceId, this.#sequence);
+    const last = events.at(-1);
+    if (last !== undefined) {
+      this.#hasMore = true;
+      this.#sequence = last.sequence;
+      return events.filter(({ type }) => matchesAny(typePatterns, type)).map(toMessage);
+    }
+    if (this.#isCaughtUp || this.#sequence < Math.max(now, feed.lastSequence)) return [];
+    this.#isCaughtUp = true;
+    return [{ kind: 'caught_up', sequence: this.#sequence }];
+  }
+
+  /**
+   * The next events of some types, by their index: a rare one is found at once. Of what is left out nobody
+   * can say here whether it is there; the feed, which goes on from there, can.
+   */
+  async #lookUp(): Promise<readonly StreamMessage[]> {
+    const { store, workspaceId, now } = this.#source;
     const range = {
       workspaceId,
-      low: after,
-      high,
+      low: this.#sequence,
+      high: now,
       direction: 'asc',
       limit: chunkEventsMax,
     } as const;
-    const { events, isCut } = await store.read(range, selection);
-    yield* events;
-    if (!isCut && events.length < chunkEventsMax) return;
-    after = events.at(-1)?.sequence ?? high;
+    const { events, isCut } = await store.read(range, this.#types as TypeSelection);
+    const isEnd = !isCut && events.length < chunkEventsMax;
+    this.#sequence = isEnd ? now : (events.at(-1)?.sequence ?? now);
+    if (this.#sequence === now) this.#types = undefined;
+    return events.map(toMessage);
+  }
+
+  /** Resolves after a time, or when the feed has read further or failed, or the subscription is to end. */
+  #pause(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#resume?.(), timeoutMs);
+      this.#resume = () => {
+        this.#resume = undefined;
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #onNews(): void {
+    this.#hasMore = true;
+    this.#resume?.();
   }
 }
 
-/** The waiting of one subscription: a thousand of them wait most of the time, so it is cheap. */
-interface Pause {
-  /** Resolves after a time, or when `end` is called, or the signal aborts. One at a time. */
-  begin(timeoutMs: number): Promise<void>;
-  end(): void;
-  close(): void;
-}
-
-function createPause(signal: AbortSignal): Pause {
-  let resume: (() => void) | undefined;
-  const end = () => resume?.();
-  signal.addEventListener('abort', end);
-  return {
-    begin(timeoutMs) {
-      return new Promise((resolve) => {
-        const timer = setTimeout(end, timeoutMs);
-        resume = () => {
-          resume = undefined;
-          clearTimeout(timer);
-          resolve();
-        };
-        if (signal.aborted) end();
-      });
-    },
-    end,
-    close: () => signal.removeEventListener('abort', end),
-  };
+function toMessage(event: Event): StreamMessage {
+  return { kind: 'event', sequence: event.sequence, event };
 }

@@ -1,3 +1,4 @@
+import type { Call } from './call.ts';
 import { bufferedBytesMax, callsInFlightMax, streamsMax } from './limits.ts';
 import { CallsInFlightFull } from './request-errors.ts';
 
@@ -6,13 +7,13 @@ export interface Admission {
   /** Unary calls and streams that are being answered. */
   readonly callsInFlight: number;
   begin(): void;
-  end(): void;
+  end(call: Call): void;
   /** Resolves when nothing is being answered. */
   idle(): Promise<void>;
   /** Takes a unary call on. @throws CallsInFlightFull */
   admitUnary(): void;
-  /** Takes a stream on, until the signal of its call aborts. @throws CallsInFlightFull */
-  admitStream(ended: AbortSignal): void;
+  /** Takes a stream on: its call counts as one from here to its end. @throws CallsInFlightFull */
+  admitStream(call: Call | undefined): void;
   /** @throws CallsInFlightFull when all bodies together would be too large to hold. */
   reserve(bytes: number): void;
   release(bytes: number): void;
@@ -30,8 +31,9 @@ export function createAdmission(callsMax: number = callsInFlightMax): Admission 
     begin() {
       calls++;
     },
-    end() {
+    end({ isStream }) {
       calls--;
+      if (isStream) streams--;
       if (calls === 0) for (const resolve of waiting.splice(0)) resolve();
     },
     idle() {
@@ -43,10 +45,11 @@ export function createAdmission(callsMax: number = callsInFlightMax): Admission 
     admitUnary() {
       if (calls - streams > callsMax) throw new CallsInFlightFull();
     },
-    admitStream(ended) {
+    admitStream(call) {
       if (streams >= streamsMax) throw new CallsInFlightFull();
+      if (call === undefined) return;
+      call.isStream = true;
       streams++;
-      ended.addEventListener('abort', () => streams--, { once: true });
     },
     reserve(bytes) {
       if (bytesHeld + bytes > bufferedBytesMax) throw new CallsInFlightFull();

@@ -75,7 +75,7 @@ export async function answer(incoming: Incoming, deps: AnswerDeps): Promise<void
   } finally {
     sink.off('close', leave);
     body.release();
-    admission.end();
+    admission.end(call);
     deps.onEnd(call, path, status);
   }
 }

@@ -7,6 +7,8 @@ export interface Call {
   readonly requestId: string;
   readonly startedAtMs: number;
   apiKeyId?: string;
+  /** Admitted as a stream, which does not count among the calls in flight. */
+  isStream?: boolean;
   /** Why it failed, as the caller was told. */
   failure?: { readonly code: string; readonly reason: string };
   /** What only the operator sees. */

@@ -14,6 +14,7 @@ import {
 import type { Admission } from './admission.ts';
 import { type Call, callKey } from './call.ts';
 import { addErrorInfo, findRefusal, internalError, reasonOf } from './errors.ts';
+import { streamEndKey } from './rpc-stream.ts';
 
 export interface RequestGateDeps {
   readonly authenticator: Authenticator;
@@ -48,9 +49,11 @@ export function createRequestGate(
 
   return (context) => {
     completeErrors(context);
+    const end = context.values.get(streamEndKey);
+    if (end !== undefined) refuseAtGate(context, end.error);
     try {
       if (context.method.methodKind === 'unary') admission.admitUnary();
-      else admission.admitStream(context.signal);
+      else admission.admitStream(context.values.get(callKey));
       const scope = scopeOf(context.method);
       if (scope === '') return;
       const caller = authenticator.authenticate(context.requestHeader.get('authorization'));

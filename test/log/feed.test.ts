@@ -12,7 +12,11 @@ import {
   createEventStore,
   type EventLogStore,
 } from '../../src/events/index.ts';
-import { type StreamMessage, subscribe } from '../../src/events/subscription.ts';
+import {
+  openSubscription,
+  type StreamMessage,
+  type SubscriptionOptions,
+} from '../../src/events/subscription.ts';
 import { fillLog, tearOut } from '../support/filled-log.ts';
 import { range } from '../support/subscriber.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
@@ -88,6 +92,24 @@ const sequencesOf = (events: readonly Event[] | undefined) =>
   events?.map(({ sequence }) => sequence);
 const everything = { typePatterns: [], afterSequence: 0 };
 const never = new AbortController().signal;
+
+/** Message by message, as whoever writes a stream takes them. */
+async function* subscribe(
+  feeds: EventFeeds,
+  over: EventLogStore,
+  options: SubscriptionOptions,
+  signal: AbortSignal,
+): AsyncGenerator<StreamMessage, never> {
+  const subscription = await openSubscription(feeds, over, options);
+  using _ = subscription.closing;
+  signal.addEventListener('abort', () => subscription.end(signal.reason));
+  for (;;) {
+    for (const message of await subscription.next()) {
+      subscription.throwIfEnded();
+      yield message;
+    }
+  }
+}
 
 /** Takes messages until one is enough, and leaves. */
 async function take(

@@ -1,13 +1,22 @@
 import { connect } from 'node:http2';
-import { create, toBinary, toJsonString } from '@bufbuild/protobuf';
+import { gzipSync } from 'node:zlib';
+import {
+  create,
+  fromBinary,
+  type MessageInitShape,
+  toBinary,
+  toJsonString,
+} from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   SubscribeEventsRequestSchema,
+  type SubscribeEventsResponse,
   SubscribeEventsResponseSchema,
 } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { issueApiKey } from '../../src/api-keys/index.ts';
 import { refusalOf } from '../support/errors.ts';
 import { fillLog, tearOut } from '../support/filled-log.ts';
+import { type GrpcAnswer, sendGrpc } from '../support/grpc-send.ts';
 import {
   endStream,
   frame,
@@ -68,6 +77,33 @@ async function append(
     expect(results.filter(({ result }) => result.case !== 'created')).toEqual([]);
   }
 }
+/** A stream over gRPC with headers and a body of the subscriber's own making, read to its end. */
+function subscribeByHand(
+  request: MessageInitShape<typeof SubscribeEventsRequestSchema>,
+  headers: Record<string, string>,
+  compress?: (bytes: Uint8Array) => Uint8Array,
+): Promise<GrpcAnswer> {
+  const message = toBinary(
+    SubscribeEventsRequestSchema,
+    create(SubscribeEventsRequestSchema, request),
+  );
+  const envelope = grpcEnvelope(compress?.(message) ?? message);
+  if (compress !== undefined) envelope[0] = 1;
+  return sendGrpc(service, subscribePath, [envelope], headers);
+}
+
+/** The messages in the body of a stream; none of them may be compressed. */
+function messagesIn(body: Buffer): SubscribeEventsResponse[] {
+  const messages = [];
+  for (let at = 0; at < body.length; ) {
+    expect(body[at]).toBe(0);
+    const end = at + 5 + body.readUInt32BE(at + 1);
+    messages.push(fromBinary(SubscribeEventsResponseSchema, body.subarray(at + 5, end)));
+    at = end;
+  }
+  return messages;
+}
+
 const many = (count: number, type = 'streamed') => range(1, count).map(() => type);
 
 describe.each(logWires)('over %s', (wire) => {
@@ -369,6 +405,20 @@ describe.concurrent('with time', () => {
     });
   });
 
+  test('a stream that was given a time to end at ends then, with DEADLINE_EXCEEDED', async ({
+    expect,
+  }) => {
+    const workspaceId = await newWorkspace(['before']);
+    const answer = await subscribeByHand({ workspaceId }, { 'grpc-timeout': '300m' });
+    const [first, ...more] = messagesIn(answer.body);
+    expect(answer.headers).toMatchObject({ 'grpc-status': '4' });
+    expect(first?.message.case).toBe('caughtUp');
+    expect(more).toEqual([]);
+    await expect
+      .poll(() => service.logLines.filter((line) => line.reason === 'DEADLINE_EXCEEDED'))
+      .toHaveLength(1);
+  });
+
   test('SIGTERM ends streams with UNAVAILABLE and RetryInfo, and the process exits 0 at once', async ({
     expect,
   }) => {
@@ -656,6 +706,21 @@ describe('a subscriber that does not read', () => {
     await subscriber.leave();
     return first as NonNullable<typeof first>;
   }
+});
+
+test('a stream is sent plain, whatever compression its subscriber offers or has used', async () => {
+  const workspaceId = await newWorkspace();
+  const text = 'compressible '.repeat(1_000);
+  await createLogClient(service).createEvent({ workspaceId, type: 'large', payload: { text } });
+  const answer = await subscribeByHand(
+    { workspaceId, afterSequence: 0n },
+    { 'grpc-timeout': '300m', 'grpc-encoding': 'gzip', 'grpc-accept-encoding': 'gzip,br' },
+    gzipSync,
+  );
+  expect(answer.headers).not.toHaveProperty('grpc-encoding');
+  const [first, second] = messagesIn(answer.body);
+  expect(first?.message).toMatchObject({ case: 'event', value: { payload: { text } } });
+  expect(second?.message.case).toBe('caughtUp');
 });
 
 describe('many subscribers', () => {

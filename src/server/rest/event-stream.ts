@@ -1,16 +1,25 @@
-import { type ConnectError, createContextValues } from '@connectrpc/connect';
+import { toJson } from '@bufbuild/protobuf';
+import { ConnectError, createContextValues } from '@connectrpc/connect';
 import {
   createMethodUrl,
   transformSplitEnvelope,
   type UniversalHandler,
+  type UniversalServerResponse,
 } from '@connectrpc/connect/protocol';
-import { endStreamFlag, endStreamFromJson } from '@connectrpc/connect/protocol-connect';
-import { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { endStreamFromJson } from '@connectrpc/connect/protocol-connect';
+import { EventSchema } from '../../../gen/typescript/harbor/events/v1/event_pb.ts';
+import {
+  EventsService,
+  type SubscribeEventsResponse,
+} from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { createStreamEncoder, openedStreamKey } from '../../events/index.ts';
 import { callKey } from '../call.ts';
 import type { ExchangeRequest, ExchangeResponse } from '../exchange.ts';
 import { responseBytesMax } from '../limits.ts';
 import { methodNotAllowed, notFound } from '../plain-answers.ts';
 import { InvalidField } from '../request-errors.ts';
+import { recordFailure } from '../request-gate.ts';
+import { StreamBody } from '../stream-body.ts';
 import { toProblem } from './problem.ts';
 import { readQuery, readTypes, readWholeNumber } from './query.ts';
 import { envelopedBody } from './request-json.ts';
@@ -19,11 +28,7 @@ import { toRestEvent } from './rest-routes.ts';
 export const eventStreamPath = '/v1/events/stream';
 
 const parameters = ['workspace_id', 'types', 'after_sequence', 'access_token'] as const;
-
-interface Envelope {
-  readonly flags: number;
-  readonly data: Uint8Array;
-}
+const protoJson = { useProtoFieldName: true, alwaysEmitImplicit: true };
 
 /**
  * `GET /v1/events/stream`: SubscribeEvents as Server-Sent Events. The id of each message is the sequence
@@ -31,25 +36,26 @@ interface Envelope {
  */
 export function createEventStream(handlers: ReadonlyMap<string, UniversalHandler>) {
   const handler = handlers.get(createMethodUrl('/', EventsService.method.subscribeEvents));
+  const encode = createStreamEncoder((message) => Buffer.from(toServerSentEvent(message)));
 
   return async (request: ExchangeRequest): Promise<ExchangeResponse> => {
     if (handler === undefined) return notFound(request);
     if (request.method !== 'GET') return methodNotAllowed(request, ['GET']);
+    const { call, signal } = request;
+    const contextValues = createContextValues().set(callKey, call);
     const response = await handler({
       httpVersion: request.httpVersion,
       method: 'POST',
       url: request.url,
       header: toHeader(request),
       body: envelopedBody(() => JSON.stringify(toSubscription(request))),
-      signal: request.signal,
-      contextValues: createContextValues().set(callKey, request.call),
+      signal,
+      contextValues,
     });
-    const envelopes = transformSplitEnvelope(responseBytesMax)(response.body ?? nothing())[
-      Symbol.asyncIterator
-    ]();
-    const first = await envelopes.next();
-    const refusal = first.done === true ? undefined : findError(first.value);
-    if (refusal !== undefined) return toProblem(refusal, request.call.requestId);
+    const opened = contextValues.get(openedStreamKey);
+    if (opened === undefined) return toProblem(await readRefusal(response), call.requestId);
+    const finish = async (error: unknown) =>
+      Buffer.from(toLastEvent(recordFailure(call, error), call.requestId));
     return {
       status: 200,
       header: new Headers({
@@ -58,7 +64,7 @@ export function createEventStream(handlers: ReadonlyMap<string, UniversalHandler
         // Told to proxies that would wait until a buffer is full.
         'x-accel-buffering': 'no',
       }),
-      body: toServerSentEvents(first, envelopes, request.call.requestId),
+      body: new StreamBody(opened, signal, { encode, finish }),
     };
   };
 }
@@ -88,33 +94,17 @@ function toSubscription(request: ExchangeRequest): unknown {
   };
 }
 
-async function* toServerSentEvents(
-  first: IteratorResult<Envelope>,
-  rest: AsyncIterator<Envelope>,
-  requestId: string,
-): AsyncIterable<Uint8Array> {
-  try {
-    for (let next = first; next.done !== true; next = await rest.next()) {
-      const error = findError(next.value);
-      const text =
-        error === undefined ? toServerSentEvent(next.value) : toLastEvent(error, requestId);
-      if (text !== '') yield Buffer.from(text);
+function toServerSentEvent({ message, sequence }: SubscribeEventsResponse): string {
+  switch (message.case) {
+    case 'event': {
+      const event = toJson(EventSchema, message.value, protoJson);
+      return `id: ${sequence}\ndata: ${JSON.stringify(toRestEvent(event))}\n\n`;
     }
-  } finally {
-    await rest.return?.();
+    case 'caughtUp':
+      return `id: ${sequence}\nevent: caught_up\ndata: {"sequence":${sequence}}\n\n`;
+    default:
+      return `id: ${sequence}\n: heartbeat\n\n`;
   }
-}
-
-function toServerSentEvent({ flags, data }: Envelope): string {
-  if ((flags & endStreamFlag) === endStreamFlag) return '';
-  const { event, caught_up, sequence } = JSON.parse(Buffer.from(data).toString('utf8'));
-  if (event !== undefined) {
-    return `id: ${sequence}\ndata: ${JSON.stringify(toRestEvent(event))}\n\n`;
-  }
-  if (caught_up !== undefined) {
-    return `id: ${sequence}\nevent: caught_up\ndata: {"sequence":${sequence}}\n\n`;
-  }
-  return `id: ${sequence}\n: heartbeat\n\n`;
 }
 
 /** Why the stream ends; a client of EventSource reconnects by itself. */
@@ -123,8 +113,13 @@ function toLastEvent(error: ConnectError, requestId: string): string {
   return `event: problem\ndata: ${body}\n\n`;
 }
 
-function findError({ flags, data }: Envelope): ConnectError | undefined {
-  return (flags & endStreamFlag) === endStreamFlag ? endStreamFromJson(data).error : undefined;
+/** A stream that was not opened is one envelope: its end, with the error. */
+async function readRefusal({ body }: UniversalServerResponse): Promise<ConnectError> {
+  for await (const { data } of transformSplitEnvelope(responseBytesMax)(body ?? nothing())) {
+    const { error } = endStreamFromJson(data);
+    if (error !== undefined) return error;
+  }
+  return new ConnectError('the stream was not opened');
 }
 
 async function* nothing(): AsyncIterable<Uint8Array> {

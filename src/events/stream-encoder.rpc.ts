@@ -1,0 +1,27 @@
+import { create } from '@bufbuild/protobuf';
+import {
+  type SubscribeEventsResponse,
+  SubscribeEventsResponseSchema,
+} from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import type { Event } from './event.ts';
+import { toStreamResponse } from './event-message.rpc.ts';
+import type { StreamMessage } from './subscription.ts';
+
+/**
+ * Turns the messages of streams into bytes of one form. Subscribers of a feed are given the same events:
+ * each is written once for all of them, and its bytes go when the event does.
+ */
+export function createStreamEncoder(
+  write: (message: SubscribeEventsResponse) => Uint8Array,
+): (message: StreamMessage) => Uint8Array {
+  const written = new WeakMap<Event, Uint8Array>();
+  const encode = (message: StreamMessage) =>
+    write(create(SubscribeEventsResponseSchema, toStreamResponse(message)));
+
+  return (message) => {
+    if (message.kind !== 'event') return encode(message);
+    const bytes = written.get(message.event) ?? encode(message);
+    written.set(message.event, bytes);
+    return bytes;
+  };
+}
