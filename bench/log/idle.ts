@@ -1,18 +1,25 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Stage } from '../stage.ts';
 import { workspaceIds } from '../workload.ts';
-import { type ObservedServer, startObservedServer } from './observed-server.ts';
+import {
+  type ObservedMemory,
+  type ObservedServer,
+  startObservedServer,
+} from './observed-server.ts';
 import { startReaders } from './readers.ts';
 
 export const idleSubscribers = 1_000;
 const streamsPerSession = 100;
 const windowMs = 8_000;
 
+/** In bytes a subscriber. */
 export interface Idle {
-  /** Resident memory that a subscriber adds to the service, in bytes. */
-  readonly rssBytes: number;
-  /** The same of V8's heap and what hangs on it, in bytes. */
-  readonly heapBytes: number;
+  /** The first thousand of a fresh process, with all that it grows once: its nursery, its allocator's arenas. */
+  readonly firstRss: number;
+  /** Each of the next two thousand: resident memory, V8's nursery apart. */
+  readonly nextRss: number;
+  /** The same of V8's heap and what hangs on it. */
+  readonly nextHeap: number;
   /** Transactions a second on the database by the count of subscribers, all else being at rest. */
   readonly transactions: ReadonlyMap<number, number>;
 }
@@ -20,36 +27,43 @@ export interface Idle {
 /** Subscribers over 64 workspaces in which nothing happens, 100 to a connection. */
 export async function measureIdle(stage: Stage): Promise<Idle> {
   await using server = await startObservedServer(stage.databaseUrl);
+  await using subscribers = startSubscribers(stage, server);
   const transactions = new Map<number, number>();
-  transactions.set(0, await transactionsPerSecond(stage));
-  // Whatever the first subscribers make that stays is no part of what one more costs.
-  const first = await subscribe(stage, server, streamsPerSession);
-  transactions.set(streamsPerSession, await transactionsPerSecond(stage));
-  await first[Symbol.asyncDispose]();
-  await delay(1_000);
-  const before = await server.readMemory();
-  await using _ = await subscribe(stage, server, idleSubscribers);
-  const after = await server.readMemory();
-  transactions.set(idleSubscribers, await transactionsPerSecond(stage));
-  const heap = (memory: NodeJS.MemoryUsage) => memory.heapUsed + memory.external;
+  const measureTransactions = async (count: number) => {
+    transactions.set(count, await transactionsPerSecond(stage));
+  };
+  await measureTransactions(0);
+  const none = await server.readMemory();
+  await subscribers.add(streamsPerSession);
+  await measureTransactions(streamsPerSession);
+  await subscribers.add(idleSubscribers - streamsPerSession);
+  const first = await server.readMemory();
+  await measureTransactions(idleSubscribers);
+  await subscribers.add(2 * idleSubscribers);
+  const last = await server.readMemory();
+
+  const grown = (read: (memory: ObservedMemory) => number) =>
+    (read(last) - read(first)) / (2 * idleSubscribers);
   return {
-    rssBytes: (after.rss - before.rss) / idleSubscribers,
-    heapBytes: (heap(after) - heap(before)) / idleSubscribers,
+    firstRss: (first.rss - none.rss) / idleSubscribers,
+    nextRss: grown(({ rss, nursery }) => rss - nursery),
+    nextHeap: grown(({ heapUsed, external }) => heapUsed + external),
     transactions,
   };
 }
 
 /** Disposing ends them. */
-async function subscribe(
-  { secretKey }: Stage,
-  { port }: ObservedServer,
-  count: number,
-): Promise<AsyncDisposable> {
-  const readers = startReaders();
-  const sessions = count / streamsPerSession;
-  const job = { port, secretKey, workspaceIds, sessions, streamsPerSession } as const;
-  await readers.run({ kind: 'stay', ...job }, 60_000);
-  return readers;
+function startSubscribers({ secretKey }: Stage, { port }: ObservedServer) {
+  const started = new AsyncDisposableStack();
+  return {
+    async add(count: number): Promise<void> {
+      const readers = started.use(startReaders());
+      const sessions = count / streamsPerSession;
+      const job = { port, secretKey, workspaceIds, sessions, streamsPerSession } as const;
+      await readers.run({ kind: 'stay', ...job }, 60_000);
+    },
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  };
 }
 
 async function transactionsPerSecond({ database }: Stage): Promise<number> {

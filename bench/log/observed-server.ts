@@ -2,11 +2,17 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
+/** In bytes. */
+export interface ObservedMemory extends NodeJS.MemoryUsage {
+  /** Resident memory of V8's young generation: it grows with what the process does, and is not given back. */
+  readonly nursery: number;
+}
+
 /** The service in a process whose memory can be asked for. */
 export interface ObservedServer extends AsyncDisposable {
   readonly port: number;
   /** After a full collection of garbage. */
-  readMemory(): Promise<NodeJS.MemoryUsage>;
+  readMemory(): Promise<ObservedMemory>;
 }
 
 const entry = join(import.meta.dirname, '../servers/observed-service.ts');

@@ -1,3 +1,4 @@
+import { getHeapSpaceStatistics } from 'node:v8';
 import { startApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
@@ -9,7 +10,8 @@ const app = await startApp(config, config.databaseUrl, createLog(config.logLevel
 
 process.on('message', () => {
   for (let n = 0; n < 3; n++) globalThis.gc?.();
-  process.send?.(process.memoryUsage());
+  const nursery = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space');
+  process.send?.({ ...process.memoryUsage(), nursery: nursery?.physical_space_size ?? 0 });
 });
 process.on('disconnect', () => process.exit(0));
 process.on('SIGINT', () => undefined);
