@@ -1,3 +1,11 @@
+import {
+  byteaArray,
+  int4Array,
+  int8Array,
+  jsonArray,
+  textArray,
+  uuidArray,
+} from '../database/binary-arrays.ts';
 import { isRowAtFault, isTransient, sqlStateOf } from '../database/postgres-errors.ts';
 import type { StatementRunner } from '../database/statements.ts';
 import { idOf, newUuid, uuidOf } from '../type-id.ts';
@@ -49,14 +57,14 @@ export function createEventStore(statements: StatementRunner): EventStore {
   return {
     async append(events, turns) {
       const columns = [
-        events.map(newUuid),
-        events.map((event) => event.workspaceId),
-        events.map((event) => event.type),
-        events.map((event) => event.payloadJson),
-        events.map((event) => event.payloadBytes),
-        events.map((event) => event.idempotencyKey),
-        events.map((event) => event.fingerprint),
-        turns,
+        uuidArray(events.map(newUuid)),
+        textArray(events.map((event) => event.workspaceId)),
+        textArray(events.map((event) => event.type)),
+        jsonArray(events.map((event) => event.payloadJson)),
+        int4Array(events.map((event) => event.payloadBytes)),
+        textArray(events.map((event) => event.idempotencyKey)),
+        byteaArray(events.map((event) => event.fingerprint)),
+        int8Array(turns),
       ];
       const rows = await statements
         .run<AppendRow>(appendStatement, columns, writeTimeoutMs)
@@ -67,7 +75,7 @@ export function createEventStore(statements: StatementRunner): EventStore {
     async read(ids) {
       const rows = await statements.run<EventRow>(
         readEventsStatement,
-        [ids.map(uuidOf)],
+        [uuidArray(ids.map(uuidOf))],
         readTimeoutMs,
       );
       return new Map(rows.map(toEvent).map((event) => [event.id, event]));
