@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { median } from '../rounds.ts';
 import type { Stage } from '../stage.ts';
 import { workspaceIds } from '../workload.ts';
 import {
   type ObservedMemory,
+  type ObservedName,
   type ObservedServer,
   startObservedServer,
 } from './observed-server.ts';
@@ -11,46 +13,75 @@ import { startReaders } from './readers.ts';
 export const idleSubscribers = 1_000;
 const streamsPerSession = 100;
 const windowMs = 8_000;
+const laterThousands = 5;
 
-/** In bytes a subscriber. */
-export interface Idle {
+/** Memory in bytes a subscriber. */
+export interface IdleMemory {
   /** The first thousand of a fresh process, with all that it grows once: its nursery, its allocator's arenas. */
   readonly firstRss: number;
-  /** Each of the next two thousand: resident memory, V8's nursery apart. */
+  /** A later thousand, the median of five: resident memory, V8's nursery apart. */
   readonly nextRss: number;
   /** The same of V8's heap and what hangs on it. */
   readonly nextHeap: number;
+}
+
+export interface Idle {
+  readonly service: IdleMemory;
+  /** A server that only holds the streams: what Node alone takes for them. */
+  readonly bare: IdleMemory;
   /** Transactions a second on the database by the count of subscribers, all else being at rest. */
   readonly transactions: ReadonlyMap<number, number>;
 }
 
 /** Subscribers over 64 workspaces in which nothing happens, 100 to a connection. */
 export async function measureIdle(stage: Stage): Promise<Idle> {
-  await using server = await startObservedServer(stage.databaseUrl);
-  await using subscribers = startSubscribers(stage, server);
   const transactions = new Map<number, number>();
-  const measureTransactions = async (count: number) => {
+  const bare = await measureMemory('bare', stage, async () => undefined);
+  const service = await measureMemory('service', stage, async (count) => {
     transactions.set(count, await transactionsPerSecond(stage));
-  };
-  await measureTransactions(0);
+  });
+  return { service, bare, transactions };
+}
+
+/** @param atRest is called when so many subscribers wait. */
+async function measureMemory(
+  name: ObservedName,
+  stage: Stage,
+  atRest: (count: number) => Promise<void>,
+): Promise<IdleMemory> {
+  await using server = await startObservedServer(name, stage.databaseUrl);
+  await using subscribers = startSubscribers(stage, server);
+  await atRest(0);
   const none = await server.readMemory();
   await subscribers.add(streamsPerSession);
-  await measureTransactions(streamsPerSession);
+  await atRest(streamsPerSession);
   await subscribers.add(idleSubscribers - streamsPerSession);
   const first = await server.readMemory();
-  await measureTransactions(idleSubscribers);
-  await subscribers.add(2 * idleSubscribers);
-  const last = await server.readMemory();
-
-  const grown = (read: (memory: ObservedMemory) => number) =>
-    (read(last) - read(first)) / (2 * idleSubscribers);
+  await atRest(idleSubscribers);
+  const grown: IdleGrowth[] = [];
+  for (let before = first; grown.length < laterThousands; ) {
+    await subscribers.add(idleSubscribers);
+    const after = await server.readMemory();
+    grown.push({
+      rss: residentOf(after) - residentOf(before),
+      heap: heapOf(after) - heapOf(before),
+    });
+    before = after;
+  }
   return {
     firstRss: (first.rss - none.rss) / idleSubscribers,
-    nextRss: grown(({ rss, nursery }) => rss - nursery),
-    nextHeap: grown(({ heapUsed, external }) => heapUsed + external),
-    transactions,
+    nextRss: median(grown.map(({ rss }) => rss)) / idleSubscribers,
+    nextHeap: median(grown.map(({ heap }) => heap)) / idleSubscribers,
   };
 }
+
+interface IdleGrowth {
+  readonly rss: number;
+  readonly heap: number;
+}
+
+const residentOf = ({ rss, nursery }: ObservedMemory) => rss - nursery;
+const heapOf = ({ heapUsed, external }: ObservedMemory) => heapUsed + external;
 
 /** Disposing ends them. */
 function startSubscribers({ secretKey }: Stage, { port }: ObservedServer) {

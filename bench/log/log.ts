@@ -4,7 +4,7 @@ import type { Plan } from '../rounds.ts';
 import type { Stage } from '../stage.ts';
 import { type BatchRates, batchEvents, measureBatchCreate } from './batch-create.ts';
 import { type CatchUp, caughtUpEvents, measureCatchUp } from './catch-up.ts';
-import { type Idle, idleSubscribers, measureIdle } from './idle.ts';
+import { type Idle, type IdleMemory, idleSubscribers, measureIdle } from './idle.ts';
 import { createsPerSecond, measureLatency } from './latency.ts';
 import { startReaders } from './readers.ts';
 import type { Percentiles } from './stream-job.ts';
@@ -68,11 +68,13 @@ function batchAims({ grpc, pgbench }: BatchRates): Aim[] {
 function streamRows(
   catchUp: CatchUp,
   { sameProcess, otherProcess }: Awaited<ReturnType<typeof measureLatency>>,
-  { firstRss, nextRss, nextHeap, transactions }: Idle,
+  { service, bare, transactions }: Idle,
 ): Row[] {
   const percentiles = ({ p50Ms, p99Ms }: Percentiles) =>
     `${p50Ms.toFixed(1)} / ${p99Ms.toFixed(1)}`;
   const cpu = catchUp.serverCpuUs?.toFixed(0) ?? '–';
+  const besideBare = (what: keyof IdleMemory) =>
+    `${kilobytes(service[what])} (${kilobytes(bare[what])})`;
   const perSecond = [...transactions].map(([count, rate]) => `${count}: ${rate.toFixed(1)}`);
   return [
     [
@@ -90,12 +92,12 @@ function streamRows(
     ],
     ['the same, another process', percentiles(otherProcess.afterCreatedAt)],
     [
-      `idle subscribers, each of the second and third ${formatCount(idleSubscribers)}, KB`,
-      `${kilobytes(nextRss)} resident without V8’s nursery, ${kilobytes(nextHeap)} heap`,
+      `${formatCount(idleSubscribers)} idle subscribers more, KB each; in brackets what Node takes for the streams`,
+      `${besideBare('nextRss')} resident, ${besideBare('nextHeap')} heap`,
     ],
     [
-      `the first ${formatCount(idleSubscribers)} of a fresh process, with all that it grows once, KB each`,
-      `${kilobytes(firstRss)} resident`,
+      `the first ${formatCount(idleSubscribers)} of a fresh process, with all that it grows once`,
+      `${besideBare('firstRss')} resident`,
     ],
     ['transactions a second by count of idle subscribers', perSecond.join(', ')],
   ];
@@ -104,7 +106,7 @@ function streamRows(
 function streamAims(
   catchUp: CatchUp,
   { sameProcess, otherProcess }: Awaited<ReturnType<typeof measureLatency>>,
-  { nextRss, transactions }: Idle,
+  { service, transactions }: Idle,
 ): Aim[] {
   const few = transactions.get(100) ?? Number.NaN;
   const many = transactions.get(idleSubscribers) ?? Number.NaN;
@@ -112,7 +114,7 @@ function streamAims(
     rateAim('catching up on one stream', catchUp.perSecond),
     mostAim('answer to subscriber, same process, p99 ms', sameProcess.afterAnswer.p99Ms, 50),
     mostAim('answer to subscriber, another process, p99 ms', otherProcess.afterAnswer.p99Ms, 150),
-    mostAim('an idle subscriber, KB resident', nextRss / 1024, 20),
+    mostAim('an idle subscriber, KB resident', service.nextRss / 1024, 20),
     mostAim('transactions a second of 900 more idle subscribers', many - few, 1),
   ];
 }

@@ -8,23 +8,30 @@ export interface ObservedMemory extends NodeJS.MemoryUsage {
   readonly nursery: number;
 }
 
-/** The service in a process whose memory can be asked for. */
+/** A server in a process whose memory can be asked for. */
 export interface ObservedServer extends AsyncDisposable {
   readonly port: number;
   /** After a full collection of garbage. */
   readMemory(): Promise<ObservedMemory>;
 }
 
-const entry = join(import.meta.dirname, '../servers/observed-service.ts');
+/** The service, and what Node alone takes for the same streams. */
+const entries = { service: 'observed-service.ts', bare: 'observed-bare-streams.ts' };
+export type ObservedName = keyof typeof entries;
 
-export async function startObservedServer(databaseUrl: string): Promise<ObservedServer> {
-  const child = fork(entry, {
+export async function startObservedServer(
+  name: ObservedName,
+  databaseUrl: string,
+): Promise<ObservedServer> {
+  const child = fork(join(import.meta.dirname, '../servers', entries[name]), {
     execArgv: ['--expose-gc'],
     env: { PATH: process.env.PATH, DATABASE_URL: databaseUrl, PORT: '0' },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   const exited = once(child, 'exit');
-  const failed = exited.then(() => Promise.reject(new Error('the observed service has ended')));
+  const failed = exited.then(() =>
+    Promise.reject(new Error(`the observed server "${name}" has ended`)),
+  );
   failed.catch(() => undefined);
   const [port] = await Promise.race([once(child, 'message'), failed]);
   return {
