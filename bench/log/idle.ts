@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { startStatementCounter } from '../../test/support/statement-counter.ts';
 import { median } from '../rounds.ts';
 import type { Stage } from '../stage.ts';
 import { workspaceIds } from '../workload.ts';
@@ -29,27 +30,32 @@ export interface Idle {
   readonly service: IdleMemory;
   /** A server that only holds the streams: what Node alone takes for them. */
   readonly bare: IdleMemory;
-  /** Transactions a second on the database by the count of subscribers, all else being at rest. */
-  readonly transactions: ReadonlyMap<number, number>;
+  /** Queries of the service, a second, by the count of subscribers, all else being at rest. */
+  readonly queries: ReadonlyMap<number, number>;
 }
 
 /** Subscribers over 64 workspaces in which nothing happens, 100 to a connection. */
 export async function measureIdle(stage: Stage): Promise<Idle> {
-  const transactions = new Map<number, number>();
-  const bare = await measureMemory('bare', stage, async () => undefined);
-  const service = await measureMemory('service', stage, async (count) => {
-    transactions.set(count, await transactionsPerSecond(stage));
+  const bare = await measureMemory('bare', stage, stage.databaseUrl, async () => undefined);
+  const counter = await startStatementCounter(stage.databaseUrl);
+  const queries = new Map<number, number>();
+  const service = await measureMemory('service', stage, counter.url, async (count) => {
+    const before = counter.total();
+    await delay(windowMs);
+    queries.set(count, (counter.total() - before) / (windowMs / 1000));
   });
-  return { service, bare, transactions };
+  await counter.stop();
+  return { service, bare, queries };
 }
 
 /** @param atRest is called when so many subscribers wait. */
 async function measureMemory(
   name: ObservedName,
   stage: Stage,
+  databaseUrl: string,
   atRest: (count: number) => Promise<void>,
 ): Promise<IdleMemory> {
-  await using server = await startObservedServer(name, stage.databaseUrl);
+  await using server = await startObservedServer(name, databaseUrl);
   await using subscribers = startSubscribers(stage, server);
   await atRest(0);
   const none = await server.readMemory();
@@ -95,22 +101,4 @@ function startSubscribers({ secretKey }: Stage, { port }: ObservedServer) {
     },
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   };
-}
-
-async function transactionsPerSecond({ database }: Stage): Promise<number> {
-  const read = async () => {
-    const [row] = await database.statements.run<{ count: number }>(
-      {
-        name: 'bench_transactions',
-        text: `select xact_commit::float8 as count from pg_stat_database
-          where datname = current_database()`,
-      },
-      [],
-      10_000,
-    );
-    return row?.count ?? Number.NaN;
-  };
-  const before = await read();
-  await delay(windowMs);
-  return ((await read()) - before) / (windowMs / 1000);
 }

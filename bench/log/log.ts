@@ -68,14 +68,14 @@ function batchAims({ grpc, pgbench }: BatchRates): Aim[] {
 function streamRows(
   catchUp: CatchUp,
   { sameProcess, otherProcess }: Awaited<ReturnType<typeof measureLatency>>,
-  { service, bare, transactions }: Idle,
+  { service, bare, queries }: Idle,
 ): Row[] {
   const percentiles = ({ p50Ms, p99Ms }: Percentiles) =>
     `${p50Ms.toFixed(1)} / ${p99Ms.toFixed(1)}`;
   const cpu = catchUp.serverCpuUs?.toFixed(0) ?? '–';
   const besideBare = (what: keyof IdleMemory) =>
     `${kilobytes(service[what])} (${kilobytes(bare[what])})`;
-  const perSecond = [...transactions].map(([count, rate]) => `${count}: ${rate.toFixed(1)}`);
+  const perSecond = [...queries].map(([count, rate]) => `${count}: ${rate.toFixed(1)}`);
   return [
     [
       `catching up on ${formatCount(caughtUpEvents)} events, one gRPC stream, events a second`,
@@ -99,23 +99,23 @@ function streamRows(
       `the first ${formatCount(idleSubscribers)} of a fresh process, with all that it grows once`,
       `${besideBare('firstRss')} resident`,
     ],
-    ['transactions a second by count of idle subscribers', perSecond.join(', ')],
+    ['queries a second by count of idle subscribers', perSecond.join(', ')],
   ];
 }
 
 function streamAims(
   catchUp: CatchUp,
   { sameProcess, otherProcess }: Awaited<ReturnType<typeof measureLatency>>,
-  { service, transactions }: Idle,
+  { service, queries }: Idle,
 ): Aim[] {
-  const few = transactions.get(100) ?? Number.NaN;
-  const many = transactions.get(idleSubscribers) ?? Number.NaN;
+  const few = queries.get(100) ?? Number.NaN;
+  const many = queries.get(idleSubscribers) ?? Number.NaN;
   return [
     rateAim('catching up on one stream', catchUp.perSecond),
     mostAim('answer to subscriber, same process, p99 ms', sameProcess.afterAnswer.p99Ms, 50),
     mostAim('answer to subscriber, another process, p99 ms', otherProcess.afterAnswer.p99Ms, 150),
     mostAim('an idle subscriber, KB resident', service.nextRss / 1024, 20),
-    mostAim('transactions a second of 900 more idle subscribers', many - few, 1),
+    mostAim('queries a second of 900 more idle subscribers', many - few, 1),
   ];
 }
 

@@ -4,6 +4,8 @@ import { type PostgresLink, startPostgresLink } from './postgres-link.ts';
 export interface StatementCounter extends PostgresLink {
   /** Runs so far of the statement with this name. */
   count(name: string): number;
+  /** Runs so far of all of them. */
+  total(): number;
 }
 
 /** A Bind message: its length, the unnamed portal, the statement's name. */
@@ -20,5 +22,9 @@ export async function startStatementCounter(databaseUrl: string): Promise<Statem
     near.pipe(far);
     far.pipe(near);
   });
-  return { ...link, count: (name) => counts.get(name) ?? 0 };
+  return {
+    ...link,
+    count: (name) => counts.get(name) ?? 0,
+    total: () => [...counts.values()].reduce((sum, count) => sum + count, 0),
+  };
 }
