@@ -25,6 +25,7 @@ import {
   createEventReader,
   createEventStore,
   createEventsRpc,
+  createOpenStream,
   parseCommitNotice,
   ShuttingDown,
   sweepExpiredKeys,
@@ -104,6 +105,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
     notices.note(workspaceId, lastSequence);
   });
   const streams = createStreamWatch(apiKeys);
+  const openStream = createOpenStream({ log: eventLog, feeds, workspaces, streams });
   const checkMessage = createMessageCheck();
 
   const server = createServer({
@@ -114,9 +116,8 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
           queue,
           reader,
           log: eventLog,
-          feeds,
           workspaces,
-          streams,
+          openStream,
           validate: (request) => checkMessage(CreateEventRequestSchema, request),
           explain: explainItem,
         }),
@@ -127,6 +128,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
       );
       router.service(WorkspacesService, createWorkspacesRpc(workspaces));
     },
+    openStream,
     serviceNames: [EventsService.typeName, ApiKeysService.typeName, WorkspacesService.typeName],
     authenticator: createAuthenticator(apiKeys),
     lastUsed,

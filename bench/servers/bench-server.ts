@@ -29,6 +29,7 @@ export async function runBenchServer(routesOver: (database: Database) => Routes)
   const health = createHealth();
   const server = createServer({
     routes: routesOver(database),
+    openStream: () => Promise.reject(new Error('this server has no streams')),
     serviceNames: [EventsService.typeName],
     authenticator: createAuthenticator(apiKeys),
     lastUsed: createLastUsed(apiKeys),

@@ -1,11 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import {
-  Code,
-  ConnectError,
-  type ContextValues,
-  type HandlerContext,
-  type ServiceImpl,
-} from '@connectrpc/connect';
+import type { ContextValues, ServiceImpl } from '@connectrpc/connect';
 import type {
   BatchCreateEventsErrorSchema,
   BatchCreateEventsResultSchema,
@@ -19,15 +13,11 @@ import {
   getCaller,
   mayUseType,
   mayUseWorkspace,
-  readablePatterns,
-  type StreamWatch,
 } from '../api-keys/index.ts';
 import { findUuid } from '../type-id.ts';
-import type { WorkspaceStore } from '../workspaces/index.ts';
 import { type Abandonment, type AppendQueue, shareSignal } from './append-queue.ts';
 import { type Appended, type Event, prepareEvent } from './event.ts';
 import { EventNotFound } from './event-errors.ts';
-import type { EventFeeds } from './event-feeds.ts';
 import { listEvents } from './event-list.ts';
 import type { EventLogStore } from './event-log-store.ts';
 import {
@@ -37,16 +27,15 @@ import {
   toNewEvent,
 } from './event-message.rpc.ts';
 import type { EventReader } from './event-reader.ts';
-import { openedStreamKey } from './opened-stream.rpc.ts';
-import { openSubscription } from './subscription.ts';
+import { type KnownWorkspaces, openLog } from './open-log.rpc.ts';
+import { type OpenStream, openedStreamKey } from './open-stream.rpc.ts';
 
 export interface EventsRpcDeps {
   readonly queue: AppendQueue;
   readonly reader: EventReader;
   readonly log: EventLogStore;
-  readonly feeds: EventFeeds;
-  readonly workspaces: Pick<WorkspaceStore, 'assertExists'>;
-  readonly streams: StreamWatch;
+  readonly workspaces: KnownWorkspaces;
+  readonly openStream: OpenStream;
   /** Throws when an item of a batch breaks a bound of the contract, as the interceptor does for a call. */
   readonly validate: (request: CreateEventRequest) => void;
   /** What a caller is told about an error, for an item of a batch. */
@@ -58,7 +47,7 @@ export interface EventsRpcDeps {
 
 /** harbor.events.v1.EventsService over the append queue, the reader and the log. */
 export function createEventsRpc(deps: EventsRpcDeps): ServiceImpl<typeof EventsService> {
-  const { queue, reader, log, feeds, workspaces, streams, validate, explain } = deps;
+  const { queue, reader, log, workspaces, openStream, validate, explain } = deps;
 
   async function create(
     caller: Caller,
@@ -87,18 +76,6 @@ export function createEventsRpc(deps: EventsRpcDeps): ServiceImpl<typeof EventsS
     }
   }
 
-  /** What a list or a stream of the workspace may hold; throws when the caller may not read it at all. */
-  async function openLog(
-    request: { workspaceId: string; typePatterns: readonly string[] },
-    { values }: Pick<HandlerContext, 'values'>,
-  ): Promise<readonly string[]> {
-    const caller = getCaller(values);
-    assertMayUseWorkspace(caller, request.workspaceId);
-    const typePatterns = readablePatterns(caller, request.typePatterns);
-    await workspaces.assertExists(request.workspaceId);
-    return typePatterns;
-  }
-
   return {
     async createEvent(request, context) {
       const appended = await create(getCaller(context.values), request, context.signal);
@@ -122,35 +99,16 @@ export function createEventsRpc(deps: EventsRpcDeps): ServiceImpl<typeof EventsS
     },
 
     async listEvents(request, context) {
-      const typePatterns = await openLog(request, context);
+      const typePatterns = await openLog(workspaces, request, context.values);
       const { events, nextPageToken } = await listEvents(log, toEventQuery(request, typePatterns));
       return { events: events.map(toEventMessage), nextPageToken };
     },
 
-    /** Yields nothing: the subscription goes on where it is left, see `openedStreamKey`. */
+    // biome-ignore lint/correctness/useYield: the subscription goes on where it is left, beside Connect
     async *subscribeEvents(request, context) {
-      const typePatterns = await openLog(request, context);
-      const { workspaceId, afterSequence: after } = request;
-      const afterSequence = after === undefined ? undefined : Number(after);
-      const options = { workspaceId, afterSequence, typePatterns };
-      const subscription = await openSubscription(feeds, log, options);
-      const end = (reason: unknown) => subscription.end(reason);
-      const { apiKeyId } = getCaller(context.values);
-      subscription.closing.defer(streams.watch(apiKeyId, end));
-      subscription.closing.defer(endAtDeadline(context.timeoutMs(), end));
-      context.values.set(openedStreamKey, subscription);
+      context.values.set(openedStreamKey, await openStream(request, context));
     },
   };
-}
-
-/** A caller may give a stream a time to end at; what is returned takes that back. */
-function endAtDeadline(timeoutMs: number | undefined, end: (reason: unknown) => void): () => void {
-  if (timeoutMs === undefined) return () => undefined;
-  const timer = setTimeout(
-    () => end(new ConnectError('the operation timed out', Code.DeadlineExceeded)),
-    timeoutMs,
-  );
-  return () => clearTimeout(timer);
 }
 
 function mayRead(caller: Caller, event: Event): boolean {

@@ -19,7 +19,7 @@ export { createEventReader, type EventReader } from './event-reader.ts';
 export { createEventStore, type EventStore } from './event-store.ts';
 export { createEventsRpc } from './events.rpc.ts';
 export { sweepExpiredKeys } from './key-sweeper.ts';
-export { openedStreamKey } from './opened-stream.rpc.ts';
+export { createOpenStream, type OpenStream, openedStreamKey } from './open-stream.rpc.ts';
 export { PayloadInvalid, PayloadTooLarge, payloadBytesMax } from './payload.ts';
 export { createStreamEncoder } from './stream-encoder.rpc.ts';
 export type { StreamMessage, Subscription } from './subscription.ts';

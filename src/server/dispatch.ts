@@ -1,48 +1,53 @@
 import { createContextValues } from '@connectrpc/connect';
-import type { UniversalHandler } from '@connectrpc/connect/protocol';
-import { openedStreamKey } from '../events/index.ts';
+import { createMethodUrl, type UniversalHandler } from '@connectrpc/connect/protocol';
+import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { callKey } from './call.ts';
 import type { Dispatch, ExchangeRequest, ExchangeResponse } from './exchange.ts';
 import type { Health } from './health.ts';
+import type { OpenCheckedStream } from './open-stream.ts';
 import { json, methodNotAllowed } from './plain-answers.ts';
 import { createRestFace } from './rest/rest-face.ts';
 import type { Handlers } from './router.ts';
-import { createStreamWriter } from './rpc-stream.ts';
+import { createRpcStreams } from './rpc-stream.ts';
+
+const subscribePath = createMethodUrl('/', EventsService.method.subscribeEvents);
 
 /** Finds who answers a request: an RPC, `GET /healthz`, or the REST face. */
-export function createDispatch(handlers: Handlers, health: Health): Dispatch {
-  const rest = createRestFace(handlers.rest);
-  const writeStream = createStreamWriter();
-
-  async function runRpc(
-    handler: UniversalHandler,
-    request: ExchangeRequest,
-  ): Promise<ExchangeResponse> {
-    if (!handler.allowedMethods.includes(request.method)) {
-      return methodNotAllowed(request, handler.allowedMethods);
-    }
-    const contextValues = createContextValues().set(callKey, request.call);
-    const response = await handler({
-      httpVersion: request.httpVersion,
-      method: request.method,
-      url: request.url,
-      header: request.header,
-      body: request.body,
-      signal: request.signal,
-      contextValues,
-    });
-    const opened = contextValues.get(openedStreamKey);
-    if (opened !== undefined) return writeStream(response, opened, handler, request);
-    const header = response.header ?? new Headers();
-    return { ...response, header, unary: handler.method.methodKind === 'unary' };
-  }
-
+export function createDispatch(
+  handlers: Handlers,
+  health: Health,
+  openStream: OpenCheckedStream,
+): Dispatch {
+  const rest = createRestFace(handlers.rest, openStream);
+  const answerStream = createRpcStreams(openStream);
   return async (request) => {
-    const handler = handlers.rpc.get(request.path);
-    if (handler !== undefined) return runRpc(handler, request);
-    if (request.path === '/healthz') return answerHealthz(request, health);
+    const { path, method } = request;
+    const handler = handlers.rpc.get(path);
+    if (handler !== undefined) {
+      const { allowedMethods } = handler;
+      if (!allowedMethods.includes(method)) return methodNotAllowed(request, allowedMethods);
+      return path === subscribePath ? answerStream(handler, request) : runRpc(handler, request);
+    }
+    if (path === '/healthz') return answerHealthz(request, health);
     return rest(request);
   };
+}
+
+async function runRpc(
+  handler: UniversalHandler,
+  request: ExchangeRequest,
+): Promise<ExchangeResponse> {
+  const response = await handler({
+    httpVersion: request.httpVersion,
+    method: request.method,
+    url: request.url,
+    header: request.header,
+    body: request.body,
+    signal: request.signal,
+    contextValues: createContextValues().set(callKey, request.call),
+  });
+  const header = response.header ?? new Headers();
+  return { ...response, header, unary: handler.method.methodKind === 'unary' };
 }
 
 function answerHealthz(request: ExchangeRequest, health: Health): ExchangeResponse {

@@ -1,6 +1,12 @@
 import { type DescMethod, getOption } from '@bufbuild/protobuf';
 import { isFieldError } from '@bufbuild/protobuf/reflect';
-import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
+import {
+  Code,
+  ConnectError,
+  type ContextValues,
+  createContextKey,
+  type HandlerContext,
+} from '@connectrpc/connect';
 import { codeToString } from '@connectrpc/connect/protocol-connect';
 import { required_scope } from '../../gen/typescript/harbor/api_keys/v1/required_scope_pb.ts';
 import {
@@ -14,7 +20,11 @@ import {
 import type { Admission } from './admission.ts';
 import { type Call, callKey } from './call.ts';
 import { addErrorInfo, findRefusal, internalError, reasonOf } from './errors.ts';
-import { streamEndKey } from './rpc-stream.ts';
+
+/** Set for a call that has ended elsewhere: the gate refuses it with the error, and Connect writes that. */
+export const endKey = createContextKey<{ readonly error: unknown } | undefined>(undefined, {
+  description: 'why the call has ended',
+});
 
 export interface RequestGateDeps {
   readonly authenticator: Authenticator;
@@ -23,20 +33,22 @@ export interface RequestGateDeps {
 }
 
 /**
- * Runs when the headers of a call are there and before its body is read: refuses what is too much, and
- * whoever has no right to call. Sees to it that an error of Connect's own (a body that cannot be parsed,
- * a timeout) leaves with the details that every error carries.
+ * Refuses what is too much, and whoever has no right to call; leaves the caller in the values of the call.
+ * Runs when the headers of a call are there and before its body is read.
  */
-export function createRequestGate(
-  deps: RequestGateDeps,
-): (context: HandlerContext) => void | Promise<void> {
+export interface RequestGate {
+  /** @throws CallsInFlightFull, ApiKeyMissing, ApiKeyInvalid, ScopeMissing, DatabaseUnavailable */
+  admit(method: DescMethod, header: Headers, values: ContextValues): void | Promise<void>;
+}
+
+export function createRequestGate(deps: RequestGateDeps): RequestGate {
   const { authenticator, lastUsed, admission } = deps;
 
-  function admit(context: HandlerContext, scope: string, caller: Caller): void {
-    const call = context.values.get(callKey);
+  function letIn(values: ContextValues, scope: string, caller: Caller): void {
+    const call = values.get(callKey);
     if (call !== undefined) call.apiKeyId = caller.apiKeyId;
     if (!hasScope(caller, scope)) throw new ScopeMissing(scope);
-    context.values.set(callerKey, caller);
+    values.set(callerKey, caller);
     lastUsed.note(caller.apiKeyId);
   }
 
@@ -47,20 +59,33 @@ export function createRequestGate(
     return scope;
   }
 
+  return {
+    admit(method, header, values) {
+      if (method.methodKind === 'unary') admission.admitUnary();
+      else admission.admitStream(values.get(callKey));
+      const scope = scopeOf(method);
+      if (scope === '') return;
+      const caller = authenticator.authenticate(header.get('authorization'));
+      if (!(caller instanceof Promise)) return letIn(values, scope, caller);
+      return caller.then((found) => letIn(values, scope, found));
+    },
+  };
+}
+
+/**
+ * The gate as Connect calls it. Sees to it that an error of Connect's own (a body that cannot be parsed, a
+ * timeout) leaves with the details that every error carries.
+ */
+export function toConnectGate(
+  gate: RequestGate,
+): (context: HandlerContext) => void | Promise<void> {
   return (context) => {
     completeErrors(context);
-    const end = context.values.get(streamEndKey);
+    const end = context.values.get(endKey);
     if (end !== undefined) refuseAtGate(context, end.error);
     try {
-      if (context.method.methodKind === 'unary') admission.admitUnary();
-      else admission.admitStream(context.values.get(callKey));
-      const scope = scopeOf(context.method);
-      if (scope === '') return;
-      const caller = authenticator.authenticate(context.requestHeader.get('authorization'));
-      if (!(caller instanceof Promise)) return admit(context, scope, caller);
-      return caller
-        .then((found) => admit(context, scope, found))
-        .catch((error) => refuseAtGate(context, error));
+      const admitted = gate.admit(context.method, context.requestHeader, context.values);
+      return admitted?.catch((error) => refuseAtGate(context, error));
     } catch (error) {
       refuseAtGate(context, error);
     }

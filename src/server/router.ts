@@ -3,14 +3,9 @@ import type { UniversalHandler } from '@connectrpc/connect/protocol';
 import { compressionBrotli, compressionGzip } from '@connectrpc/connect-node';
 import { createInterceptors } from './interceptors.ts';
 import { batchBytesMax, responseBytesMax, timeoutMsMax } from './limits.ts';
-import { createRequestGate, type RequestGateDeps } from './request-gate.ts';
+import { type RequestGate, toConnectGate } from './request-gate.ts';
 import { readIdempotencyHeader } from './rest/idempotency-header.ts';
-
-/** Connect hands it to its JSON codec; the default one would put U+FFFD in place of what is not UTF-8. */
-const strictJson = {
-  textDecoder: new TextDecoder('utf-8', { fatal: true }),
-  ignoreUnknownFields: true,
-};
+import { strictJson } from './strict-json.ts';
 
 export type Routes = (router: ConnectRouter) => void;
 
@@ -23,9 +18,9 @@ export interface Handlers {
 }
 
 /** Puts every RPC behind the same gate, limits and interceptors. */
-export function createHandlers(routes: Routes, gate: RequestGateDeps): Handlers {
+export function createHandlers(routes: Routes, gate: RequestGate): Handlers {
   const options = {
-    requestGate: createRequestGate(gate),
+    requestGate: toConnectGate(gate),
     interceptors: createInterceptors(),
     acceptCompression: [compressionGzip, compressionBrotli],
     // The largest of any RPC; what each may send is bounded where its body is received.

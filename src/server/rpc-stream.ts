@@ -1,70 +1,154 @@
-import { toBinary, toJsonString } from '@bufbuild/protobuf';
-import { createContextKey, createContextValues } from '@connectrpc/connect';
+import { Code, ConnectError, createContextValues } from '@connectrpc/connect';
 import {
+  createMethodSerializationLookup,
   encodeEnvelope,
+  transformSplitEnvelope,
   type UniversalHandler,
   type UniversalServerResponse,
 } from '@connectrpc/connect/protocol';
-import { SubscribeEventsResponseSchema as schema } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
-import { createStreamEncoder, type Subscription } from '../events/index.ts';
-import { callKey } from './call.ts';
+import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { createStreamEncoder, openedStreamKey, type Subscription } from '../events/index.ts';
+import { type Call, callerGone, callKey } from './call.ts';
 import type { ExchangeRequest, ExchangeResponse } from './exchange.ts';
+import { requestBytesMax, responseBytesMax } from './limits.ts';
+import type { OpenCheckedStream } from './open-stream.ts';
+import { endKey, recordFailure } from './request-gate.ts';
 import { StreamBody } from './stream-body.ts';
-
-/** Set for a call whose stream has ended: the request gate refuses it, and Connect writes why. */
-export const streamEndKey = createContextKey<{ readonly error: unknown } | undefined>(undefined, {
-  description: 'why a stream that went on by itself has ended',
-});
-
-type WriteStream = (
-  opening: UniversalServerResponse,
-  subscription: Subscription,
-  handler: UniversalHandler,
-  request: ExchangeRequest,
-) => ExchangeResponse;
+import { strictJson } from './strict-json.ts';
 
 /**
- * Goes on with a stream that a handler has opened. Connect has read its request and written its headers,
- * and writes its end; the messages in between are put into envelopes here, which gRPC, gRPC-Web and Connect
- * have in common. They are not compressed: each is written once for all who follow the same log.
+ * Answers SubscribeEvents over gRPC, gRPC-Web and Connect. A request of the usual form is opened here, and
+ * its messages are put into the envelopes that the three have in common; they are not compressed, since
+ * each is written once for all who follow the same log. Whatever else there is in a protocol is Connect's:
+ * it opens a stream whose request is compressed or has a timeout, and it writes how a stream ends.
  */
-export function createStreamWriter(): WriteStream {
-  const encodeBinary = createStreamEncoder((message) =>
-    encodeEnvelope(0, toBinary(schema, message)),
-  );
-  const encodeJson = createStreamEncoder((message) =>
-    encodeEnvelope(0, Buffer.from(toJsonString(schema, message))),
-  );
+export function createRpcStreams(open: OpenCheckedStream) {
+  const limits = { readMaxBytes: requestBytesMax, writeMaxBytes: responseBytesMax };
+  const method = EventsService.method.subscribeEvents;
+  const serialization = createMethodSerializationLookup(method, undefined, strictJson, limits);
+  const createEncoder = (isBinary: boolean) =>
+    createStreamEncoder((message) =>
+      encodeEnvelope(0, serialization.getO(isBinary).serialize(message)),
+    );
+  const encodeBinary = createEncoder(true);
+  const encodeJson = createEncoder(false);
 
-  return ({ status, header = new Headers(), trailer }, subscription, handler, { call, signal }) => {
-    header.delete('grpc-encoding');
-    header.delete('connect-content-encoding');
+  function goOn(
+    subscription: Subscription,
+    { status, header = new Headers(), trailer }: UniversalServerResponse,
+    handler: UniversalHandler,
+    { call, signal }: ExchangeRequest,
+  ): ExchangeResponse {
     const contentType = header.get('content-type') ?? '';
     const encode = contentType.endsWith('json') ? encodeJson : encodeBinary;
-
-    async function finish(error: unknown): Promise<Uint8Array> {
-      const end = await handler({
-        httpVersion: '2.0',
-        method: 'POST',
-        url: 'http://harbor',
-        header: new Headers({ 'content-type': contentType }),
-        body: nothing(),
-        signal: new AbortController().signal,
-        contextValues: createContextValues().set(callKey, call).set(streamEndKey, { error }),
-      });
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of end.body ?? []) chunks.push(chunk);
+    const finish = async (error: unknown) => {
+      if (error === callerGone) {
+        recordFailure(call, error);
+        return new Uint8Array();
+      }
+      const end = await writeEnd(handler, contentType, call, error);
       end.trailer?.forEach((value, name) => {
         trailer?.set(name, value);
       });
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of end.body ?? []) chunks.push(chunk);
       return Buffer.concat(chunks);
-    }
-
+    };
     const body = new StreamBody(subscription, signal, { encode, finish });
     return { status, header, body, ...(trailer && { trailer }) };
+  }
+
+  async function openByConnect(
+    handler: UniversalHandler,
+    request: ExchangeRequest,
+  ): Promise<ExchangeResponse> {
+    const contextValues = createContextValues().set(callKey, request.call);
+    const response = await handler({ ...request, contextValues });
+    const { header = new Headers() } = response;
+    const opened = contextValues.get(openedStreamKey);
+    if (opened === undefined) return { ...response, header };
+    header.delete('grpc-encoding');
+    header.delete('connect-content-encoding');
+    return goOn(opened, { ...response, header }, handler, request);
+  }
+
+  return async (handler: UniversalHandler, request: ExchangeRequest): Promise<ExchangeResponse> => {
+    const form = findUsualForm(request.header);
+    if (form === undefined) return openByConnect(handler, request);
+    const { contentType, isBinary, hasTrailer } = form;
+    const values = createContextValues().set(callKey, request.call);
+    try {
+      const { parse } = serialization.getI(isBinary);
+      const read = async () => parse(await readMessage(request.body));
+      const subscription = await open(request.header, values, read);
+      const header = new Headers({ 'content-type': contentType });
+      const trailer = hasTrailer ? { trailer: new Headers({ 'grpc-status': '0' }) } : {};
+      return goOn(subscription, { status: 200, header, ...trailer }, handler, request);
+    } catch (error) {
+      const refusal = await writeEnd(handler, contentType, request.call, error);
+      return { ...refusal, header: refusal.header ?? new Headers() };
+    }
   };
 }
 
+interface UsualForm {
+  /** That of the answer: written in full. */
+  readonly contentType: string;
+  readonly isBinary: boolean;
+  /** gRPC tells in trailers how a call has ended, the others in the last envelope. */
+  readonly hasTrailer: boolean;
+}
+
+const unusual = ['grpc-encoding', 'connect-content-encoding', 'grpc-timeout', 'connect-timeout-ms'];
+
+function findUsualForm(header: Headers): UsualForm | undefined {
+  if (unusual.some((name) => (header.get(name) ?? 'identity') !== 'identity')) return undefined;
+  const contentType = header.get('content-type') ?? '';
+  const [, protocol, codec] =
+    /^application\/(grpc|grpc-web|connect)(?:\+(proto|json))?$/.exec(contentType) ?? [];
+  if (protocol === undefined || (protocol === 'connect' && codec === undefined)) return undefined;
+  return {
+    contentType: `application/${protocol}+${codec ?? 'proto'}`,
+    isBinary: codec !== 'json',
+    hasTrailer: protocol === 'grpc',
+  };
+}
+
+/** The one message of a request. */
+async function readMessage(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const messages: Uint8Array[] = [];
+  for await (const { flags, data } of transformSplitEnvelope(requestBytesMax)(body)) {
+    if (flags !== 0) {
+      throw new ConnectError('protocol error: a message with unknown flags', Code.InvalidArgument);
+    }
+    messages.push(data);
+  }
+  const [message, ...more] = messages;
+  if (message === undefined || more.length > 0) {
+    const text = `protocol error: expected one message, received ${messages.length}`;
+    throw new ConnectError(text, Code.Unimplemented);
+  }
+  return message;
+}
+
+/** What Connect writes for a call that ends with this error, before or after its first message. */
+function writeEnd(
+  handler: UniversalHandler,
+  contentType: string,
+  call: Call,
+  error: unknown,
+): Promise<UniversalServerResponse> {
+  return handler({
+    httpVersion: '2.0',
+    method: 'POST',
+    url: 'http://harbor',
+    header: new Headers({ 'content-type': contentType }),
+    body: nothing(),
+    signal: new AbortController().signal,
+    contextValues: createContextValues().set(callKey, call).set(endKey, { error }),
+  });
+}
+
 async function* nothing(): AsyncIterable<Uint8Array> {
-  // The call is refused before its body is read.
+  // The gate refuses the call before its body is read.
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createMethodUrl } from '@connectrpc/connect/protocol';
 import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import type { OpenStream } from '../events/index.ts';
 import type { Log } from '../log.ts';
 import { createAdmission } from './admission.ts';
 import { answerHttp1 } from './answer-http1.ts';
@@ -11,11 +12,14 @@ import { createDispatch } from './dispatch.ts';
 import { createFront } from './front.ts';
 import { addHealthService, createHealth, type Health } from './health.ts';
 import { batchBytesMax, requestBytesMax } from './limits.ts';
-import type { RequestGateDeps } from './request-gate.ts';
+import { createOpenCheckedStream } from './open-stream.ts';
+import { createRequestGate, type RequestGateDeps } from './request-gate.ts';
 import { createHandlers, type Routes } from './router.ts';
 
 export interface ServerDeps extends Omit<RequestGateDeps, 'admission'> {
   readonly routes: Routes;
+  /** Opens the streams of SubscribeEvents. */
+  readonly openStream: OpenStream;
   /** Names of the services in `routes`, for grpc.health.v1. */
   readonly serviceNames: readonly string[];
   readonly health: Health;
@@ -49,8 +53,10 @@ export function createServer(deps: ServerDeps): Server {
     deps.routes(router);
     addHealthService(router, deps.health, deps.serviceNames);
   };
-  const handlers = createHandlers(routes, { ...deps, admission });
-  const dispatch = withCors(deps.corsOrigins, createDispatch(handlers, deps.health));
+  const gate = createRequestGate({ ...deps, admission });
+  const handlers = createHandlers(routes, gate);
+  const openStream = createOpenCheckedStream(gate, deps.openStream);
+  const dispatch = withCors(deps.corsOrigins, createDispatch(handlers, deps.health, openStream));
   const front = createFront(deps.tls);
   const exchange = {
     dispatch,

@@ -723,6 +723,48 @@ test('a stream is sent plain, whatever compression its subscriber offers or has 
   expect(second?.message.case).toBe('caughtUp');
 });
 
+describe('a request for a stream', () => {
+  const envelopeOf = (request: MessageInitShape<typeof SubscribeEventsRequestSchema>) =>
+    grpcEnvelope(
+      toBinary(SubscribeEventsRequestSchema, create(SubscribeEventsRequestSchema, request)),
+    );
+  const good = envelopeOf({ workspaceId: 'ws_nowhere' });
+  const flagged = Buffer.concat([Buffer.from([1]), good.subarray(1)]);
+
+  test.each([
+    ['without a message', [], '12', /expected one message, received 0/],
+    ['with two messages', [good, good], '12', /expected one message, received 2/],
+    ['with half a message', [good.subarray(0, 9)], '3', /incomplete/],
+    ['with a flag that nobody announced', [flagged], '3', /unknown flags/],
+    ['that is no message of protobuf', [grpcEnvelope(Buffer.from([0xff]))], '3', /parse binary/],
+    ['of a workspace that is not there', [good], '5', /ws_nowhere/],
+  ])('%s is refused, and says why', async (_what, body, status, text) => {
+    const answer = await sendGrpc(service, subscribePath, body);
+    expect(answer.headers).toMatchObject({ ':status': 200, 'grpc-status': status });
+    expect(answer.headers['grpc-message']).toMatch(text);
+    expect(answer.headers).toHaveProperty('grpc-status-details-bin');
+  });
+
+  test.each([
+    [{ 'grpc-timeout': '9S' }, '5', /ws_nowhere/],
+    [{ 'grpc-timeout': '20M' }, '3', /timeout/],
+    [{ 'grpc-timeout': 'soon' }, '3', /timeout/],
+    [{ 'grpc-encoding': 'zip' }, '12', /zip/],
+    [{ 'content-type': 'application/grpc+proto', authorization: 'Bearer none' }, '16', /API key/],
+  ])('with the headers %o is refused by the rules of any call', async (headers, status, text) => {
+    const answer = await sendGrpc(service, subscribePath, [good], headers);
+    expect(answer.headers).toMatchObject({ 'grpc-status': status });
+    expect(decodeURIComponent(`${answer.headers['grpc-message']}`)).toMatch(text);
+  });
+
+  test('of a content type that is not spoken is refused with 415', async () => {
+    for (const type of ['application/connect', 'application/grpc+xml', 'text/plain', '']) {
+      const answer = await sendGrpc(service, subscribePath, [good], { 'content-type': type });
+      expect([type, answer.httpStatus]).toEqual([type, 415]);
+    }
+  });
+});
+
 describe('many subscribers', () => {
   test('of one workspace all get every event and cost the queries of one', async () => {
     const database = await createTestDatabase();

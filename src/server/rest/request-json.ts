@@ -1,4 +1,3 @@
-import { encodeEnvelope } from '@connectrpc/connect/protocol';
 import { findRefusal } from '../errors.ts';
 
 /**
@@ -13,9 +12,4 @@ export async function* requestBody(toJson: () => string): AsyncIterable<Uint8Arr
     throw findRefusal(error) ?? error;
   }
   yield Buffer.from(json);
-}
-
-/** The same, for a call that streams. */
-export async function* envelopedBody(toJson: () => string): AsyncIterable<Uint8Array> {
-  for await (const data of requestBody(toJson)) yield encodeEnvelope(0, data);
 }

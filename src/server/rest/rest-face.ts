@@ -3,6 +3,7 @@ import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/conn
 import { createMethodUrl } from '@connectrpc/connect/protocol';
 import { callKey } from '../call.ts';
 import type { ExchangeRequest, ExchangeResponse } from '../exchange.ts';
+import type { OpenCheckedStream } from '../open-stream.ts';
 import { json, methodNotAllowed, notFound, unsupportedMediaType } from '../plain-answers.ts';
 import { createEventStream, eventStreamPath } from './event-stream.ts';
 import { openApi } from './openapi.ts';
@@ -14,9 +15,12 @@ import { type RestRoute, restRoutes } from './rest-routes.ts';
  * The REST face: a translation of the RPCs, which runs the same handlers behind the same gate,
  * validation and errors. Answers undefined for a path that is not its own.
  */
-export function createRestFace(handlers: ReadonlyMap<string, UniversalHandler>) {
+export function createRestFace(
+  handlers: ReadonlyMap<string, UniversalHandler>,
+  openStream: OpenCheckedStream,
+) {
   const openApiDocument = openApi();
-  const streamEvents = createEventStream(handlers);
+  const streamEvents = createEventStream(openStream);
 
   return async (request: ExchangeRequest): Promise<ExchangeResponse> => {
     if (request.path === '/openapi.json') {

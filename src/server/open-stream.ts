@@ -1,0 +1,30 @@
+import type { ContextValues } from '@connectrpc/connect';
+import {
+  EventsService,
+  type SubscribeEventsRequest,
+} from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import type { OpenStream, Subscription } from '../events/index.ts';
+import { createMessageCheck } from './interceptors.ts';
+import type { RequestGate } from './request-gate.ts';
+
+/**
+ * Opens a stream in the steps of any call: gate, body, validation, handler.
+ *
+ * @param read receives and parses the request, once the gate is passed.
+ */
+export type OpenCheckedStream = (
+  header: Headers,
+  values: ContextValues,
+  read: () => SubscribeEventsRequest | Promise<SubscribeEventsRequest>,
+) => Promise<Subscription>;
+
+export function createOpenCheckedStream(gate: RequestGate, open: OpenStream): OpenCheckedStream {
+  const method = EventsService.method.subscribeEvents;
+  const check = createMessageCheck();
+  return async (header, values, read) => {
+    await gate.admit(method, header, values);
+    const request = await read();
+    check(method.input, request);
+    return open(request, { values, timeoutMs: () => undefined });
+  };
+}
