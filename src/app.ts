@@ -33,6 +33,7 @@ import {
 import type { Log } from './log.ts';
 import { startPeriodic } from './periodic.ts';
 import { describeCause } from './server/call-log.ts';
+import { createContractValidator } from './server/contract-validator.ts';
 import { createMessageCheck } from './server/interceptors.ts';
 import { explainItem } from './server/item-error.ts';
 import { createHealth, createServer } from './server/server.ts';
@@ -50,6 +51,8 @@ const noteUsesEveryMs = 10_000;
 const checkKeysEveryMs = 2_000;
 /** Finds what a lost wake-up would have told. */
 const pollEveryMs = 1_000;
+
+const services = [EventsService, ApiKeysService, WorkspacesService];
 
 /** The running service. */
 export interface App {
@@ -106,7 +109,8 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
   });
   const streams = createStreamWatch(apiKeys);
   const openStream = createOpenStream({ log: eventLog, feeds, workspaces, streams });
-  const checkMessage = createMessageCheck();
+  const validator = createContractValidator(services);
+  const checkMessage = createMessageCheck(validator);
 
   const server = createServer({
     routes: (router) => {
@@ -129,7 +133,8 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
       router.service(WorkspacesService, createWorkspacesRpc(workspaces));
     },
     openStream,
-    serviceNames: [EventsService.typeName, ApiKeysService.typeName, WorkspacesService.typeName],
+    validator,
+    serviceNames: services.map(({ typeName }) => typeName),
     authenticator: createAuthenticator(apiKeys),
     lastUsed,
     health,

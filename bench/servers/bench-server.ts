@@ -7,6 +7,7 @@ import {
 import { readConfig } from '../../src/config.ts';
 import { type Database, openDatabase } from '../../src/database/database.ts';
 import { createLog } from '../../src/log.ts';
+import { createContractValidator } from '../../src/server/contract-validator.ts';
 import type { Routes } from '../../src/server/router.ts';
 import { createHealth, createServer } from '../../src/server/server.ts';
 import { stopOnSignal } from '../../src/stop-on-signal.ts';
@@ -29,6 +30,7 @@ export async function runBenchServer(routesOver: (database: Database) => Routes)
   const health = createHealth();
   const server = createServer({
     routes: routesOver(database),
+    validator: createContractValidator([EventsService]),
     openStream: () => Promise.reject(new Error('this server has no streams')),
     serviceNames: [EventsService.typeName],
     authenticator: createAuthenticator(apiKeys),

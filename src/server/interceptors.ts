@@ -1,6 +1,6 @@
 import type { DescMessage, Message } from '@bufbuild/protobuf';
 import { pathToString } from '@bufbuild/protobuf/reflect';
-import { createValidator, ValidationError, type Violation } from '@bufbuild/protovalidate';
+import { ValidationError, type Validator, type Violation } from '@bufbuild/protovalidate';
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
 import { createValidateInterceptor } from '@connectrpc/validate';
 import { callKey } from './call.ts';
@@ -8,27 +8,11 @@ import { invalidRequest } from './errors.ts';
 import { recordFailure } from './request-gate.ts';
 
 /** In the order in which a request passes them; `beforeValidation` may still complete the message. */
-export function createInterceptors(beforeValidation: readonly Interceptor[] = []): Interceptor[] {
-  const validate = createValidateInterceptor({ validator: createContractValidator() });
-  return [translateErrors, ...beforeValidation, validate];
-}
-
-/**
- * The contract's patterns are constants that need no protection from themselves: the platform's RegExp
- * matches them in a twentieth of RE2's time.
- */
-export function createContractValidator() {
-  const compiled = new Map<string, RegExp>();
-  return createValidator({
-    regexMatch(pattern, text) {
-      let expression = compiled.get(pattern);
-      if (expression === undefined) {
-        expression = new RegExp(pattern, 'u');
-        compiled.set(pattern, expression);
-      }
-      return expression.test(text);
-    },
-  });
+export function createInterceptors(
+  validator: Validator,
+  beforeValidation: readonly Interceptor[] = [],
+): Interceptor[] {
+  return [translateErrors, ...beforeValidation, createValidateInterceptor({ validator })];
 }
 
 /** Every error that a handler throws leaves as what the caller is told. */
@@ -56,8 +40,9 @@ const translateErrors: Interceptor = (next) => async (request) => {
  *
  * @throws the INVALID_ARGUMENT that a caller is told.
  */
-export function createMessageCheck(): (schema: DescMessage, message: Message) => void {
-  const validator = createContractValidator();
+export function createMessageCheck(
+  validator: Validator,
+): (schema: DescMessage, message: Message) => void {
   return (schema, message) => {
     const result = validator.validate(schema, message);
     if (result.kind === 'valid') return;

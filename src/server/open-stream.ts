@@ -1,3 +1,4 @@
+import type { Validator } from '@bufbuild/protovalidate';
 import type { ContextValues } from '@connectrpc/connect';
 import {
   EventsService,
@@ -18,9 +19,13 @@ export type OpenCheckedStream = (
   read: () => SubscribeEventsRequest | Promise<SubscribeEventsRequest>,
 ) => Promise<Subscription>;
 
-export function createOpenCheckedStream(gate: RequestGate, open: OpenStream): OpenCheckedStream {
+export function createOpenCheckedStream(
+  gate: RequestGate,
+  validator: Validator,
+  open: OpenStream,
+): OpenCheckedStream {
   const method = EventsService.method.subscribeEvents;
-  const check = createMessageCheck();
+  const check = createMessageCheck(validator);
   return async (header, values, read) => {
     await gate.admit(method, header, values);
     const request = await read();

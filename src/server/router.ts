@@ -1,3 +1,4 @@
+import type { Validator } from '@bufbuild/protovalidate';
 import { type ConnectRouter, createConnectRouter } from '@connectrpc/connect';
 import type { UniversalHandler } from '@connectrpc/connect/protocol';
 import { compressionBrotli, compressionGzip } from '@connectrpc/connect-node';
@@ -18,10 +19,10 @@ export interface Handlers {
 }
 
 /** Puts every RPC behind the same gate, limits and interceptors. */
-export function createHandlers(routes: Routes, gate: RequestGate): Handlers {
+export function createHandlers(routes: Routes, gate: RequestGate, validator: Validator): Handlers {
   const options = {
     requestGate: toConnectGate(gate),
-    interceptors: createInterceptors(),
+    interceptors: createInterceptors(validator),
     acceptCompression: [compressionGzip, compressionBrotli],
     // The largest of any RPC; what each may send is bounded where its body is received.
     readMaxBytes: batchBytesMax,
@@ -31,7 +32,7 @@ export function createHandlers(routes: Routes, gate: RequestGate): Handlers {
   const rpc = createConnectRouter({ ...options, jsonOptions: strictJson });
   const rest = createConnectRouter({
     ...options,
-    interceptors: createInterceptors([readIdempotencyHeader]),
+    interceptors: createInterceptors(validator, [readIdempotencyHeader]),
     grpc: false,
     grpcWeb: false,
     jsonOptions: {

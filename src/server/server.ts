@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Validator } from '@bufbuild/protovalidate';
 import { createMethodUrl } from '@connectrpc/connect/protocol';
 import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import type { OpenStream } from '../events/index.ts';
@@ -18,6 +19,7 @@ import { createHandlers, type Routes } from './router.ts';
 
 export interface ServerDeps extends Omit<RequestGateDeps, 'admission'> {
   readonly routes: Routes;
+  readonly validator: Validator;
   /** Opens the streams of SubscribeEvents. */
   readonly openStream: OpenStream;
   /** Names of the services in `routes`, for grpc.health.v1. */
@@ -54,8 +56,8 @@ export function createServer(deps: ServerDeps): Server {
     addHealthService(router, deps.health, deps.serviceNames);
   };
   const gate = createRequestGate({ ...deps, admission });
-  const handlers = createHandlers(routes, gate);
-  const openStream = createOpenCheckedStream(gate, deps.openStream);
+  const handlers = createHandlers(routes, gate, deps.validator);
+  const openStream = createOpenCheckedStream(gate, deps.validator, deps.openStream);
   const dispatch = withCors(deps.corsOrigins, createDispatch(handlers, deps.health, openStream));
   const front = createFront(deps.tls);
   const exchange = {
