@@ -4,6 +4,7 @@ import type { Plan } from '../rounds.ts';
 import type { Stage } from '../stage.ts';
 import { type BatchRates, batchEvents, measureBatchCreate } from './batch-create.ts';
 import { type CatchUp, caughtUpEvents, measureCatchUp } from './catch-up.ts';
+import { type FanOut, followers, measureFanOut } from './fan-out.ts';
 import { type Idle, type IdleMemory, idleSubscribers, measureIdle } from './idle.ts';
 import { createsPerSecond, measureLatency } from './latency.ts';
 import { startReaders } from './readers.ts';
@@ -19,6 +20,7 @@ export async function benchLog(stage: Stage, plan: Plan): Promise<Report> {
   await using readers = startReaders();
   const batch = await measureBatchCreate(stage, plan);
   const catchUp = await measureCatchUp(stage, readers);
+  const fanOut = await measureFanOut(stage, readers);
   const latency = await measureLatency(stage, readers);
   const idle = await measureIdle(stage);
   const check = await checkLog({
@@ -35,7 +37,7 @@ export async function benchLog(stage: Stage, plan: Plan): Promise<Report> {
     table: [
       ['', ''],
       ...batchRows(batch),
-      ...streamRows(catchUp, latency, idle),
+      ...streamRows(catchUp, fanOut, latency, idle),
       ...checkRows(check),
     ],
     aims: [...batchAims(batch), ...streamAims(catchUp, latency, idle), ...checkAims(check)],
@@ -67,20 +69,23 @@ function batchAims({ grpc, pgbench }: BatchRates): Aim[] {
 
 function streamRows(
   catchUp: CatchUp,
+  fanOut: FanOut,
   { sameProcess, otherProcess }: Awaited<ReturnType<typeof measureLatency>>,
   { service, bare, queries }: Idle,
 ): Row[] {
   const percentiles = ({ p50Ms, p99Ms }: Percentiles) =>
     `${p50Ms.toFixed(1)} / ${p99Ms.toFixed(1)}`;
-  const cpu = catchUp.serverCpuUs?.toFixed(0) ?? '–';
+  const withCpu = ({ perSecond, serverCpuUs }: CatchUp) =>
+    `${formatCount(perSecond)} (${serverCpuUs?.toFixed(1) ?? '–'} µs of server CPU each)`;
   const besideBare = (what: keyof IdleMemory) =>
     `${kilobytes(service[what])} (${kilobytes(bare[what])})`;
   const perSecond = [...queries].map(([count, rate]) => `${count}: ${rate.toFixed(1)}`);
   return [
     [
       `catching up on ${formatCount(caughtUpEvents)} events, one gRPC stream, events a second`,
-      `${formatCount(catchUp.perSecond)} (${cpu} µs of server CPU an event)`,
+      withCpu(catchUp),
     ],
+    [`${followers} subscribers of one workspace, messages delivered a second`, withCpu(fanOut)],
     [
       `answer of a create to subscriber at ${createsPerSecond} a second, p50 / p99 ms, same process`,
       percentiles(sameProcess.afterAnswer),

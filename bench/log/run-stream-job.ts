@@ -16,6 +16,8 @@ export function runStreamJob(job: StreamJob): Promise<StreamResult> {
       return catchUp(job);
     case 'latency':
       return measureLatency(job);
+    case 'fan out':
+      return fanOut(job);
     case 'stay':
       return stay(job);
   }
@@ -105,6 +107,41 @@ function record(histogram: RecordableHistogram, ms: number): void {
 function percentilesOf(histogram: RecordableHistogram): Percentiles {
   const [p50Ms = 0, p99Ms = 0] = [50, 99].map((share) => histogram.percentile(share) / 1000);
   return { p50Ms, p99Ms };
+}
+
+const streamsPerSession = 100;
+const batchEvents = 100;
+
+/** Timed from the first create to the last message. */
+async function fanOut(job: Job<'fan out'>): Promise<StreamResult> {
+  const { port, secretKey, workspaceId, followers, events } = job;
+  const count = Math.ceil(followers / streamsPerSession);
+  const sessions = await Promise.all(Array.from({ length: count }, () => openSession(port)));
+  const allReady = Promise.withResolvers<void>();
+  const allDone = Promise.withResolvers<void>();
+  let ready = 0;
+  let done = 0;
+  const ended = Array.from({ length: followers }, (_, index) => {
+    let messages = 0;
+    const session = sessions[index % count] as (typeof sessions)[number];
+    return subscribe(session, secretKey, { workspaceId }, () => {
+      messages++;
+      // The first says that it is caught up.
+      if (messages === 1 && ++ready === followers) allReady.resolve();
+      if (messages === 1 + events && ++done === followers) allDone.resolve();
+    });
+  });
+  await Promise.race([allReady.promise, ...ended]);
+  const client = createEventsClient({ baseUrl: `http://127.0.0.1:${port}`, secretKey });
+  const requests = Array.from({ length: batchEvents }, () => ({ ...newEvent, workspaceId }));
+  const beganAt = performance.now();
+  for (let sent = 0; sent < events; sent += batchEvents)
+    await client.batchCreateEvents({ requests });
+  await Promise.race([allDone.promise, ...ended]);
+  const seconds = (performance.now() - beganAt) / 1000;
+  for (const one of ended) one.catch(() => undefined);
+  for (const session of sessions) session.destroy();
+  return { kind: 'fan out', perSecond: (events * followers) / seconds };
 }
 
 /** Resolves when every stream has said that it is caught up. */

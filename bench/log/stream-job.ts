@@ -19,6 +19,15 @@ export type StreamJob =
       readonly events: number;
     }
   | {
+      /** Subscribes many times, creates events in batches, and ends when each subscriber has all of them. */
+      readonly kind: 'fan out';
+      readonly port: number;
+      readonly secretKey: string;
+      readonly workspaceId: string;
+      readonly followers: number;
+      readonly events: number;
+    }
+  | {
       /** Subscribes and stays, until the process is ended. */
       readonly kind: 'stay';
       readonly port: number;
@@ -30,6 +39,7 @@ export type StreamJob =
 
 export type StreamResult =
   | { readonly kind: 'catch up'; readonly perSecond: number }
+  | { readonly kind: 'fan out'; readonly perSecond: number }
   | ({ readonly kind: 'latency' } & Latencies)
   | { readonly kind: 'stay' };
 
