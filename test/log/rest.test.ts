@@ -71,6 +71,9 @@ test.each([
   [`${filter}&after_sequence=-1`, 'after_sequence'],
   [`${filter}&page_token=none`, 'page_token'],
   [`${filter}&type=invoice.paid`, 'type'],
+  [`${filter}&types=`, 'types'],
+  [`${filter}&types=invoice.paid,%20order.placed`, 'types'],
+  [`${filter}&types=invoice.paid,*.placed`, 'types[1]'],
   [`${filter}&${filter}`, 'workspace_id'],
 ])('GET /v1/events?%s is refused and names %s', async (query, field) => {
   const response = await get(`/v1/events?${query}`);

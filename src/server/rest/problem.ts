@@ -54,14 +54,17 @@ export function toProblem(error: ConnectError, requestId: string): ExchangeRespo
     status,
     {
       title: titles[status] ?? 'Error',
-      detail: error.rawMessage,
+      detail: inWordsOfRest(error.rawMessage),
       code: codeToString(error.code),
       reason,
       request_id: requestId,
       ...(info !== undefined &&
         Object.keys(info.metadata).length > 0 && { metadata: info.metadata }),
       ...(violations && {
-        violations: violations.map(({ field, description }) => ({ field, description })),
+        violations: violations.map(({ field, description }) => ({
+          field: inWordsOfRest(field),
+          description,
+        })),
       }),
     },
     {
@@ -69,4 +72,9 @@ export function toProblem(error: ConnectError, requestId: string): ExchangeRespo
       ...(status === 401 && { 'www-authenticate': 'Bearer' }),
     },
   );
+}
+
+/** The RPCs' field has a shorter name as a parameter. */
+function inWordsOfRest(text: string): string {
+  return text.replaceAll(/\btype_patterns(?=\[\d+\])/g, 'types');
 }

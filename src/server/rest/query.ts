@@ -22,9 +22,16 @@ export function readQuery<Name extends string>(
   return values;
 }
 
-/** Type patterns, separated by commas. */
+/**
+ * Type patterns, separated by commas. A variable of a shell that is not set, or a space after a comma, would
+ * otherwise be a filter that lets everything pass, or nothing.
+ */
 export function readTypes(types: string | undefined): string[] | undefined {
-  return types === undefined || types === '' ? undefined : types.split(',');
+  const patterns = types?.split(',');
+  if (patterns?.some((pattern) => pattern === '' || pattern !== pattern.trim())) {
+    throw new InvalidField('types', 'must be types or patterns with a comma and no space between');
+  }
+  return patterns;
 }
 
 const orders: Record<string, string> = {
