@@ -120,11 +120,23 @@ describe('a content type that is not spoken', () => {
     'an RPC answers 415 to %j',
     async (type) => {
       const headers = { 'content-type': type };
-      expect((await sendRequest(service, createEventPath, { headers, body: '{}' })).status).toBe(
-        415,
-      );
+      const answer = await sendRequest(service, createEventPath, { headers, body: '{}' });
+      expect(problemOf(answer)).toMatchObject({
+        status: 415,
+        detail: expect.stringMatching(/application\/json, application\/proto, application\/grpc/),
+      });
     },
   );
+
+  test('a stream that is asked for as if it were a unary call is told what to send', async () => {
+    const headers = { 'content-type': 'application/json' };
+    const path = createEventPath.replace('CreateEvent', 'SubscribeEvents');
+    const answer = await sendRequest(service, path, { headers, body: '{}' });
+    expect(problemOf(answer)).toMatchObject({
+      status: 415,
+      detail: expect.stringMatching(/application\/connect\+json/),
+    });
+  });
 
   test.each([
     'application/json',

@@ -5,7 +5,7 @@ import { callKey } from './call.ts';
 import type { Dispatch, ExchangeRequest, ExchangeResponse } from './exchange.ts';
 import type { Health } from './health.ts';
 import type { OpenCheckedStream } from './open-stream.ts';
-import { json, methodNotAllowed } from './plain-answers.ts';
+import { json, methodNotAllowed, unsupportedMediaType } from './plain-answers.ts';
 import { createRestFace } from './rest/rest-face.ts';
 import type { Handlers } from './router.ts';
 import { createRpcStreams } from './rpc-stream.ts';
@@ -26,11 +26,24 @@ export function createDispatch(
     if (handler !== undefined) {
       const { allowedMethods } = handler;
       if (!allowedMethods.includes(method)) return methodNotAllowed(request, allowedMethods);
-      return path === subscribePath ? answerStream(handler, request) : runRpc(handler, request);
+      const answer = path === subscribePath ? answerStream : runRpc;
+      const response = await answer(handler, request);
+      return response.status === 415
+        ? unsupportedMediaType(request, contentTypesOf(handler))
+        : response;
     }
     if (path === '/healthz') return answerHealthz(request, health);
     return rest(request);
   };
+}
+
+/** Streams of Connect have content types of their own, since their messages are in envelopes. */
+function contentTypesOf({ method }: UniversalHandler): readonly string[] {
+  const ofConnect =
+    method.methodKind === 'unary'
+      ? ['application/json', 'application/proto']
+      : ['application/connect+json', 'application/connect+proto'];
+  return [...ofConnect, 'application/grpc', 'application/grpc-web'];
 }
 
 async function runRpc(

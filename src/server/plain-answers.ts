@@ -68,7 +68,10 @@ export function methodNotAllowed(
   );
 }
 
-export function unsupportedMediaType({ call }: ExchangeRequest): ExchangeResponse {
+export function unsupportedMediaType(
+  { call }: ExchangeRequest,
+  accept: readonly string[] = ['application/json'],
+): ExchangeResponse {
   return problem(
     415,
     {
@@ -76,8 +79,8 @@ export function unsupportedMediaType({ call }: ExchangeRequest): ExchangeRespons
       code: 'unimplemented',
       reason: 'UNIMPLEMENTED',
       title: 'Unsupported Media Type',
-      detail: 'send JSON with the header "content-type: application/json"',
+      detail: `send one of these with the header "content-type": ${accept.join(', ')}`,
     },
-    { accept: 'application/json' },
+    { accept: accept.join(', ') },
   );
 }
