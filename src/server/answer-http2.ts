@@ -11,6 +11,8 @@ export function answerHttp2(server: Http2Server, deps: AnswerDeps): void {
   server.on('stream', (stream, headers) => {
     // A reset by the peer also arrives as an error; `close` follows either way.
     stream.on('error', () => undefined);
+    // A caller that resets its stream without an error takes nothing more, but Node would wait for it to.
+    stream.on('aborted', () => stream.destroy());
     void answer(toIncoming(stream, headers), deps);
   });
 }

@@ -1,4 +1,4 @@
-import { connect } from 'node:http2';
+import { connect, constants } from 'node:http2';
 import { gzipSync } from 'node:zlib';
 import {
   create,
@@ -634,6 +634,23 @@ describe('a subscriber that does not read', () => {
       .poll(() => received, { timeout: 10_000 })
       .toBeGreaterThan(Number(counter?.last) * 262_000);
     expect([busy.destroyed, deaf.readableFlowing]).toEqual([false, null]);
+    session.destroy();
+  });
+
+  test('but leaves, with a reset that is no error, is gone at once', async () => {
+    const workspaceId = await newWorkspace();
+    await fillLarge(workspaceId, 2);
+    const session = connect(service.baseUrl);
+    const leaving = session.request({
+      ':path': `/v1/events/stream?workspace_id=${workspaceId}&after_sequence=0`,
+      authorization: `Bearer ${service.secretKey}`,
+      'x-request-id': 'left-http2',
+    });
+    // All that its window allows.
+    await expect.poll(() => leaving.readableLength).toBe(65_535);
+    leaving.close(constants.NGHTTP2_NO_ERROR);
+    const line = () => service.logLines.find(({ request_id }) => request_id === 'left-http2');
+    await expect.poll(line, { timeout: 5_000 }).toMatchObject({ status: 200 });
     session.destroy();
   });
 
