@@ -31,6 +31,16 @@ export class StreamBody implements AsyncIterableIterator<Uint8Array> {
     if (gone.aborted) subscription.end(callerGone);
   }
 
+  /** Waits for the first messages. @throws what ends the stream before it has begun. */
+  async start(): Promise<void> {
+    try {
+      this.#messages = await this.#subscription.next();
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
+  }
+
   [Symbol.asyncIterator](): this {
     return this;
   }

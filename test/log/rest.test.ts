@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createEventsClient } from '../support/clients.ts';
+import { fillLog, tearOut } from '../support/filled-log.ts';
 import { startTestService, type TestService, testWorkspaceId } from '../support/test-service.ts';
 
 let service: TestService;
@@ -113,6 +114,18 @@ test('the stream begins after Last-Event-ID, says when it has caught up, and goe
   });
   expect(JSON.parse((await next()).data ?? '')).toMatchObject({ type, sequence: 31 });
   leave.abort();
+});
+
+test('a stream that cannot begin is refused with its status, and is not a stream', async () => {
+  const workspaceId = 'ws_torn';
+  await service.app.workspaces.create(workspaceId, '');
+  await fillLog(service.database, workspaceId, [{ type: 'kept' }, { type: 'kept' }]);
+  await tearOut(service.database, workspaceId, 1);
+  const path = `/v1/events/stream?workspace_id=${workspaceId}&after_sequence=0`;
+  const response = await get(path);
+  expect(response.status).toBe(500);
+  expect(response.headers.get('content-type')).toBe('application/problem+json');
+  expect(await response.json()).toMatchObject({ reason: 'LOG_GAP' });
 });
 
 test('a stream takes its key from access_token, as EventSource needs it', async () => {

@@ -40,13 +40,16 @@ export function createEventStream(openStream: OpenCheckedStream) {
       const finish = async (error: unknown) => Buffer.from(toLastEvent(refuse(error)));
       return {
         status: 200,
+      const body = new StreamBody(opened, signal, { encode, finish });
+      // What is wrong from the start has a status of its own.
+      await body.start();
         header: new Headers({
           'content-type': 'text/event-stream',
           'cache-control': 'no-store',
           // Told to proxies that would wait until a buffer is full.
           'x-accel-buffering': 'no',
         }),
-        body: new StreamBody(opened, signal, { encode, finish }),
+        body,
       };
     } catch (error) {
       return refuse(error);
