@@ -20,7 +20,9 @@ export function createStreamEncoder(
 
   return (message) => {
     if (message.kind !== 'event') return encode(message);
-    const bytes = written.get(message.event) ?? encode(message);
+    const known = written.get(message.event);
+    if (known !== undefined) return known;
+    const bytes = encode(message);
     written.set(message.event, bytes);
     return bytes;
   };

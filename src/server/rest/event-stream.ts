@@ -28,7 +28,9 @@ const protoJson = { useProtoFieldName: true, alwaysEmitImplicit: true };
  * to resume from; a client that reconnects sends it as `Last-Event-ID`.
  */
 export function createEventStream(openStream: OpenCheckedStream) {
-  const encode = createStreamEncoder((message) => Buffer.from(toServerSentEvent(message)));
+  // Not Buffer.from, which would keep 64 KB of a shared slab for as long as the feed keeps a small event.
+  const text = new TextEncoder();
+  const encode = createStreamEncoder((message) => text.encode(toServerSentEvent(message)));
 
   return async (request: ExchangeRequest): Promise<ExchangeResponse> => {
     if (request.method !== 'GET') return methodNotAllowed(request, ['GET']);
@@ -38,11 +40,11 @@ export function createEventStream(openStream: OpenCheckedStream) {
     try {
       const opened = await openStream(toHeader(request), values, () => toSubscription(request));
       const finish = async (error: unknown) => Buffer.from(toLastEvent(refuse(error)));
-      return {
-        status: 200,
       const body = new StreamBody(opened, signal, { encode, finish });
       // What is wrong from the start has a status of its own.
       await body.start();
+      return {
+        status: 200,
         header: new Headers({
           'content-type': 'text/event-stream',
           'cache-control': 'no-store',
