@@ -37,8 +37,10 @@ export function createRpcStreams(open: OpenCheckedStream) {
     subscription: Subscription,
     { status, header = new Headers(), trailer }: UniversalServerResponse,
     handler: UniversalHandler,
-    { call, signal }: ExchangeRequest,
+    { call, signal, body: requestBody }: ExchangeRequest,
   ): ExchangeResponse {
+    // A stream goes on for days; the bytes of its request are needed no more.
+    requestBody.release();
     const contentType = header.get('content-type') ?? '';
     const encode = contentType.endsWith('json') ? encodeJson : encodeBinary;
     const finish = async (error: unknown) => {

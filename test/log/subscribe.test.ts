@@ -844,6 +844,30 @@ describe('many subscribers', () => {
     await Promise.all(streams.map((one) => one.leave()));
   });
 
+  test('whose requests were large leave room for the bodies of others', async () => {
+    const workspaceId = await newWorkspace();
+    // Together as much as the bodies that are being received may be.
+    const padded = { workspaceId, unknown: 'x'.repeat(2 * 1024 * 1024 - 200) };
+    const body = grpcEnvelope(Buffer.from(JSON.stringify(padded)));
+    const leave = new AbortController();
+    for (let opened = 0; opened < 130; opened++) {
+      const response = await fetch(service.baseUrl + subscribePath, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/connect+json',
+          authorization: `Bearer ${service.secretKey}`,
+        },
+        body,
+        signal: leave.signal,
+      });
+      // Its first bytes say that it was opened.
+      const first = await response.body?.getReader().read();
+      expect(Buffer.from(first?.value ?? []).toString()).toContain('caughtUp');
+    }
+    await append(workspaceId, ['small']);
+    leave.abort();
+  });
+
   test('do not keep unary calls out', async () => {
     const workspaceId = await newWorkspace();
     const clients = range(1, 20).map(() => createLogClient(service));
