@@ -77,11 +77,11 @@ export function createRpcStreams(open: OpenCheckedStream) {
   return async (handler: UniversalHandler, request: ExchangeRequest): Promise<ExchangeResponse> => {
     const form = findUsualForm(request.header);
     if (form === undefined) return openByConnect(handler, request);
-    const { contentType, isBinary, hasTrailer } = form;
+    const { contentType, isBinary, hasTrailer, endFlag } = form;
     const values = createContextValues().set(callKey, request.call);
     try {
       const { parse } = serialization.getI(isBinary);
-      const read = async () => parse(await readMessage(request.body));
+      const read = async () => parse(await readMessage(request.body, endFlag));
       const subscription = await open(request.header, values, read);
       const header = new Headers({ 'content-type': contentType });
       const trailer = hasTrailer ? { trailer: new Headers({ 'grpc-status': '0' }) } : {};
@@ -99,12 +99,18 @@ interface UsualForm {
   readonly isBinary: boolean;
   /** gRPC tells in trailers how a call has ended, the others in the last envelope. */
   readonly hasTrailer: boolean;
+  /** Marks an envelope that holds no message: what a client may send as its last. */
+  readonly endFlag: number;
 }
 
-const unusual = ['grpc-encoding', 'connect-content-encoding', 'grpc-timeout', 'connect-timeout-ms'];
+const endFlags: Record<string, number> = { grpc: 0, 'grpc-web': 0b1000_0000, connect: 0b10 };
+const compressedFlag = 0b1;
+const encodings = ['grpc-encoding', 'connect-content-encoding'];
+const timeouts = ['grpc-timeout', 'connect-timeout-ms'];
 
 function findUsualForm(header: Headers): UsualForm | undefined {
-  if (unusual.some((name) => (header.get(name) ?? 'identity') !== 'identity')) return undefined;
+  if (timeouts.some((name) => header.has(name))) return undefined;
+  if (encodings.some((name) => (header.get(name) ?? 'identity') !== 'identity')) return undefined;
   const contentType = header.get('content-type') ?? '';
   const [, protocol, codec] =
     /^application\/(grpc|grpc-web|connect)(?:\+(proto|json))?$/.exec(contentType) ?? [];
@@ -113,17 +119,19 @@ function findUsualForm(header: Headers): UsualForm | undefined {
     contentType: `application/${protocol}+${codec ?? 'proto'}`,
     isBinary: codec !== 'json',
     hasTrailer: protocol === 'grpc',
+    endFlag: endFlags[protocol] ?? 0,
   };
 }
 
 /** The one message of a request. */
-async function readMessage(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+async function readMessage(body: AsyncIterable<Uint8Array>, endFlag: number): Promise<Uint8Array> {
   const messages: Uint8Array[] = [];
   for await (const { flags, data } of transformSplitEnvelope(requestBytesMax)(body)) {
-    if (flags !== 0) {
-      throw new ConnectError('protocol error: a message with unknown flags', Code.InvalidArgument);
+    if ((flags & compressedFlag) !== 0) {
+      const text = 'protocol error: a compressed message, but no encoding in the headers';
+      throw new ConnectError(text, Code.Internal);
     }
-    messages.push(data);
+    if ((flags & endFlag) === 0) messages.push(data);
   }
   const [message, ...more] = messages;
   if (message === undefined || more.length > 0) {

@@ -752,7 +752,7 @@ describe('a request for a stream', () => {
     ['without a message', [], '12', /expected one message, received 0/],
     ['with two messages', [good, good], '12', /expected one message, received 2/],
     ['with half a message', [good.subarray(0, 9)], '3', /incomplete/],
-    ['with a flag that nobody announced', [flagged], '3', /unknown flags/],
+    ['with a compression that nobody announced', [flagged], '13', /no encoding/],
     ['that is no message of protobuf', [grpcEnvelope(Buffer.from([0xff]))], '3', /parse binary/],
     ['of a workspace that is not there', [good], '5', /ws_nowhere/],
   ])('%s is refused, and says why', async (_what, body, status, text) => {
