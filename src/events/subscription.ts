@@ -90,7 +90,7 @@ class LogSubscription implements Subscription {
   constructor(source: Source, sequence: number, selection: TypeSelection) {
     this.#source = source;
     this.#sequence = sequence;
-    this.#types = selection.kind === 'types' ? selection : undefined;
+    this.#types = selection.kind === 'types' && sequence < source.now ? selection : undefined;
     this.closing.defer(source.leave);
     this.closing.defer(source.feed.watch(() => this.#onNews()));
   }
