@@ -48,7 +48,7 @@ function endAtDeadline(subscription: Subscription, timeoutMs: number | undefined
   if (timeoutMs === undefined) return;
   const timer = setTimeout(
     () => subscription.end(new ConnectError('the operation timed out', Code.DeadlineExceeded)),
-    timeoutMs,
+    Math.max(0, timeoutMs),
   );
   subscription.closing.defer(() => clearTimeout(timer));
 }

@@ -86,6 +86,8 @@ class LogSubscription implements Subscription {
   #lastSaidAtMs = 0;
   #ended: { readonly reason: unknown } | undefined;
   #resume: (() => void) | undefined;
+  /** Rejects the wait for a read. */
+  #giveUp: ((reason: unknown) => void) | undefined;
 
   constructor(source: Source, sequence: number, selection: TypeSelection) {
     this.#source = source;
@@ -98,8 +100,10 @@ class LogSubscription implements Subscription {
   async next(): Promise<readonly StreamMessage[]> {
     // What was said before has been taken by now.
     this.#lastSaidAtMs = performance.now();
+    this.throwIfEnded();
     for (;;) {
-      const messages = this.#types === undefined ? await this.#follow() : await this.#lookUp();
+      const reading = this.#types === undefined ? this.#follow() : this.#lookUp();
+      const messages = await this.#unlessEnded(reading);
       this.throwIfEnded();
       if (messages.length > 0) return messages;
       const quietMs = heartbeatMs - (performance.now() - this.#lastSaidAtMs);
@@ -111,11 +115,20 @@ class LogSubscription implements Subscription {
 
   end(reason: unknown): void {
     this.#ended ??= { reason };
+    this.#giveUp?.(reason);
     this.#resume?.();
   }
 
   throwIfEnded(): void {
     if (this.#ended !== undefined) throw this.#ended.reason;
+  }
+
+  /** A read may wait its turn for seconds; whoever is to end does not wait with it. */
+  #unlessEnded<T>(reading: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#giveUp = reject;
+      reading.then(resolve, reject);
+    });
   }
 
   /** The next messages of the feed, or, further back, of the database; none when nothing matches. */
