@@ -3,10 +3,15 @@ import { LogGap } from './event-errors.ts';
 import type { EventLogStore } from './event-log-store.ts';
 import { wireBytesOf } from './payload.ts';
 
-/** What a feed keeps at hand for its subscribers: about a second of a busy log, 16 MiB at the most. */
+/**
+ * What a feed keeps at hand for its subscribers: about a second of a busy log, 16 MiB of payloads at the
+ * most. The bytes that its events are sent as hang on them, once for each form that somebody follows in.
+ */
 const keptEventsMax = 2_000;
 const keptBytesMax = 16 * 1024 * 1024;
+/** What is given out at once, and so held for a slow subscriber: as much as a read from the database. */
 const chunkEventsMax = 500;
+const chunkBytesMax = 2 * 1024 * 1024;
 
 /** The newest part of one workspace's log, read once for all who follow it. */
 export interface EventFeed {
@@ -106,7 +111,12 @@ export function createEventFeed(
       const first = kept[0]?.sequence;
       if (first === undefined || afterSequence < first - 1) return undefined;
       const from = afterSequence - first + 1;
-      return kept.slice(from, from + chunkEventsMax);
+      let bytes = keptBytes[from] ?? 0;
+      let to = from + 1;
+      const end = Math.min(kept.length, from + chunkEventsMax);
+      while (to < end && bytes + (keptBytes[to] ?? 0) <= chunkBytesMax)
+        bytes += keptBytes[to++] ?? 0;
+      return kept.slice(from, to);
     },
     watch(listener) {
       listeners.add(listener);

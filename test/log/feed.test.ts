@@ -148,14 +148,41 @@ test('a feed keeps the newest 2,000 events and gives them out 500 at a time', as
   expect(sequencesOf(feed.peek(2_590))).toEqual(range(2_591, 2_600));
 });
 
-test('a feed keeps 16 MiB of large events and no more', async () => {
+test('a feed keeps 16 MiB of large events and gives them out 2 MiB at a time', async () => {
   const workspaceId = await newWorkspace();
   await fill(workspaceId, 100, { text: 'x'.repeat(250_000) });
   const feed = openFeed(workspaceId, 0);
   await feed.advance();
   expect(feed.lastSequence).toBe(100);
   expect(sequencesOf(feed.peek(30))).toBeUndefined();
-  expect(sequencesOf(feed.peek(45))).toEqual(range(46, 100));
+  expect(sequencesOf(feed.peek(45))).toEqual(range(46, 53));
+  expect(sequencesOf(feed.peek(98))).toEqual([99, 100]);
+});
+
+test('a subscription that is to end does not wait for a read that does not come back', async () => {
+  const workspaceId = await newWorkspace(5);
+  const { feeds } = openFeeds({ ...store, read: () => new Promise(() => undefined) });
+  const subscription = await openSubscription(feeds, store, { workspaceId, ...everything });
+  const waiting = subscription.next();
+  subscription.end(new Error('stopping'));
+  await expect(waiting).rejects.toThrow('stopping');
+  subscription.closing.dispose();
+});
+
+test('a subscription to some types from the end of the log looks none of them up', async () => {
+  const workspaceId = await newWorkspace(5);
+  let reads = 0;
+  const counting: EventLogStore = {
+    ...store,
+    read(range, selection) {
+      if (selection.kind === 'types') reads++;
+      return store.read(range, selection);
+    },
+  };
+  const { feeds } = openFeeds(counting);
+  const options = { workspaceId, typePatterns: ['fed'], afterSequence: undefined };
+  await take(subscribe(feeds, counting, options, never), ({ kind }) => kind === 'caught_up');
+  expect(reads).toBe(0);
 });
 
 test('what was committed before a feed is told to advance is there when that is done', async () => {
