@@ -22,7 +22,11 @@ export function createContractValidator(services: readonly DescService[]): Valid
     },
   });
   for (const { methods } of services) {
-    for (const { input } of methods) validator.validate(input, create(input));
+    for (const { input } of methods) {
+      const result = validator.validate(input, create(input));
+      // A rule that cannot be compiled; that an empty request is not valid is as it should be.
+      if (result.kind === 'error') throw result.error;
+    }
   }
   return validator;
 }
