@@ -12,7 +12,9 @@ export function answerHttp2(server: Http2Server, deps: AnswerDeps): void {
     // A reset by the peer also arrives as an error; `close` follows either way.
     stream.on('error', () => undefined);
     // A caller that resets its stream without an error takes nothing more, but Node would wait for it to.
-    stream.on('aborted', () => stream.destroy());
+    stream.on('aborted', () => {
+      if (stream.rstCode === constants.NGHTTP2_NO_ERROR) stream.destroy();
+    });
     void answer(toIncoming(stream, headers), deps);
   });
 }
