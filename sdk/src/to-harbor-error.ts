@@ -160,7 +160,8 @@ function whatHappened(error: ConnectError, call: CallFacts & { readonly baseUrl:
   if (error.cause instanceof ConnectionFailure) {
     return sentence(
       `No answer from ${call.baseUrl}: ${error.cause.message} (attempt ${call.attempt}). ` +
-        'Check that the service runs and that baseUrl is its address',
+        'Check that the service runs and that baseUrl is its address' +
+        ('document' in globalThis ? ', and that its CORS_ORIGINS allow this page' : ''),
     );
   }
   if (error.code === Code.DeadlineExceeded && !error.isWireError) {

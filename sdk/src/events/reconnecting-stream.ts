@@ -81,7 +81,7 @@ export class ReconnectingStream {
     const failures = this.#failures;
     const error = toHarborError(thrown, { attempt: failures, timeoutMs });
     if (!mayPass(error) || failures > maxRetries) throw error;
-    const delayMs = reconnectDelayMs(failures, error, random);
+    const delayMs = Math.round(reconnectDelayMs(failures, error, random));
     onReconnect?.({ error, failures, delayMs });
     // Rejects when the stream is closed, and only then; next() sees that by itself.
     await wait(delayMs, this.#closing.signal).catch(() => undefined);
