@@ -33,14 +33,11 @@ export function createRpcStreams(open: OpenCheckedStream) {
   const encodeBinary = createEncoder(true);
   const encodeJson = createEncoder(false);
 
-  function goOn(
-    subscription: Subscription,
-    { status, header = new Headers(), trailer }: UniversalServerResponse,
-    handler: UniversalHandler,
-    { call, signal, body: requestBody }: ExchangeRequest,
-  ): ExchangeResponse {
+  function goOn({ subscription, head, handler, request }: Opened): ExchangeResponse {
+    const { status, header, trailer } = head;
+    const { call, signal } = request;
     // A stream goes on for days; the bytes of its request are needed no more.
-    requestBody.release();
+    request.body.release();
     const contentType = header.get('content-type') ?? '';
     const encode = contentType.endsWith('json') ? encodeJson : encodeBinary;
     const finish = async (error: unknown) => {
@@ -67,11 +64,12 @@ export function createRpcStreams(open: OpenCheckedStream) {
     const contextValues = createContextValues().set(callKey, request.call);
     const response = await handler({ ...request, contextValues });
     const { header = new Headers() } = response;
-    const opened = contextValues.get(openedStreamKey);
-    if (opened === undefined) return { ...response, header };
+    const head = { ...response, header };
+    const subscription = contextValues.get(openedStreamKey);
+    if (subscription === undefined) return head;
     header.delete('grpc-encoding');
     header.delete('connect-content-encoding');
-    return goOn(opened, { ...response, header }, handler, request);
+    return goOn({ subscription, head, handler, request });
   }
 
   return async (handler: UniversalHandler, request: ExchangeRequest): Promise<ExchangeResponse> => {
@@ -85,12 +83,21 @@ export function createRpcStreams(open: OpenCheckedStream) {
       const subscription = await open(request.header, values, read);
       const header = new Headers({ 'content-type': contentType });
       const trailer = hasTrailer ? { trailer: new Headers({ 'grpc-status': '0' }) } : {};
-      return goOn(subscription, { status: 200, header, ...trailer }, handler, request);
+      const head = { status: 200, header, ...trailer };
+      return goOn({ subscription, head, handler, request });
     } catch (error) {
       const refusal = await writeEnd(handler, contentType, request.call, error);
       return { ...refusal, header: refusal.header ?? new Headers() };
     }
   };
+}
+
+interface Opened {
+  readonly subscription: Subscription;
+  /** Status, headers, and what trailers will be put into. */
+  readonly head: ExchangeResponse;
+  readonly handler: UniversalHandler;
+  readonly request: ExchangeRequest;
 }
 
 interface UsualForm {
