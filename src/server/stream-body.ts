@@ -18,7 +18,7 @@ const chunkBytesMax = 64 * 1024;
 export class StreamBody implements AsyncIterableIterator<Uint8Array> {
   readonly #subscription: Subscription;
   readonly #form: StreamForm;
-  /** What is at hand, and how much of it has been written. */
+  /** What is at hand, and how much of it has been written: never all, then there is nothing at hand. */
   #messages: readonly StreamMessage[] = [];
   #written = 0;
   #isOver = false;
@@ -48,10 +48,7 @@ export class StreamBody implements AsyncIterableIterator<Uint8Array> {
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
     if (this.#isOver) return { done: true, value: undefined };
     try {
-      if (this.#written === this.#messages.length) {
-        this.#messages = await this.#subscription.next();
-        this.#written = 0;
-      }
+      if (this.#messages.length === 0) this.#messages = await this.#subscription.next();
       this.#subscription.throwIfEnded();
       return { done: false, value: this.#encodeSome() };
     } catch (error) {
