@@ -1,3 +1,4 @@
+import { cutByBytes } from './cut-by-bytes.ts';
 import type { Event } from './event.ts';
 import { LogGap } from './event-errors.ts';
 import type { EventLogStore } from './event-log-store.ts';
@@ -111,12 +112,8 @@ export function createEventFeed(
       const first = kept[0]?.sequence;
       if (first === undefined || afterSequence < first - 1) return undefined;
       const from = afterSequence - first + 1;
-      let bytes = keptBytes[from] ?? 0;
-      let to = from + 1;
-      const end = Math.min(kept.length, from + chunkEventsMax);
-      while (to < end && bytes + (keptBytes[to] ?? 0) <= chunkBytesMax)
-        bytes += keptBytes[to++] ?? 0;
-      return kept.slice(from, to);
+      const chunk = kept.slice(from, from + chunkEventsMax);
+      return cutByBytes(chunk, (_, index) => keptBytes[from + index] ?? 0, chunkBytesMax);
     },
     watch(listener) {
       listeners.add(listener);

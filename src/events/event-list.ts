@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { decodePageToken, encodePageToken, InvalidPageToken } from '../page-token.ts';
+import { cutByBytes } from './cut-by-bytes.ts';
 import type { Event } from './event.ts';
 import { SequenceInFuture } from './event-errors.ts';
 import type { EventLogStore, LogRange, TypeSelection } from './event-log-store.ts';
@@ -50,7 +51,8 @@ export async function listEvents(store: EventLogStore, query: EventQuery): Promi
   const selection = await selectTypes(store, workspaceId, query.typePatterns);
   const range = narrow({ workspaceId, low, high, direction, limit: pageSize }, selection);
   const chunk = await store.read(range, selection);
-  const events = cutByWireBytes(chunk.events);
+  // The first event always stays: alone it is below every limit.
+  const events = cutByBytes(chunk.events, bytesOnWire, wireBytesMax);
   // Full or cut: the next page begins after its last event. Else the range was seen to its end.
   const isFull = chunk.isCut || events.length === pageSize || events.length < chunk.events.length;
   const rangeEnd = direction === 'asc' ? range.high : range.low + 1;
@@ -119,12 +121,6 @@ function narrow(range: LogRange, selection: TypeSelection): LogRange {
     : { ...range, low: Math.max(range.low, range.high - siftedMax) };
 }
 
-/** The first event always stays: alone it is below every limit. */
-function cutByWireBytes(events: readonly Event[]): readonly Event[] {
-  let bytes = 0;
-  const end = events.findIndex((event, index) => {
-    bytes += wireBytesOf(event.payload) + Buffer.byteLength(event.type) + 256;
-    return index > 0 && bytes > wireBytesMax;
-  });
-  return end < 0 ? events : events.slice(0, end);
+function bytesOnWire({ payload, type }: Event): number {
+  return wireBytesOf(payload) + Buffer.byteLength(type) + 256;
 }
