@@ -1,5 +1,5 @@
 import type { LoadJob } from './load/job.ts';
-import { readCpuMs } from './process-facts.ts';
+import { withCpuTime } from './process-facts.ts';
 import type { Subject } from './rounds.ts';
 import type { ServerName } from './server-process.ts';
 import type { Stage } from './stage.ts';
@@ -37,15 +37,13 @@ export function createSubject(
     name,
     async measure(msMax) {
       const { pid, port } = await stage.server(name);
-      const cpuBefore = readCpuMs(pid);
-      const result = await stage.load.run(toJob(stage, port, calls, { msMax, callsMax }));
-      const cpuAfter = readCpuMs(pid);
+      const { result, cpuUs } = await withCpuTime(
+        pid,
+        () => stage.load.run(toJob(stage, port, calls, { msMax, callsMax })),
+        ({ answered }) => answered,
+      );
       onAnswered(name, result.answered);
-      const serverCpuUs =
-        cpuBefore === undefined || cpuAfter === undefined
-          ? undefined
-          : ((cpuAfter - cpuBefore) * 1000) / result.answered;
-      return { ...result, serverCpuUs };
+      return { ...result, serverCpuUs: cpuUs };
     },
   };
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { toJob } from '../compare-servers.ts';
 import type { Wire } from '../load/job.ts';
 import { pgbenchScript, runPgbench } from '../pgbench.ts';
-import { readCpuMs } from '../process-facts.ts';
+import { withCpuTime } from '../process-facts.ts';
 import { alternate, type Measured, type Plan, type Subject } from '../rounds.ts';
 import type { Stage } from '../stage.ts';
 import { workspaceIds } from '../workload.ts';
@@ -50,19 +50,13 @@ function batchSubject(stage: Stage, wire: Wire): Subject {
     async measure(msMax) {
       const { pid, port } = await stage.server('service');
       const calls = { rpc: 'BatchCreateEvents', wire, workspaceIds, batchEvents } as const;
-      const cpuBefore = readCpuMs(pid);
       const job = toJob(stage, port, calls, { msMax, callsMax });
-      const result = await stage.load.run({ ...job, inFlight: callsInFlight });
-      const cpuAfter = readCpuMs(pid);
-      const events = result.answered * batchEvents;
-      return {
-        ...result,
-        perSecond: result.perSecond * batchEvents,
-        serverCpuUs:
-          cpuBefore === undefined || cpuAfter === undefined
-            ? undefined
-            : ((cpuAfter - cpuBefore) * 1000) / events,
-      };
+      const { result, cpuUs } = await withCpuTime(
+        pid,
+        () => stage.load.run({ ...job, inFlight: callsInFlight }),
+        ({ answered }) => answered * batchEvents,
+      );
+      return { ...result, perSecond: result.perSecond * batchEvents, serverCpuUs: cpuUs };
     },
   };
 }

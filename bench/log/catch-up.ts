@@ -1,4 +1,4 @@
-import { readCpuMs } from '../process-facts.ts';
+import { withCpuTime } from '../process-facts.ts';
 import { median } from '../rounds.ts';
 import type { Stage } from '../stage.ts';
 import type { Readers } from './readers.ts';
@@ -33,18 +33,19 @@ export async function measureCatchUp(stage: Stage, readers: Readers): Promise<Ca
   const job = { kind: 'catch up', port, secretKey, workspaceId, events: caughtUpEvents } as const;
   await readers.run({ ...job, events: caughtUpEvents / 4 }, 60_000);
   const rates: number[] = [];
-  const cpuUs: number[] = [];
+  const cpuTimes: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    const cpuBefore = readCpuMs(pid);
-    const { perSecond } = await readers.run(job, 120_000);
-    const cpuAfter = readCpuMs(pid);
-    rates.push(perSecond);
-    if (cpuBefore === undefined || cpuAfter === undefined) continue;
-    cpuUs.push(((cpuAfter - cpuBefore) * 1000) / caughtUpEvents);
+    const { result, cpuUs } = await withCpuTime(
+      pid,
+      () => readers.run(job, 120_000),
+      () => caughtUpEvents,
+    );
+    rates.push(result.perSecond);
+    if (cpuUs !== undefined) cpuTimes.push(cpuUs);
   }
   return {
     perSecond: median(rates),
-    serverCpuUs: cpuUs.length === 0 ? undefined : median(cpuUs),
+    serverCpuUs: cpuTimes.length === 0 ? undefined : median(cpuTimes),
   };
 }
 

@@ -1,4 +1,4 @@
-import { readCpuMs } from '../process-facts.ts';
+import { withCpuTime } from '../process-facts.ts';
 import type { Stage } from '../stage.ts';
 import { workspaceIds } from '../workload.ts';
 import type { Readers } from './readers.ts';
@@ -20,12 +20,10 @@ export async function measureFanOut(stage: Stage, readers: Readers): Promise<Fan
   const { secretKey } = stage;
   const job = { kind: 'fan out', port, secretKey, workspaceId, followers } as const;
   await readers.run({ ...job, events: events / 4 }, 60_000);
-  const cpuBefore = readCpuMs(pid);
-  const { perSecond } = await readers.run({ ...job, events }, 120_000);
-  const cpuAfter = readCpuMs(pid);
-  const known = cpuBefore !== undefined && cpuAfter !== undefined;
-  return {
-    perSecond,
-    serverCpuUs: known ? ((cpuAfter - cpuBefore) * 1000) / (events * followers) : undefined,
-  };
+  const { result, cpuUs } = await withCpuTime(
+    pid,
+    () => readers.run({ ...job, events }, 120_000),
+    () => events * followers,
+  );
+  return { perSecond: result.perSecond, serverCpuUs: cpuUs };
 }
