@@ -1,39 +1,39 @@
 import type { Call } from './call.ts';
-import { bufferedBytesMax, callsInFlightMax, streamsMax } from './limits.ts';
+import { bufferedBytesMax, callsInFlightMax, streamsMax, streamsWithoutKeyMax } from './limits.ts';
 import { CallsInFlightFull } from './request-errors.ts';
+
+/** Where a call takes its place: each room is full by itself. */
+export type Room = 'unary' | 'stream' | 'stream_without_key';
 
 /** Counts what the process has taken on, and refuses what would be too much. */
 export interface Admission {
-  /** Unary calls and streams that are being answered. */
-  readonly callsInFlight: number;
   begin(): void;
   end(call: Call): void;
   /** Resolves when nothing is being answered. */
   idle(): Promise<void>;
-  /** Takes a unary call on. @throws CallsInFlightFull */
-  admitUnary(): void;
-  /** Takes a stream on: its call counts as one from here to its end. @throws CallsInFlightFull */
-  admitStream(call: Call | undefined): void;
+  /** Takes a call on: it has its place from here to its end. @throws CallsInFlightFull */
+  admit(call: Call | undefined, room: Room): void;
   /** @throws CallsInFlightFull when all bodies together would be too large to hold. */
   reserve(bytes: number): void;
   release(bytes: number): void;
 }
 
-export function createAdmission(callsMax: number = callsInFlightMax): Admission {
+export function createAdmission(): Admission {
+  const places: Record<Room, number> = {
+    unary: callsInFlightMax,
+    stream: streamsMax,
+    stream_without_key: streamsWithoutKeyMax,
+  };
   let calls = 0;
-  let streams = 0;
   let bytesHeld = 0;
   const waiting: (() => void)[] = [];
   return {
-    get callsInFlight() {
-      return calls;
-    },
     begin() {
       calls++;
     },
-    end({ isStream }) {
+    end({ room }) {
       calls--;
-      if (isStream) streams--;
+      if (room !== undefined) places[room]++;
       if (calls === 0) for (const resolve of waiting.splice(0)) resolve();
     },
     idle() {
@@ -42,14 +42,11 @@ export function createAdmission(callsMax: number = callsInFlightMax): Admission 
         else waiting.push(resolve);
       });
     },
-    admitUnary() {
-      if (calls - streams > callsMax) throw new CallsInFlightFull();
-    },
-    admitStream(call) {
-      if (streams >= streamsMax) throw new CallsInFlightFull();
+    admit(call, room) {
+      if (places[room] <= 0) throw new CallsInFlightFull();
       if (call === undefined) return;
-      call.isStream = true;
-      streams++;
+      call.room = room;
+      places[room]--;
     },
     reserve(bytes) {
       if (bytesHeld + bytes > bufferedBytesMax) throw new CallsInFlightFull();

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Code, ConnectError, createContextKey } from '@connectrpc/connect';
+import type { Room } from './admission.ts';
 
 /** One request, from its headers to the end of its answer: what the log says about it. */
 export interface Call {
@@ -7,8 +8,8 @@ export interface Call {
   readonly requestId: string;
   readonly startedAtMs: number;
   apiKeyId?: string;
-  /** Admitted as a stream, which does not count among the calls in flight. */
-  isStream?: boolean;
+  /** The room in which it has a place until it ends; none before it is admitted. */
+  room?: Room;
   /** Why it failed, as the caller was told. */
   failure?: { readonly code: string; readonly reason: string };
   /** What only the operator sees. */

@@ -1,9 +1,11 @@
 import { createContextValues } from '@connectrpc/connect';
 import { createMethodUrl, type UniversalHandler } from '@connectrpc/connect/protocol';
 import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { Health as HealthService } from '../../gen/typescript/health/v1/health_pb.ts';
 import { callKey } from './call.ts';
 import type { Dispatch, ExchangeRequest, ExchangeResponse } from './exchange.ts';
 import type { Health } from './health.ts';
+import { createHealthChecks } from './health-checks.ts';
 import type { OpenCheckedStream } from './open-stream.ts';
 import { json, methodNotAllowed, unsupportedMediaType } from './plain-answers.ts';
 import { createRestFace } from './rest/rest-face.ts';
@@ -11,6 +13,7 @@ import type { Handlers } from './router.ts';
 import { createRpcStreams } from './rpc-stream.ts';
 
 const subscribePath = createMethodUrl('/', EventsService.method.subscribeEvents);
+const checkPath = createMethodUrl('/', HealthService.method.check);
 
 /** Finds who answers a request: an RPC, `GET /healthz`, or the REST face. */
 export function createDispatch(
@@ -19,14 +22,20 @@ export function createDispatch(
   openStream: OpenCheckedStream,
 ): Dispatch {
   const rest = createRestFace(handlers.rest, openStream);
-  const answerStream = createRpcStreams(openStream);
+  const healthChecks = createHealthChecks();
+  const answerCheck: AnswerRpc = (handler, request) =>
+    healthChecks.run(request.body, (body) => runRpc(handler, request, body));
+  const answers = new Map<string, AnswerRpc>([
+    [subscribePath, createRpcStreams(openStream)],
+    [checkPath, answerCheck],
+  ]);
   return async (request) => {
     const { path, method } = request;
     const handler = handlers.rpc.get(path);
     if (handler !== undefined) {
       const { allowedMethods } = handler;
       if (!allowedMethods.includes(method)) return methodNotAllowed(request, allowedMethods);
-      const answer = path === subscribePath ? answerStream : runRpc;
+      const answer = answers.get(path) ?? runRpc;
       const response = await answer(handler, request);
       return response.status === 415
         ? unsupportedMediaType(request, contentTypesOf(handler))
@@ -46,16 +55,19 @@ function contentTypesOf({ method }: UniversalHandler): readonly string[] {
   return [...ofConnect, 'application/grpc', 'application/grpc-web'];
 }
 
+type AnswerRpc = (handler: UniversalHandler, request: ExchangeRequest) => Promise<ExchangeResponse>;
+
 async function runRpc(
   handler: UniversalHandler,
   request: ExchangeRequest,
+  body: AsyncIterable<Uint8Array> = request.body,
 ): Promise<ExchangeResponse> {
   const response = await handler({
     httpVersion: request.httpVersion,
     method: request.method,
     url: request.url,
     header: request.header,
-    body: request.body,
+    body,
     signal: request.signal,
     contextValues: createContextValues().set(callKey, request.call),
   });

@@ -12,10 +12,16 @@ export const batchBytesMax = 8 * 1024 * 1024;
 export const responseBytesMax = 40 * 1024 * 1024;
 /** Bodies that are being received, all together. */
 export const bufferedBytesMax = 256 * 1024 * 1024;
+/** What asks for health: a name. A Watch keeps its room for days. */
+export const healthRequestBytesMax = 4 * 1024;
 /** Unary calls in flight; what comes on top is refused at once, so that these keep their latency. */
 export const callsInFlightMax = 2_000;
 /** Streams at once; they are idle most of the time and count by themselves. */
 export const streamsMax = 20_000;
+/** Streams of whoever has shown no key, all together: those that watch the health. */
+export const streamsWithoutKeyMax = 100;
+/** Calls that ask for health at once; one more, and the oldest is refused. They need no other place. */
+export const healthChecksMax = 1_000;
 /** The longest timeout that a caller may ask for; a stream has none unless it asks. */
 export const timeoutMsMax = 10 * 60_000;
 /** A body must be complete, and a request's headers too, within this time. */

@@ -33,8 +33,8 @@ export interface RequestGateDeps {
 }
 
 /**
- * Refuses what is too much, and whoever has no right to call; leaves the caller in the values of the call.
- * Runs when the headers of a call are there and before its body is read.
+ * Refuses whoever has no right to call, and then what is too much; leaves the caller in the values of the
+ * call. Runs when the headers of a call are there and before its body is read.
  */
 export interface RequestGate {
   /** @throws CallsInFlightFull, ApiKeyMissing, ApiKeyInvalid, ScopeMissing, DatabaseUnavailable */
@@ -44,12 +44,19 @@ export interface RequestGate {
 export function createRequestGate(deps: RequestGateDeps): RequestGate {
   const { authenticator, lastUsed, admission } = deps;
 
-  function letIn(values: ContextValues, scope: string, caller: Caller): void {
+  function letIn(method: DescMethod, values: ContextValues, caller: Caller): void {
     const call = values.get(callKey);
     if (call !== undefined) call.apiKeyId = caller.apiKeyId;
+    const scope = scopeOf(method);
     if (!hasScope(caller, scope)) throw new ScopeMissing(scope);
+    admission.admit(call, method.methodKind === 'unary' ? 'unary' : 'stream');
     values.set(callerKey, caller);
     lastUsed.note(caller.apiKeyId);
+  }
+
+  /** Whoever shows no key takes no place of those who do; unary calls are bounded by `HealthChecks`. */
+  function letInWithoutKey(method: DescMethod, values: ContextValues): void {
+    if (method.methodKind !== 'unary') admission.admit(values.get(callKey), 'stream_without_key');
   }
 
   const scopes = new Map<DescMethod, string>();
@@ -61,13 +68,10 @@ export function createRequestGate(deps: RequestGateDeps): RequestGate {
 
   return {
     admit(method, header, values) {
-      if (method.methodKind === 'unary') admission.admitUnary();
-      else admission.admitStream(values.get(callKey));
-      const scope = scopeOf(method);
-      if (scope === '') return;
+      if (scopeOf(method) === '') return letInWithoutKey(method, values);
       const caller = authenticator.authenticate(header.get('authorization'));
-      if (!(caller instanceof Promise)) return letIn(values, scope, caller);
-      return caller.then((found) => letIn(values, scope, found));
+      if (!(caller instanceof Promise)) return letIn(method, values, caller);
+      return caller.then((found) => letIn(method, values, found));
     },
   };
 }

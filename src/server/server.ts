@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Validator } from '@bufbuild/protovalidate';
 import { createMethodUrl } from '@connectrpc/connect/protocol';
 import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { Health as HealthService } from '../../gen/typescript/health/v1/health_pb.ts';
 import type { OpenStream } from '../events/index.ts';
 import type { Log } from '../log.ts';
 import { createAdmission } from './admission.ts';
@@ -12,7 +13,7 @@ import { withCors } from './cors.ts';
 import { createDispatch } from './dispatch.ts';
 import { createFront } from './front.ts';
 import { addHealthService, createHealth, type Health } from './health.ts';
-import { batchBytesMax, requestBytesMax } from './limits.ts';
+import { batchBytesMax, healthRequestBytesMax, requestBytesMax } from './limits.ts';
 import { createOpenCheckedStream } from './open-stream.ts';
 import { createRequestGate, type RequestGateDeps } from './request-gate.ts';
 import { createHandlers, type Routes } from './router.ts';
@@ -42,6 +43,7 @@ export interface Server {
   stop(graceMs: number): Promise<void>;
 }
 
+const healthPrefix = `/${HealthService.typeName}/`;
 const batchPath = createMethodUrl('/', EventsService.method.batchCreateEvents);
 
 /** Between the last answer and the end of its connection. */
@@ -63,7 +65,7 @@ export function createServer(deps: ServerDeps): Server {
   const exchange = {
     dispatch,
     admission,
-    bytesMaxOf: (path: string) => (path === batchPath ? batchBytesMax : requestBytesMax),
+    bytesMaxOf,
     closing: front.closing,
     stallMsMax: deps.stallMsMax,
     onEnd: createCallLog(deps.log),
@@ -82,6 +84,12 @@ export function createServer(deps: ServerDeps): Server {
       await closed;
     },
   };
+}
+
+/** The largest body of a path's requests, in bytes. */
+function bytesMaxOf(path: string): number {
+  if (path === batchPath) return batchBytesMax;
+  return path.startsWith(healthPrefix) ? healthRequestBytesMax : requestBytesMax;
 }
 
 /** Resolves when the promise does, or after `timeoutMs`, whichever is first. */
