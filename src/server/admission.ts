@@ -1,9 +1,6 @@
-import type { Call } from './call.ts';
+import type { Call, Room } from './call.ts';
 import { bufferedBytesMax, callsInFlightMax, streamsMax, streamsWithoutKeyMax } from './limits.ts';
 import { CallsInFlightFull } from './request-errors.ts';
-
-/** Where a call takes its place: each room is full by itself. */
-export type Room = 'unary' | 'stream' | 'stream_without_key';
 
 /** Counts what the process has taken on, and refuses what would be too much. */
 export interface Admission {

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { Code, ConnectError, createContextKey } from '@connectrpc/connect';
-import type { Room } from './admission.ts';
+
+/** Where a call takes its place: each room is full by itself. */
+export type Room = 'unary' | 'stream' | 'stream_without_key';
 
 /** One request, from its headers to the end of its answer: what the log says about it. */
 export interface Call {
