@@ -13,3 +13,16 @@ export class DatabaseUnavailable extends Error {
     this.sent = options.sent;
   }
 }
+
+/**
+ * PostgreSQL gave up a statement for the sake of another one: a lock that could not be had in time, as
+ * while the schema is changed, a deadlock, a serialization failure. Nothing was written; the same
+ * statement may succeed when run again.
+ */
+export class DatabaseContended extends Error {
+  override readonly name = 'DatabaseContended';
+
+  constructor(cause: unknown) {
+    super('PostgreSQL gave up a statement for another one; try again', { cause });
+  }
+}

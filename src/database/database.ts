@@ -3,6 +3,7 @@ import { MikroORM } from '@mikro-orm/postgresql';
 import type { Pool, PoolClient } from 'pg';
 import { entities } from './entities.ts';
 import { migrations } from './migrations/index.ts';
+import { Session } from './session.ts';
 import { createStatementRunner, type StatementRunner } from './statements.ts';
 
 export interface DatabaseOptions {
@@ -52,6 +53,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     driverOptions: {
       // Whole, for what MikroORM would not take from it, such as sslmode.
       connectionString: options.url,
+      Client: Session,
       max: options.poolSize,
       application_name: options.applicationName,
       connectionTimeoutMillis: connectTimeoutMs,

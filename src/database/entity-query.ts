@@ -1,18 +1,22 @@
 import { DriverException } from '@mikro-orm/postgresql';
-import { DatabaseUnavailable } from '../database-unavailable.ts';
-import { isConnectionLost } from './postgres-errors.ts';
+import { DatabaseContended, DatabaseUnavailable } from '../database-unavailable.ts';
+import { isConnectionLost, isSessionUseless, isTransient } from './postgres-errors.ts';
 
 /**
- * Awaits a query by entity, and tells a lost connection as `StatementRunner.run` does; MikroORM's own
- * error for it would count as a fault of ours.
+ * Awaits a query by entity, and tells a lost connection and a lost lock as `StatementRunner.run` does; MikroORM's own
+ * errors for them would count as faults of ours.
  *
  * @throws DatabaseUnavailable when there is no connection, or it is lost.
+ * @throws DatabaseContended
  */
 export async function awaitEntities<T>(query: Promise<T>): Promise<T> {
   try {
     return await query;
   } catch (cause) {
-    if (!(cause instanceof DriverException) || !isConnectionLost(cause)) throw cause;
-    throw new DatabaseUnavailable('the connection to PostgreSQL was lost', { sent: true, cause });
+    if (!(cause instanceof DriverException)) throw cause;
+    if (isTransient(cause)) throw new DatabaseContended(cause);
+    if (!isConnectionLost(cause)) throw cause;
+    const sent = !isSessionUseless(cause);
+    throw new DatabaseUnavailable('the connection to PostgreSQL was lost', { sent, cause });
   }
 }

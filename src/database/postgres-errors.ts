@@ -16,9 +16,27 @@ export function isRowAtFault(error: unknown): boolean {
 
 /**
  * The session is gone or about to be: class 08 (connection), 53 (resources), 57P (shutdown,
- * termination), a statement timeout, or a socket error, which has no SQLSTATE.
+ * termination), a statement timeout, the time limits of idle and of transactions, or a socket error,
+ * which has no SQLSTATE. Or it is of no use, while a new one may serve: see `isSessionUseless`.
  */
 export function isConnectionLost(error: unknown): boolean {
   const state = sqlStateOf(error);
-  return state === undefined || /^(08|53|57P|57014|25P03)/.test(state);
+  if (state === undefined || isSessionUseless(error)) return true;
+  return /^(08|53|57P|57014|25P03|25P04)/.test(state);
+}
+
+/**
+ * The session lives, but the statement can never run on it, and nothing of it was run: the server was
+ * demoted or made read-only (25006), so that a new connection may find the primary; or the session's
+ * prepared statements are not those that were prepared on it: they are gone (26000), there twice (42P05),
+ * or older than a change of the schema.
+ */
+export function isSessionUseless(error: unknown): boolean {
+  return ['25006', '26000', '42P05'].includes(sqlStateOf(error) ?? '') || isPlanOutdated(error);
+}
+
+/** "cached plan must not change result type": SQLSTATE 0A000 for itself means what is not supported. */
+function isPlanOutdated(error: unknown): boolean {
+  if (sqlStateOf(error) !== '0A000') return false;
+  return error instanceof Error && 'routine' in error && error.routine === 'RevalidateCachedQuery';
 }

@@ -1,6 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
-import { DatabaseUnavailable } from '../database-unavailable.ts';
-import { isConnectionLost } from './postgres-errors.ts';
+import { DatabaseContended, DatabaseUnavailable } from '../database-unavailable.ts';
+import { isConnectionLost, isSessionUseless, isTransient } from './postgres-errors.ts';
 
 /** A statement of the hot path: prepared once a connection under its name. */
 export interface Statement {
@@ -17,6 +17,7 @@ export interface StatementRunner {
    * @param timeoutMs past it the connection is destroyed, since its late answer must not meet the
    * next statement.
    * @throws DatabaseUnavailable when there is no connection, or it is lost, or the time is up.
+   * @throws DatabaseContended when PostgreSQL gave it up for another statement.
    * @throws the error of `pg` with its SQLSTATE when PostgreSQL refuses the statement.
    */
   run<Row>(statement: Statement, values: unknown[], timeoutMs: number): Promise<Row[]>;
@@ -24,7 +25,9 @@ export interface StatementRunner {
 
 export function createStatementRunner(pool: Pool): StatementRunner {
   return {
-    async run(statement, values, timeoutMs) {
+    async run<Row>(statement: Statement, values: unknown[], timeoutMs: number): Promise<Row[]> {
+      // After a failover the pool may hold a dozen sessions that are of no use; the first new one decides.
+      const isKept = pool.idleCount > 0;
       const client = await connect(pool);
       let timer: NodeJS.Timeout | undefined;
       try {
@@ -41,10 +44,12 @@ export function createStatementRunner(pool: Pool): StatementRunner {
         client.release();
         return result.rows;
       } catch (error) {
-        throw release(client, error);
+        const told = release(client, error);
+        if (!isKept || !isSessionUseless(error)) throw told;
       } finally {
         clearTimeout(timer);
       }
+      return this.run(statement, values, timeoutMs);
     },
   };
 }
@@ -61,12 +66,12 @@ async function connect(pool: Pool): Promise<PoolClient> {
 function release(client: PoolClient, error: unknown): unknown {
   if (!isConnectionLost(error)) {
     client.release();
-    return error;
+    return isTransient(error) ? new DatabaseContended(error) : error;
   }
   client.release(true);
   if (error instanceof DatabaseUnavailable) return error;
   return new DatabaseUnavailable('the connection to PostgreSQL was lost', {
-    sent: true,
+    sent: !isSessionUseless(error),
     cause: error,
   });
 }

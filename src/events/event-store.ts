@@ -6,8 +6,9 @@ import {
   textArray,
   uuidArray,
 } from '../database/binary-arrays.ts';
-import { isRowAtFault, isTransient, sqlStateOf } from '../database/postgres-errors.ts';
+import { isRowAtFault, sqlStateOf } from '../database/postgres-errors.ts';
 import type { StatementRunner } from '../database/statements.ts';
+import { DatabaseContended } from '../database-unavailable.ts';
 import { idOf, newUuid, uuidOf } from '../type-id.ts';
 import type { Event, PreparedEvent } from './event.ts';
 import { AppendContended, AppendRowRefused } from './event-errors.ts';
@@ -122,7 +123,7 @@ function toAppendedRow(input: PreparedEvent, row: AppendRow | undefined): Append
 }
 
 function rethrowAsAppendError(error: unknown): never {
-  if (isTransient(error)) throw new AppendContended(error);
+  if (error instanceof DatabaseContended) throw new AppendContended(error);
   if (isRowAtFault(error)) {
     const workspaceMissing = sqlStateOf(error) === '23502';
     throw new AppendRowRefused({ workspaceMissing, cause: error });

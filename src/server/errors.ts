@@ -16,7 +16,7 @@ import {
   ScopeMissing,
   WorkspaceNotAllowed,
 } from '../api-keys/index.ts';
-import { DatabaseUnavailable } from '../database-unavailable.ts';
+import { DatabaseContended, DatabaseUnavailable } from '../database-unavailable.ts';
 import {
   AppendAbandoned,
   AppendContended,
@@ -121,6 +121,9 @@ refuse(RequestTooLarge, Code.ResourceExhausted, 'REQUEST_TOO_LARGE', (e) => ({
   metadata: { request_bytes_max: `${e.bytesMax}` },
 }));
 refuse(DatabaseUnavailable, Code.Unavailable, 'DATABASE_UNAVAILABLE', () => ({
+  retryAfterMs: 1_000,
+}));
+refuse(DatabaseContended, Code.Unavailable, 'DATABASE_UNAVAILABLE', () => ({
   retryAfterMs: 1_000,
 }));
 refuse(AppendContended, Code.Unavailable, 'DATABASE_UNAVAILABLE', () => ({ retryAfterMs: 1_000 }));

@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Database, openDatabase } from '../../src/database/database.ts';
+import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
+
+let testDatabase: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  await testDatabase.query('create table shapes (side int)');
+  await testDatabase.query('insert into shapes values (3)');
+  database = await openDatabase({
+    url: testDatabase.url,
+    // One session: what is prepared on it is what the next statement finds.
+    poolSize: 1,
+    applicationName: 'harbor-test',
+    onNotice: () => undefined,
+  });
+});
+
+afterAll(async () => {
+  await database.close();
+  await testDatabase.drop();
+});
+
+const statement = { name: 'test_shapes', text: 'select * from shapes' };
+
+test('a statement whose result a change of the schema has changed is prepared again, and nobody hears of it', async () => {
+  expect(await database.statements.run(statement, [], 5_000)).toEqual([{ side: 3 }]);
+  await testDatabase.query(`alter table shapes add column colour text default 'red'`);
+  expect(await database.statements.run(statement, [], 5_000)).toEqual([{ side: 3, colour: 'red' }]);
+});
+
+test('a statement that its session has forgotten is prepared again, and nobody hears of it', async () => {
+  const before = await database.statements.run(statement, [], 5_000);
+  const client = await database.connect();
+  await client.query('deallocate all');
+  client.release();
+  expect(await database.statements.run(statement, [], 5_000)).toEqual(before);
+});
