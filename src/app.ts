@@ -15,6 +15,7 @@ import {
 import type { Config } from './config.ts';
 import { openDatabase } from './database/database.ts';
 import { assertDurable } from './database/durability.ts';
+import { createHeartbeat } from './database/heartbeat.ts';
 import { migrate } from './database/migrate.ts';
 import { createNotifications } from './database/notifications.ts';
 import {
@@ -51,6 +52,8 @@ const noteUsesEveryMs = 10_000;
 const checkKeysEveryMs = 2_000;
 /** Finds what a lost wake-up would have told. */
 const pollEveryMs = 1_000;
+/** Of the 10 s after which a silent PostgreSQL is told. */
+const heartbeatEveryMs = 1_000;
 
 const services = [EventsService, ApiKeysService, WorkspacesService];
 
@@ -84,17 +87,22 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
     throw error;
   }
 
+  const health = createHealth((reason) =>
+    reason === undefined ? log.info('ready') : log.warn({ reason }, 'not ready'),
+  );
+  // Migrated, and answering.
+  health.databaseAnswered();
+  const { statements, beat } = createHeartbeat(database.statements, health.databaseAnswered);
   const workspaces = createWorkspaceStore(database.orm);
-  const apiKeys = createApiKeyStore(database.orm, database.statements);
-  const events = createEventStore(database.statements);
+  const apiKeys = createApiKeyStore(database.orm, statements);
+  const events = createEventStore(statements);
   const reader = createEventReader(events);
   const lastUsed = createLastUsed(apiKeys);
-  const health = createHealth();
   const { assertExists } = workspaces;
   const report = (loop: string) => (error: unknown) =>
     log.warn({ loop, cause: describeCause(error) }, 'a background round failed');
 
-  const eventLog = createEventLogStore(database.statements);
+  const eventLog = createEventLogStore(statements);
   const feeds = createEventFeeds(eventLog, {
     onGap: (error) => log.fatal({ cause: describeCause(error) }, 'the log has a gap'),
     onError: report('follow the log'),
@@ -145,6 +153,12 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
   });
 
   const loops = [
+    startPeriodic({
+      intervalMs: heartbeatEveryMs,
+      round: beat,
+      // The other loops tell why; that it matters is told by "not ready".
+      onError: () => undefined,
+    }),
     startPeriodic({
       intervalMs: sweepEveryMs,
       round: async (signal) => void (await sweepExpiredKeys(events, signal)),

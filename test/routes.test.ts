@@ -94,7 +94,7 @@ describe('a method that a path does not have', () => {
     ['DELETE', '/v1/events', 'POST'],
     ['PATCH', '/v1/events/evt_01hzy9q7x8f4', 'GET'],
     ['DELETE', '/v1/events/evt_01hzy9q7x8f4', 'GET'],
-    ['POST', '/healthz', 'GET'],
+    ['POST', '/healthz', 'HEAD'],
     ['POST', '/openapi.json', 'GET'],
     ['GET', createEventPath, 'POST'],
     ['PUT', createEventPath, 'POST'],

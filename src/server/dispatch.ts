@@ -7,7 +7,8 @@ import type { Dispatch, ExchangeRequest, ExchangeResponse } from './exchange.ts'
 import type { Health } from './health.ts';
 import { createHealthChecks } from './health-checks.ts';
 import type { OpenCheckedStream } from './open-stream.ts';
-import { json, methodNotAllowed, unsupportedMediaType } from './plain-answers.ts';
+import { methodNotAllowed, unsupportedMediaType } from './plain-answers.ts';
+import { answerProbe } from './probes.ts';
 import { createRestFace } from './rest/rest-face.ts';
 import type { Handlers } from './router.ts';
 import { createRpcStreams } from './rpc-stream.ts';
@@ -15,7 +16,7 @@ import { createRpcStreams } from './rpc-stream.ts';
 const subscribePath = createMethodUrl('/', EventsService.method.subscribeEvents);
 const checkPath = createMethodUrl('/', HealthService.method.check);
 
-/** Finds who answers a request: an RPC, `GET /healthz`, or the REST face. */
+/** Finds who answers a request: an RPC, a probe (`/healthz`, `/readyz`), or the REST face. */
 export function createDispatch(
   handlers: Handlers,
   health: Health,
@@ -41,8 +42,7 @@ export function createDispatch(
         ? unsupportedMediaType(request, contentTypesOf(handler))
         : response;
     }
-    if (path === '/healthz') return answerHealthz(request, health);
-    return rest(request);
+    return answerProbe(request, health) ?? rest(request);
   };
 }
 
@@ -73,11 +73,4 @@ async function runRpc(
   });
   const header = response.header ?? new Headers();
   return { ...response, header, unary: handler.method.methodKind === 'unary' };
-}
-
-function answerHealthz(request: ExchangeRequest, health: Health): ExchangeResponse {
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    return methodNotAllowed(request, ['GET']);
-  }
-  return health.serving ? json(200, { status: 'SERVING' }) : json(503, { status: 'NOT_SERVING' });
 }

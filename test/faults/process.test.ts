@@ -94,7 +94,7 @@ test('health answers NOT_SERVING while a call that began before the stop is stil
   const session = connectHttp2(victim.baseUrl);
   await once(session, 'connect');
   const health = async () => {
-    const request = session.request({ ':path': '/healthz' });
+    const request = session.request({ ':path': '/readyz' });
     request.resume();
     const [headers] = await once(request, 'response');
     return headers[':status'];

@@ -178,6 +178,7 @@ test('GET /openapi.json describes every path of the REST face', async () => {
   const document = (await response.json()) as { paths: object };
   expect(Object.keys(document.paths).sort()).toEqual([
     '/healthz',
+    '/readyz',
     '/v1/events',
     '/v1/events/stream',
     '/v1/events/{id}',

@@ -14,6 +14,7 @@ export function openApi(): unknown {
       '/v1/events/stream': { get: streamEvents },
       '/v1/events/{id}': { get: retrieveEvent },
       '/healthz': { get: healthz },
+      '/readyz': { get: readyz },
     },
     components: { securitySchemes, schemas, responses },
   };
@@ -171,11 +172,18 @@ const retrieveEvent = {
 
 const healthz = {
   operationId: 'healthz',
+  summary: 'Whether the process lives',
+  security: [],
+  responses: { '200': { description: 'It does, also while it is being stopped.' } },
+};
+
+const readyz = {
+  operationId: 'readyz',
   summary: 'Whether the process takes calls',
   security: [],
   responses: {
     '200': { description: 'It does.' },
-    '503': { description: 'It is being stopped.' },
+    '503': { description: 'It is being stopped, or PostgreSQL has not answered for 10 s.' },
   },
 };
 
