@@ -12,6 +12,8 @@ export interface Call {
   apiKeyId?: string;
   /** The room in which it has a place until it ends; none before it is admitted. */
   room?: Room;
+  /** Its request was read and parsed: what fails from here on is no fault of the sender's bytes. */
+  isReceived?: boolean;
   /** Why it failed, as the caller was told. */
   failure?: { readonly code: string; readonly reason: string };
   /** What only the operator sees. */

@@ -1,8 +1,14 @@
 import { createContextValues } from '@connectrpc/connect';
-import { createMethodUrl, type UniversalHandler } from '@connectrpc/connect/protocol';
+import {
+  createMethodUrl,
+  type UniversalHandler,
+  type UniversalServerResponse,
+} from '@connectrpc/connect/protocol';
 import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { Health as HealthService } from '../../gen/typescript/health/v1/health_pb.ts';
 import { callKey } from './call.ts';
+import { checkConnectGet } from './connect-get.ts';
+import { writeEnd } from './ended-call.ts';
 import type { Dispatch, ExchangeRequest, ExchangeResponse } from './exchange.ts';
 import type { Health } from './health.ts';
 import { createHealthChecks } from './health-checks.ts';
@@ -12,6 +18,7 @@ import { answerProbe } from './probes.ts';
 import { createRestFace } from './rest/rest-face.ts';
 import type { Handlers } from './router.ts';
 import { createRpcStreams } from './rpc-stream.ts';
+import { checkTimeout } from './timeout-header.ts';
 
 const subscribePath = createMethodUrl('/', EventsService.method.subscribeEvents);
 const checkPath = createMethodUrl('/', HealthService.method.check);
@@ -62,7 +69,24 @@ async function runRpc(
   request: ExchangeRequest,
   body: AsyncIterable<Uint8Array> = request.body,
 ): Promise<ExchangeResponse> {
-  const response = await handler({
+  const response = await runHandler(handler, request, body);
+  const header = response.header ?? new Headers();
+  return { ...response, header, unary: handler.method.methodKind === 'unary' };
+}
+
+async function runHandler(
+  handler: UniversalHandler,
+  request: ExchangeRequest,
+  body: AsyncIterable<Uint8Array>,
+): Promise<UniversalServerResponse> {
+  try {
+    checkTimeout(request.header);
+    if (request.method === 'GET') checkConnectGet(request.query);
+  } catch (error) {
+    const contentType = request.header.get('content-type') ?? 'application/json';
+    return writeEnd(handler, contentType, request.call, error);
+  }
+  return handler({
     httpVersion: request.httpVersion,
     method: request.method,
     url: request.url,
@@ -71,6 +95,4 @@ async function runRpc(
     signal: request.signal,
     contextValues: createContextValues().set(callKey, request.call),
   });
-  const header = response.header ?? new Headers();
-  return { ...response, header, unary: handler.method.methodKind === 'unary' };
 }

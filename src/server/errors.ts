@@ -34,7 +34,12 @@ import {
 } from '../events/index.ts';
 import { InvalidPageToken } from '../page-token.ts';
 import { WorkspaceAlreadyExists, WorkspaceNotFound } from '../workspaces/index.ts';
-import { CallsInFlightFull, InvalidField, RequestTooLarge } from './request-errors.ts';
+import {
+  CallsInFlightFull,
+  CompressionUndeclared,
+  InvalidField,
+  RequestTooLarge,
+} from './request-errors.ts';
 
 /** The reason of an error: a value of harbor.errors.v1.ErrorReason. */
 export type Reason = keyof typeof ErrorReason;
@@ -76,6 +81,8 @@ refuse(TimeOutOfRange, Code.InvalidArgument, 'INVALID_REQUEST', (e) => ({
 refuse(ApiKeyContradictory, Code.InvalidArgument, 'INVALID_REQUEST', (e) => ({
   violation: { field: e.field, description: e.rule },
 }));
+// The caller's fault; the code is the one that gRPC's specification of compression asks for by name.
+refuse(CompressionUndeclared, Code.Internal, 'INVALID_REQUEST');
 refuse(PayloadInvalid, Code.InvalidArgument, 'PAYLOAD_INVALID', (e) => ({
   violation: { field: e.path, description: e.rule },
 }));

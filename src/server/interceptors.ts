@@ -1,7 +1,7 @@
 import type { DescMessage, Message } from '@bufbuild/protobuf';
 import { pathToString } from '@bufbuild/protobuf/reflect';
 import { ValidationError, type Validator, type Violation } from '@bufbuild/protovalidate';
-import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
+import { Code, ConnectError, type Interceptor, type StreamRequest } from '@connectrpc/connect';
 import { createValidateInterceptor } from '@connectrpc/validate';
 import { callKey } from './call.ts';
 import { invalidRequest } from './errors.ts';
@@ -18,12 +18,22 @@ export function createInterceptors(
 /** Every error that a handler throws leaves as what the caller is told. */
 const translateErrors: Interceptor = (next) => async (request) => {
   const call = request.contextValues.get(callKey);
+  if (call !== undefined) call.isReceived = !request.stream;
   try {
-    const response = await next(request);
+    const response = await next(request.stream ? received(request) : request);
     if (!response.stream) return response;
     return { ...response, message: translated(response.message) };
   } catch (error) {
     throw recordFailure(call, asInvalidRequest(error));
+  }
+
+  function received(streaming: StreamRequest): StreamRequest {
+    return { ...streaming, message: untilReceived(streaming.message) };
+  }
+
+  async function* untilReceived<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
+    yield* messages;
+    if (call !== undefined) call.isReceived = true;
   }
 
   async function* translated<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
@@ -77,18 +87,18 @@ const sentences = new Map([
   ['type_patterns', 'must be a type, or the beginning of one and a single "*" at its end'],
   ['display_name', 'must be at most 255 characters without control characters'],
 ]);
-const idSentences: Record<string, string> = {
-  evt: 'must look like evt_01hzy9q7x8f4kq3d2m5n6p7r8s: evt_ and lower-case letters and digits',
-  key: 'must look like key_01hzy9q7x8f4kq3d2m5n6p7r8s: key_ and lower-case letters and digits',
-  ws: 'must be ws_ and 1–64 lower-case letters and digits',
-};
+const idSentences = new Map([
+  ['evt', 'must look like evt_01hzy9q7x8f4kq3d2m5n6p7r8s: evt_ and lower-case letters and digits'],
+  ['key', 'must look like key_01hzy9q7x8f4kq3d2m5n6p7r8s: key_ and lower-case letters and digits'],
+  ['ws', 'must be ws_ and 1–64 lower-case letters and digits'],
+]);
 
 function describeRule(field: string, violation: Violation): string {
   if (!violation.ruleId.startsWith('string.')) return violation.message;
   const name = field.replace(/\[\d+\]$/, '');
   if (name === 'id') {
     const prefix = /\^(\w+?)_/.exec(violation.message)?.[1] ?? '';
-    return idSentences[prefix] ?? violation.message;
+    return idSentences.get(prefix) ?? violation.message;
   }
   return sentences.get(name) ?? violation.message;
 }

@@ -5,6 +5,7 @@ import {
   type SubscribeEventsRequest,
 } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import type { OpenStream, Subscription } from '../events/index.ts';
+import { callKey } from './call.ts';
 import { createMessageCheck } from './interceptors.ts';
 import type { RequestGate } from './request-gate.ts';
 
@@ -29,6 +30,8 @@ export function createOpenCheckedStream(
   return async (header, values, read) => {
     await gate.admit(method, header, values);
     const request = await read();
+    const call = values.get(callKey);
+    if (call !== undefined) call.isReceived = true;
     check(method.input, request);
     return open(request, { values, timeoutMs: () => undefined });
   };

@@ -30,3 +30,12 @@ export class RequestTooLarge extends Error {
     this.bytesMax = bytesMax;
   }
 }
+
+/** A message says that it is compressed, and the headers do not say how. */
+export class CompressionUndeclared extends Error {
+  override readonly name = 'CompressionUndeclared';
+
+  constructor() {
+    super('a message is marked as compressed, but the headers name no encoding');
+  }
+}

@@ -1,7 +1,5 @@
 import { type DescMethod, getOption } from '@bufbuild/protobuf';
-import { isFieldError } from '@bufbuild/protobuf/reflect';
 import {
-  Code,
   ConnectError,
   type ContextValues,
   createContextKey,
@@ -20,6 +18,7 @@ import {
 import type { Admission } from './admission.ts';
 import { type Call, callKey } from './call.ts';
 import { addErrorInfo, findRefusal, internalError, reasonOf } from './errors.ts';
+import { explainUnreadable } from './unreadable-request.ts';
 
 /** Set for a call that has ended elsewhere: the gate refuses it with the error, and Connect writes that. */
 export const endKey = createContextKey<{ readonly error: unknown } | undefined>(undefined, {
@@ -112,7 +111,7 @@ function completeErrors(context: HandlerContext): void {
   const controller = context as HandlerContext & { abort(reason?: unknown): void };
   const { abort } = controller;
   controller.abort = (reason = callIsOver) => {
-    if (reason instanceof ConnectError) recordFailure(call, reason);
+    if (reason !== callIsOver) recordFailure(call, reason);
     abort(reason);
   };
 }
@@ -136,36 +135,10 @@ function toAnswer(call: Call | undefined, error: unknown): ConnectError {
     return refusal;
   }
   if (error instanceof ConnectError) {
-    // Connect takes a binary body that cannot be parsed for a fault of its own; it is the sender's.
-    if (error.code === Code.Internal && error.rawMessage.startsWith('parse binary: ')) {
-      Object.assign(error, { code: Code.InvalidArgument });
-    }
-    const unreadable = error.code === Code.InvalidArgument ? findUnreadableField(error) : undefined;
-    if (unreadable !== undefined && reasonOf(error) === undefined) {
-      const { field, description } = unreadable;
-      addErrorInfo(error, field === 'payload' ? 'PAYLOAD_INVALID' : 'INVALID_REQUEST', [
-        { field, description },
-      ]);
-    }
+    if (call?.isReceived !== true && reasonOf(error) === undefined) explainUnreadable(error);
     addErrorInfo(error);
     return error;
   }
   if (call !== undefined) call.cause = error;
   return internalError(call?.requestId ?? '', error);
-}
-
-/** The field at which a body could not be decoded: its descriptor, or the type that only it has. */
-function findUnreadableField(
-  error: ConnectError,
-): { field: string; description: string } | undefined {
-  for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause) {
-    if (isFieldError(cause)) return { field: cause.field().name, description: cause.message };
-    const unknown = /key "(.+)" is unknown/.exec(cause.message)?.[1];
-    if (unknown !== undefined)
-      return { field: unknown, description: 'is not a field of this request' };
-    if (cause.message.includes('google.protobuf.Struct')) {
-      return { field: 'payload', description: 'must be a JSON object' };
-    }
-  }
-  return undefined;
 }

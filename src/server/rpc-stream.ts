@@ -4,17 +4,19 @@ import {
   encodeEnvelope,
   transformSplitEnvelope,
   type UniversalHandler,
-  type UniversalServerResponse,
 } from '@connectrpc/connect/protocol';
 import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { createStreamEncoder, openedStreamKey, type Subscription } from '../events/index.ts';
-import { type Call, callerGone, callKey } from './call.ts';
+import { callerGone, callKey } from './call.ts';
+import { writeEnd } from './ended-call.ts';
 import type { ExchangeRequest, ExchangeResponse } from './exchange.ts';
 import { requestBytesMax, responseBytesMax } from './limits.ts';
 import type { OpenCheckedStream } from './open-stream.ts';
-import { endKey, recordFailure } from './request-gate.ts';
+import { CompressionUndeclared } from './request-errors.ts';
+import { recordFailure } from './request-gate.ts';
 import { StreamBody } from './stream-body.ts';
 import { strictJson } from './strict-json.ts';
+import { checkTimeout } from './timeout-header.ts';
 
 /**
  * Answers SubscribeEvents over gRPC, gRPC-Web and Connect. A request of the usual form is opened here, and
@@ -61,6 +63,11 @@ export function createRpcStreams(open: OpenCheckedStream) {
     handler: UniversalHandler,
     request: ExchangeRequest,
   ): Promise<ExchangeResponse> {
+    try {
+      checkTimeout(request.header);
+    } catch (error) {
+      return refuse(handler, request, error);
+    }
     const contextValues = createContextValues().set(callKey, request.call);
     const response = await handler({ ...request, contextValues });
     const { header = new Headers() } = response;
@@ -86,10 +93,18 @@ export function createRpcStreams(open: OpenCheckedStream) {
       const head = { status: 200, header, ...trailer };
       return goOn({ subscription, head, handler, request });
     } catch (error) {
-      const refusal = await writeEnd(handler, contentType, request.call, error);
-      return { ...refusal, header: refusal.header ?? new Headers() };
+      return refuse(handler, request, error);
     }
   };
+}
+
+async function refuse(
+  handler: UniversalHandler,
+  { header, call }: ExchangeRequest,
+  error: unknown,
+): Promise<ExchangeResponse> {
+  const refusal = await writeEnd(handler, header.get('content-type') ?? '', call, error);
+  return { ...refusal, header: refusal.header ?? new Headers() };
 }
 
 interface Opened {
@@ -110,7 +125,11 @@ interface UsualForm {
   readonly endFlag: number;
 }
 
-const endFlags: Record<string, number> = { grpc: 0, 'grpc-web': 0b1000_0000, connect: 0b10 };
+const endFlags = new Map([
+  ['grpc', 0],
+  ['grpc-web', 0b1000_0000],
+  ['connect', 0b10],
+]);
 const compressedFlag = 0b1;
 const encodings = ['grpc-encoding', 'connect-content-encoding'];
 const timeouts = ['grpc-timeout', 'connect-timeout-ms'];
@@ -126,7 +145,7 @@ function findUsualForm(header: Headers): UsualForm | undefined {
     contentType: `application/${protocol}+${codec ?? 'proto'}`,
     isBinary: codec !== 'json',
     hasTrailer: protocol === 'grpc',
-    endFlag: endFlags[protocol] ?? 0,
+    endFlag: endFlags.get(protocol) ?? 0,
   };
 }
 
@@ -134,10 +153,7 @@ function findUsualForm(header: Headers): UsualForm | undefined {
 async function readMessage(body: AsyncIterable<Uint8Array>, endFlag: number): Promise<Uint8Array> {
   const messages: Uint8Array[] = [];
   for await (const { flags, data } of transformSplitEnvelope(requestBytesMax)(body)) {
-    if ((flags & compressedFlag) !== 0) {
-      const text = 'protocol error: a compressed message, but no encoding in the headers';
-      throw new ConnectError(text, Code.Internal);
-    }
+    if ((flags & compressedFlag) !== 0) throw new CompressionUndeclared();
     if ((flags & endFlag) === 0) messages.push(data);
   }
   const [message, ...more] = messages;
@@ -146,26 +162,4 @@ async function readMessage(body: AsyncIterable<Uint8Array>, endFlag: number): Pr
     throw new ConnectError(text, Code.Unimplemented);
   }
   return message;
-}
-
-/** What Connect writes for a call that ends with this error, before or after its first message. */
-function writeEnd(
-  handler: UniversalHandler,
-  contentType: string,
-  call: Call,
-  error: unknown,
-): Promise<UniversalServerResponse> {
-  return handler({
-    httpVersion: '2.0',
-    method: 'POST',
-    url: 'http://harbor',
-    header: new Headers({ 'content-type': contentType }),
-    body: nothing(),
-    signal: new AbortController().signal,
-    contextValues: createContextValues().set(callKey, call).set(endKey, { error }),
-  });
-}
-
-async function* nothing(): AsyncIterable<Uint8Array> {
-  // The gate refuses the call before its body is read.
 }

@@ -13,28 +13,30 @@ import type { ExchangeResponse } from '../exchange.ts';
 import { problem } from '../plain-answers.ts';
 
 /** Where the reason says more about HTTP than the code does. */
-const statusOfReason: Record<string, number> = {
-  PAYLOAD_TOO_LARGE: 413,
-  REQUEST_TOO_LARGE: 413,
+const statusOfReason = new Map([
+  ['PAYLOAD_TOO_LARGE', 413],
+  ['REQUEST_TOO_LARGE', 413],
+  // A content-encoding that nobody here knows.
+  ['UNIMPLEMENTED', 415],
   // As the IETF's draft on the Idempotency-Key header says.
-  IDEMPOTENCY_KEY_REUSED: 422,
-};
+  ['IDEMPOTENCY_KEY_REUSED', 422],
+]);
 
-const titles: Record<number, string> = {
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not Found',
-  409: 'Conflict',
-  413: 'Content Too Large',
-  422: 'Unprocessable Content',
-  429: 'Too Many Requests',
-  499: 'Client Closed Request',
-  500: 'Internal Server Error',
-  501: 'Not Implemented',
-  503: 'Service Unavailable',
-  504: 'Gateway Timeout',
-};
+const titles = new Map([
+  [400, 'Bad Request'],
+  [401, 'Unauthorized'],
+  [403, 'Forbidden'],
+  [404, 'Not Found'],
+  [409, 'Conflict'],
+  [413, 'Content Too Large'],
+  [415, 'Unsupported Media Type'],
+  [422, 'Unprocessable Content'],
+  [429, 'Too Many Requests'],
+  [499, 'Client Closed Request'],
+  [500, 'Internal Server Error'],
+  [503, 'Service Unavailable'],
+  [504, 'Gateway Timeout'],
+]);
 
 /** The error that Connect wrote as JSON. */
 export function readError(connectErrorJson: string): ConnectError {
@@ -45,7 +47,7 @@ export function readError(connectErrorJson: string): ConnectError {
 export function toProblem(error: ConnectError, requestId: string): ExchangeResponse {
   const info = error.findDetails(ErrorInfoSchema)[0];
   const reason = info?.reason ?? 'INTERNAL';
-  const status = statusOfReason[reason] ?? codeToHttpStatus(error.code);
+  const status = statusOfReason.get(reason) ?? codeToHttpStatus(error.code);
   const violations = error.findDetails(BadRequestSchema)[0]?.fieldViolations;
   const retryDelay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
   const retryAfterSeconds =
@@ -53,7 +55,7 @@ export function toProblem(error: ConnectError, requestId: string): ExchangeRespo
   return problem(
     status,
     {
-      title: titles[status] ?? 'Error',
+      title: titles.get(status) ?? 'Error',
       detail: inWordsOfRest(error.rawMessage),
       code: codeToString(error.code),
       reason,

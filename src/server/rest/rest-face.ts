@@ -5,6 +5,8 @@ import { callKey } from '../call.ts';
 import type { ExchangeRequest, ExchangeResponse } from '../exchange.ts';
 import type { OpenCheckedStream } from '../open-stream.ts';
 import { json, methodNotAllowed, notFound, unsupportedMediaType } from '../plain-answers.ts';
+import { recordFailure } from '../request-gate.ts';
+import { checkTimeout } from '../timeout-header.ts';
 import { createEventStream, eventStreamPath } from './event-stream.ts';
 import { openApi } from './openapi.ts';
 import { readError, toProblem } from './problem.ts';
@@ -41,6 +43,11 @@ export function createRestFace(
     if (route.toRequest === undefined && !isJson(request)) return unsupportedMediaType(request);
     const handler = handlers.get(createMethodUrl('/', route.rpc));
     if (handler === undefined) return notFound(request);
+    try {
+      checkTimeout(request.header);
+    } catch (error) {
+      return toProblem(recordFailure(request.call, error), request.call.requestId);
+    }
     return answer(route, await run(handler, route, request), request);
   };
 }
