@@ -79,7 +79,7 @@ export async function openStage(): Promise<Stage> {
 
 /** Makes the workspaces, and a secret key that may do everything. */
 async function seed(database: Database): Promise<string> {
-  const workspaces = createWorkspaceStore(database.orm);
+  const workspaces = createWorkspaceStore(database);
   for (const id of workspaceIds) await workspaces.create(id, '');
   const { secret } = await issueApiKey(createApiKeyStore(database.orm, database.statements), {
     kind: 'secret',

@@ -93,7 +93,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
   // Migrated, and answering.
   health.databaseAnswered();
   const { statements, beat } = createHeartbeat(database.statements, health.databaseAnswered);
-  const workspaces = createWorkspaceStore(database.orm);
+  const workspaces = createWorkspaceStore({ orm: database.orm, statements });
   const apiKeys = createApiKeyStore(database.orm, statements);
   const events = createEventStore(statements);
   const reader = createEventReader(events);

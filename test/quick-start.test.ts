@@ -146,4 +146,7 @@ test('after kill -9 the next start keeps key, workspace and events', async () =>
     }),
   });
   expect(response.headers.get('idempotent-replayed')).toBe('true');
+  // What was there already is found, not run into: an operator who reads this log finds no errors.
+  const serverLog = await readFile(join(dataDirectory, 'postgres/server.log'), 'utf8');
+  expect(serverLog.split('\n').filter((line) => line.includes('ERROR:'))).toEqual([]);
 });

@@ -7,7 +7,7 @@ import { createUngatheredEvents } from './ungathered-events.ts';
 /** The service without gathering, but with its append statement: one round trip and commit a create. */
 await runBenchServer((database) => (router) => {
   const store = createEventStore(database.statements);
-  const events = createUngatheredEvents(createWorkspaceStore(database.orm), async (event) => {
+  const events = createUngatheredEvents(createWorkspaceStore(database), async (event) => {
     const [row] = await store.append([event], [1]);
     if (row?.kind !== 'created') throw new Error('the bench sends each idempotency key once');
     return { event: row.event, replayed: false, idempotencyKeyExpiresAt: row.expiresAt };

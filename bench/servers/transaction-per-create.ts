@@ -6,7 +6,7 @@ import { createUngatheredEvents } from './ungathered-events.ts';
 
 /** The service without gathering: each create is a transaction of its own. */
 await runBenchServer((database) => (router) => {
-  const events = createUngatheredEvents(createWorkspaceStore(database.orm), (event) =>
+  const events = createUngatheredEvents(createWorkspaceStore(database), (event) =>
     appendInTransaction(database, event),
   );
   router.service(EventsService, events);

@@ -47,7 +47,7 @@ export function keysCommand(): Command {
 async function createKey(options: CreateOptions): Promise<void> {
   const { scope = [], workspace = [], type = [] } = options;
   const { apiKey, secret } = await withDatabase(async ({ orm, statements }) => {
-    const workspaces = createWorkspaceStore(orm);
+    const workspaces = createWorkspaceStore({ orm, statements });
     for (const id of workspace) await workspaces.assertExists(id);
     return issueApiKey(createApiKeyStore(orm, statements), {
       kind: options.kind ?? (scope.length > 0 ? 'restricted' : 'secret'),

@@ -10,8 +10,8 @@ export function workspacesCommand(): Command {
     .argument('[id]', 'an id that exists already elsewhere; made when left out', parseWorkspaceId)
     .option('--name <text>', 'what people call it', '')
     .action(async (id: string | undefined, options: { name: string }) => {
-      const workspace = await withDatabase(({ orm }) =>
-        createWorkspaceStore(orm).create(id ?? newWorkspaceId(), options.name),
+      const workspace = await withDatabase((database) =>
+        createWorkspaceStore(database).create(id ?? newWorkspaceId(), options.name),
       );
       process.stdout.write(`${workspace.id}\n`);
     });

@@ -69,6 +69,10 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     orm,
     statements: createStatementRunner(pool),
     connect: () => pool.connect(),
-    close: () => orm.close(true),
+    async close() {
+      await orm.close(true);
+      // Kysely ends a pool only after a query of its own has gone through it.
+      if (!pool.ending) await pool.end();
+    },
   };
 }

@@ -1,6 +1,7 @@
-import { type MikroORM, UniqueConstraintViolationException } from '@mikro-orm/postgresql';
 import { LRUCache } from 'lru-cache';
+import type { Database } from '../database/database.ts';
 import { awaitEntities } from '../database/entity-query.ts';
+import type { Statement } from '../database/statements.ts';
 import { WorkspaceEntity } from './workspace.entity.ts';
 import { type Workspace, WorkspaceAlreadyExists, WorkspaceNotFound } from './workspace.ts';
 
@@ -24,7 +25,19 @@ export interface WorkspaceStore {
   assertExists(id: string): Promise<void>;
 }
 
-export function createWorkspaceStore(orm: MikroORM): WorkspaceStore {
+/** Returns a row unless the id is taken: a violation would be an error in PostgreSQL's log, caught or not. */
+const insertStatement: Statement = {
+  name: 'harbor_insert_workspace',
+  text: `
+    insert into workspaces (id, display_name, created_at) values ($1, $2, $3)
+    on conflict (id) do nothing returning id`,
+};
+const writeTimeoutMs = 12_000;
+
+export function createWorkspaceStore({
+  orm,
+  statements,
+}: Pick<Database, 'orm' | 'statements'>): WorkspaceStore {
   const seen = new LRUCache<string, true>({ max: 100_000 });
   /** Callers that ask at once share a look-up, and go on in the order in which they asked. */
   const lookUps = new Map<string, Promise<void>>();
@@ -42,14 +55,9 @@ export function createWorkspaceStore(orm: MikroORM): WorkspaceStore {
   return {
     async create(id, displayName) {
       const workspace = { id, displayName, lastSequence: 0, createdAt: new Date() };
-      try {
-        await awaitEntities(orm.em.fork().insert(WorkspaceEntity, workspace));
-      } catch (error) {
-        if (error instanceof UniqueConstraintViolationException) {
-          throw new WorkspaceAlreadyExists(id);
-        }
-        throw error;
-      }
+      const values = [id, displayName, workspace.createdAt];
+      const inserted = await statements.run(insertStatement, values, writeTimeoutMs);
+      if (inserted.length === 0) throw new WorkspaceAlreadyExists(id);
       return workspace;
     },
 

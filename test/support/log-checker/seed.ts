@@ -13,7 +13,7 @@ export async function seedDatabase(databaseUrl: string, workspaceId: string): Pr
   });
   try {
     await migrate(database);
-    await createWorkspaceStore(database.orm).create(workspaceId, '');
+    await createWorkspaceStore(database).create(workspaceId, '');
     const apiKeys = createApiKeyStore(database.orm, database.statements);
     const { secret } = await issueApiKey(apiKeys, {
       kind: 'secret',
