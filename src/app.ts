@@ -18,6 +18,7 @@ import { assertDurable } from './database/durability.ts';
 import { createHeartbeat } from './database/heartbeat.ts';
 import { migrate } from './database/migrate.ts';
 import { createNotifications } from './database/notifications.ts';
+import { assertWritable } from './database/writable.ts';
 import {
   createAppendQueue,
   createCommitNotices,
@@ -69,7 +70,7 @@ export interface App {
 /**
  * Makes every object of the service once, migrates the database and listens.
  *
- * @throws DatabaseUnavailable, DurabilityUnsafe, or the error of a port that cannot be had; nothing is
+ * @throws DatabaseUnavailable, DatabaseReadOnly, DurabilityUnsafe, or the error of a port that cannot be had; nothing is
  * left running then.
  */
 export async function startApp(config: Config, databaseUrl: string, log: Log): Promise<App> {
@@ -80,6 +81,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
     onNotice: (message) => log.info(message),
   });
   try {
+    await assertWritable(database);
     await assertDurable(database, config.allowUnsafeDurability);
     await migrate(database);
   } catch (error) {

@@ -1,6 +1,7 @@
 /** The errors that say by themselves what a person can do. */
 const plainSpoken = new Set([
   'ConfigInvalid',
+  'DatabaseReadOnly',
   'DurabilityUnsafe',
   'EmbeddedPostgresError',
   'WorkspaceAlreadyExists',

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
+import { createApiKeyStore, issueApiKey } from '../../src/api-keys/index.ts';
 import { openDatabase } from '../../src/database/database.ts';
-import { createWorkspaceStore } from '../../src/workspaces/index.ts';
 import { createEventsClient } from '../support/clients.ts';
 import { refusalOf } from '../support/errors.ts';
 import { createTestDatabase } from '../support/test-database.ts';
@@ -58,24 +58,36 @@ test('on a server that has become read-only creates are UNAVAILABLE, and work at
   expect(service.logLines.filter(({ level }) => level === 50)).toEqual([]);
 });
 
+test('a service does not start on a server that takes no writes, and says what to do', async () => {
+  const database = await createTestDatabase();
+  await database.query(`alter database ${database.name} set default_transaction_read_only = on`);
+  await expect(startTestService({}, database)).rejects.toThrow(
+    'PostgreSQL takes no writes here (default_transaction_read_only=on)',
+  );
+  await database.drop();
+});
+
 test('a write by entity on a read-only server is UNAVAILABLE and leaves its session to nobody', async () => {
   const database = await createTestDatabase();
   const setting = `alter database ${database.name}`;
   await database.query(`${setting} set default_transaction_read_only = on`);
-  const { orm, close } = await openDatabase({
+  const { orm, statements, close } = await openDatabase({
     url: database.url,
     // One session: without the mend it is the one that the next write gets.
     poolSize: 1,
     applicationName: 'harbor-test',
     onNotice: () => undefined,
   });
-  const workspaces = createWorkspaceStore(orm);
-  await expect(workspaces.create('ws_demoted', '')).rejects.toMatchObject({
+  const store = createApiKeyStore(orm, statements);
+  const grant = { kind: 'secret', scopes: [], workspaceIds: [], typePatterns: [] } as const;
+  const issue = () =>
+    issueApiKey(store, { ...grant, displayName: 'demoted', expiresAt: undefined });
+  await expect(issue()).rejects.toMatchObject({
     name: 'DatabaseUnavailable',
     cause: { code: '25006' },
   });
   await database.query(`begin read write; ${setting} reset default_transaction_read_only; commit`);
-  expect(await workspaces.create('ws_demoted', '')).toMatchObject({ id: 'ws_demoted' });
+  expect((await issue()).apiKey).toMatchObject({ displayName: 'demoted' });
   await close();
   await database.drop();
 });
