@@ -38,12 +38,25 @@ const projectDirectory = resolve(import.meta.dirname, '..');
 const wholeNumber = (min: number, max: number) =>
   z.coerce.number(`must be a whole number from ${min} to ${max}`).int().min(min).max(max);
 
+/**
+ * What the driver knows as `sslmode`. It takes any other word for `verify-full` in DATABASE_URL, and for
+ * `disable` in PGSSLMODE.
+ */
+const sslModes = ['disable', 'no-verify', 'prefer', 'require', 'verify-ca', 'verify-full'];
+const sslModeRule = `must be one of ${sslModes.join(', ')}`;
+
+function isSslModeKnown(text: string): boolean {
+  if (!URL.canParse(text)) return true;
+  return new URL(text).searchParams.getAll('sslmode').every((mode) => sslModes.includes(mode));
+}
+
 const databaseUrl = z
   .string()
   .refine(
     (text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text),
     'must look like postgresql://user:password@host:5432/database',
-  );
+  )
+  .refine(isSslModeKnown, `sslmode ${sslModeRule}`);
 
 const origin = (text: string) =>
   text === '*' || (URL.canParse(text) && new URL(text).origin === text);
@@ -76,6 +89,7 @@ const file = z.string().transform((path, context) => {
 
 const environment = z.object({
   DATABASE_URL: databaseUrl.optional(),
+  PGSSLMODE: z.enum(sslModes, sslModeRule).optional(),
   DATABASE_POOL_SIZE: wholeNumber(6, 200).default(12),
   ALLOW_UNSAFE_DURABILITY: flag.default(false),
   HOST: z.string().default('127.0.0.1'),
