@@ -1,6 +1,7 @@
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchCreate } from './create.ts';
+import { benchKeyFlood } from './key-flood/key-flood.ts';
 import { benchLog } from './log/log.ts';
 import { benchMemory } from './memory.ts';
 import { benchPgbench } from './pgbench.ts';
@@ -18,6 +19,7 @@ const usual: Record<string, Bench> = {
   pgbench: benchPgbench,
   retrieve: benchRetrieve,
   memory: benchMemory,
+  keys: benchKeyFlood,
   log: benchLog,
 };
 /** `plans` takes 5 GB of disk: it runs when it is asked for. */

@@ -1,5 +1,6 @@
 import type { InferEntity } from '@mikro-orm/core';
 import type { MikroORM } from '@mikro-orm/postgresql';
+import { byteaArray } from '../database/binary-arrays.ts';
 import { awaitEntities } from '../database/entity-query.ts';
 import type { Statement, StatementRunner } from '../database/statements.ts';
 import { findUuid, idOf, newId, uuidOf } from '../type-id.ts';
@@ -14,8 +15,13 @@ export interface ApiKeyStore {
   find(id: string): Promise<ApiKey | undefined>;
   /** Revokes a key that is not; an already revoked one keeps its time. */
   revoke(id: string): Promise<void>;
-  /** The caller whose key has this hash, unless it was revoked; whether it expired is not judged. */
+  /** As `findCallers`, of one. */
   findCaller(secretHash: Buffer): Promise<Caller | undefined>;
+  /**
+   * The callers whose keys have these hashes, in base64, by hash. Without those that were revoked; whether
+   * a key has expired is not judged.
+   */
+  findCallers(secretHashes: readonly string[]): Promise<ReadonlyMap<string, Caller>>;
   /** Those of the keys that no longer work: revoked, expired by the database's clock, or gone. */
   findEnded(ids: readonly string[]): Promise<string[]>;
   /** Notes uses; a later time that is already there stays. */
@@ -25,12 +31,12 @@ export interface ApiKeyStore {
 /** Short, so that a cached answer plus one look-up stays below the 5 seconds of a revocation. */
 const lookUpTimeoutMs = 1_500;
 
-const findCallerStatement: Statement = {
-  name: 'harbor_find_caller',
+const findCallersStatement: Statement = {
+  name: 'harbor_find_callers',
   text: `
-    select id, kind, scopes, workspace_ids, type_patterns,
+    select encode(secret_hash, 'base64') as hash, id, kind, scopes, workspace_ids, type_patterns,
       (extract(epoch from expires_at) * 1000)::float8 as expires_at_ms
-    from api_keys where secret_hash = $1::bytea and revoked_at is null`,
+    from api_keys where secret_hash = any($1::bytea[]) and revoked_at is null`,
 };
 
 const findEndedStatement: Statement = {
@@ -51,6 +57,8 @@ const noteUsesStatement: Statement = {
 };
 
 interface CallerRow {
+  /** 44 characters: PostgreSQL breaks its lines after 76. */
+  readonly hash: string;
   readonly id: string;
   readonly kind: 'secret' | 'restricted';
   readonly scopes: string[];
@@ -60,6 +68,12 @@ interface CallerRow {
 }
 
 export function createApiKeyStore(orm: MikroORM, statements: StatementRunner): ApiKeyStore {
+  async function findCallers(secretHashes: readonly string[]): Promise<Map<string, Caller>> {
+    const hashes = byteaArray(secretHashes.map((hash) => Buffer.from(hash, 'base64')));
+    const rows = await statements.run<CallerRow>(findCallersStatement, [hashes], lookUpTimeoutMs);
+    return new Map(rows.map((row) => [row.hash, toCaller(row)]));
+  }
+
   return {
     async create(key) {
       const id = newId('key');
@@ -102,13 +116,11 @@ export function createApiKeyStore(orm: MikroORM, statements: StatementRunner): A
     },
 
     async findCaller(secretHash) {
-      const [row] = await statements.run<CallerRow>(
-        findCallerStatement,
-        [secretHash],
-        lookUpTimeoutMs,
-      );
-      return row && toCaller(row);
+      const hash = secretHash.toString('base64');
+      return (await findCallers([hash])).get(hash);
     },
+
+    findCallers,
 
     async findEnded(ids) {
       const rows = await statements.run<{ id: string }>(

@@ -55,6 +55,14 @@ export class ApiKeyInvalid extends Error {
   }
 }
 
+/** More calls wait for the look-up of a key than the process takes on. */
+export class ApiKeyLookUpsFull extends Error {
+  override readonly name = 'ApiKeyLookUpsFull';
+  constructor() {
+    super('too many API keys are being looked up; try again later');
+  }
+}
+
 export class ScopeMissing extends Error {
   override readonly name = 'ScopeMissing';
   readonly scope: string;

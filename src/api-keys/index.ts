@@ -3,6 +3,7 @@ export {
   ApiKeyContradictory,
   ApiKeyExceedsCaller,
   ApiKeyInvalid,
+  ApiKeyLookUpsFull,
   ApiKeyMissing,
   ApiKeyNotFound,
   type Caller,

@@ -10,6 +10,7 @@ import {
   ApiKeyContradictory,
   ApiKeyExceedsCaller,
   ApiKeyInvalid,
+  ApiKeyLookUpsFull,
   ApiKeyMissing,
   ApiKeyNotFound,
   EventTypeNotAllowed,
@@ -123,6 +124,7 @@ refuse(WorkspaceAlreadyExists, Code.AlreadyExists, 'WORKSPACE_ALREADY_EXISTS', (
   metadata: { workspace_id: e.workspaceId },
 }));
 refuse(AppendQueueFull, Code.ResourceExhausted, 'OVERLOADED', () => ({ retryAfterMs: 1_000 }));
+refuse(ApiKeyLookUpsFull, Code.ResourceExhausted, 'OVERLOADED', () => ({ retryAfterMs: 1_000 }));
 refuse(CallsInFlightFull, Code.ResourceExhausted, 'OVERLOADED', () => ({ retryAfterMs: 1_000 }));
 refuse(RequestTooLarge, Code.ResourceExhausted, 'REQUEST_TOO_LARGE', (e) => ({
   metadata: { request_bytes_max: `${e.bytesMax}` },

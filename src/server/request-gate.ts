@@ -36,7 +36,7 @@ export interface RequestGateDeps {
  * call. Runs when the headers of a call are there and before its body is read.
  */
 export interface RequestGate {
-  /** @throws CallsInFlightFull, ApiKeyMissing, ApiKeyInvalid, ScopeMissing, DatabaseUnavailable */
+  /** @throws what the authenticator throws, ScopeMissing, CallsInFlightFull */
   admit(method: DescMethod, header: Headers, values: ContextValues): void | Promise<void>;
 }
 
