@@ -16,14 +16,22 @@ export function readParameters(query: string): [name: string, value: string][] {
     .map((pair) => {
       const at = pair.indexOf('=');
       const rawName = at < 0 ? pair : pair.slice(0, at);
-      const name = decode(rawName, rawName);
-      return [name, at < 0 ? '' : decode(pair.slice(at + 1), name)];
+      const name = decodePercent(spaced(rawName), rawName);
+      return [name, at < 0 ? '' : decodePercent(spaced(pair.slice(at + 1)), name)];
     });
 }
 
-function decode(text: string, name: string): string {
+const spaced = (text: string) => text.replaceAll('+', ' ');
+
+/**
+ * The text that a part of a path or query stands for.
+ *
+ * @param name of the field that the error names.
+ * @throws InvalidField
+ */
+export function decodePercent(text: string, name: string): string {
   try {
-    return decodeURIComponent(text.replaceAll('+', ' '));
+    return decodeURIComponent(text);
   } catch {
     throw new InvalidField(name, 'must be UTF-8 in percent-encoding');
   }

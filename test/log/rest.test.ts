@@ -76,6 +76,37 @@ test.each([
   [`${filter}&types=invoice.paid,%20order.placed`, 'types'],
   [`${filter}&types=invoice.paid,*.placed`, 'types[1]'],
   [`${filter}&${filter}`, 'workspace_id'],
+  ...['constructor', '__proto__', 'toString', 'ASC', ''].map((order) => [
+    `${filter}&order=${order}`,
+    'order',
+  ]),
+  [`${filter}&__proto__=1`, '__proto__'],
+  [`${filter}&types=%ff`, 'types'],
+  [`${filter}&types=caf%C3`, 'types'],
+  [`${filter}&types=100%`, 'types'],
+  ['workspace_id=ws_%f', 'workspace_id'],
+  [`${filter}&%ff=1`, '%ff'],
+  [`${filter}&page_token=%ed%a0%80`, 'page_token'],
+  ...[
+    '2026-02-30T00:00:00Z',
+    '2026-02-29T00:00:00Z',
+    '2100-02-29T00:00:00Z',
+    '2026-04-31T00:00:00Z',
+    '2026-13-01T00:00:00Z',
+    '2026-00-01T00:00:00Z',
+    '2026-01-00T00:00:00Z',
+    '2026-01-01T24:00:00Z',
+    '2026-01-01T23:60:00Z',
+    '2026-01-01T00:00:60Z',
+    '2026-01-01T00:00:00%2B24:00',
+    '2026-01-01T00:00:00%2B01:60',
+    '2026-01-01T00:00:00+01:00',
+    '0000-01-01T00:00:00Z',
+    '',
+  ].flatMap((time) => [
+    [`${filter}&created_after=${time}`, 'created_after'],
+    [`${filter}&created_before=${time}`, 'created_before'],
+  ]),
 ])('GET /v1/events?%s is refused and names %s', async (query, field) => {
   const response = await get(`/v1/events?${query}`);
   expect(response.status).toBe(400);
@@ -85,6 +116,38 @@ test.each([
     violations: [expect.objectContaining({ field })],
     request_id: response.headers.get('x-request-id'),
   });
+});
+
+test.each([
+  '2024-02-29T00:00:00Z',
+  '2000-02-29T23:59:59.999999999Z',
+  '0004-02-29T00:00:00Z',
+  '2026-12-31T23:59:59%2B14:00',
+  '2026-01-31T00:00:00-23:59',
+])('GET /v1/events?created_after=%s is a time', async (time) => {
+  expect((await get(`/v1/events?${filter}&created_after=${time}`)).status).toBe(200);
+});
+
+test.each(['%ff', 'evt_%', '%ed%a0%80'])(
+  'GET /v1/events/%s is refused for its percent-encoding',
+  async (id) => {
+    const response = await get(`/v1/events/${id}`);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({
+      violations: [{ field: 'id', description: 'must be UTF-8 in percent-encoding' }],
+    });
+  },
+);
+
+test.each([
+  ['types=%ff', {}, 'types'],
+  ['access_token=%ff', { authorization: '' }, 'access_token'],
+  ['', { 'last-event-id': '9007199254740992' }, 'Last-Event-ID'],
+  ['', { 'last-event-id': '-1' }, 'Last-Event-ID'],
+])('a stream with %j and %j is refused and names %s', async (query, headers, field) => {
+  const response = await get(`/v1/events/stream?${filter}&${query}`, { ...headers });
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({ violations: [{ field }] });
 });
 
 test('the stream begins after Last-Event-ID, says when it has caught up, and goes on live', async () => {

@@ -10,6 +10,7 @@ import { createStreamEncoder } from '../../events/index.ts';
 import { callKey } from '../call.ts';
 import type { ExchangeRequest, ExchangeResponse } from '../exchange.ts';
 import type { OpenCheckedStream } from '../open-stream.ts';
+import { readParameters } from '../parameters.ts';
 import { methodNotAllowed } from '../plain-answers.ts';
 import { InvalidField } from '../request-errors.ts';
 import { recordFailure } from '../request-gate.ts';
@@ -62,8 +63,8 @@ export function createEventStream(openStream: OpenCheckedStream) {
 function toHeader(request: ExchangeRequest): Headers {
   const header = new Headers(request.header);
   // EventSource cannot send headers.
-  const token = new URLSearchParams(request.query).get('access_token');
-  if (token !== null && !header.has('authorization')) {
+  const [, token] = readParameters(request.query).find(([name]) => name === 'access_token') ?? [];
+  if (token !== undefined && !header.has('authorization')) {
     header.set('authorization', `Bearer ${token.replace(/[^\x21-\x7e]/g, '?')}`);
   }
   return header;
@@ -72,7 +73,9 @@ function toHeader(request: ExchangeRequest): Headers {
 function toSubscription(request: ExchangeRequest): SubscribeEventsRequest {
   const query = readQuery(request.query, parameters);
   const lastEventId = request.header.get('last-event-id') ?? undefined;
-  if (lastEventId !== undefined && !/^\d{1,16}$/.test(lastEventId)) {
+  const isSequence =
+    /^\d{1,16}$/.test(lastEventId ?? '0') && Number.isSafeInteger(Number(lastEventId ?? 0));
+  if (!isSequence) {
     throw new InvalidField('Last-Event-ID', 'must be the id of a message of this stream');
   }
   const after = lastEventId ?? readWholeNumber('after_sequence', query.after_sequence);

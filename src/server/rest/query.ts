@@ -1,4 +1,6 @@
+import { readParameters } from '../parameters.ts';
 import { InvalidField } from '../request-errors.ts';
+import { isTime } from './time.ts';
 
 /**
  * The parameters of a query, each at most once. A name that nobody knows is refused: a filter that is
@@ -11,7 +13,7 @@ export function readQuery<Name extends string>(
   names: readonly Name[],
 ): Partial<Record<Name, string>> {
   const values: Partial<Record<Name, string>> = {};
-  for (const [name, value] of new URLSearchParams(query)) {
+  for (const [name, value] of readParameters(query)) {
     const known = names.find((one) => one === name);
     if (known === undefined) {
       throw new InvalidField(name, `is not a parameter; there are ${names.join(', ')}`);
@@ -34,15 +36,15 @@ export function readTypes(types: string | undefined): string[] | undefined {
   return patterns;
 }
 
-const orders: Record<string, string> = {
-  asc: 'EVENT_ORDER_ASCENDING',
-  desc: 'EVENT_ORDER_DESCENDING',
-};
+const orders = new Map([
+  ['asc', 'EVENT_ORDER_ASCENDING'],
+  ['desc', 'EVENT_ORDER_DESCENDING'],
+]);
 
 /** @throws InvalidField */
 export function readOrder(order: string | undefined): string | undefined {
   if (order === undefined) return undefined;
-  const known = orders[order];
+  const known = orders.get(order);
   if (known === undefined) throw new InvalidField('order', 'must be asc or desc');
   return known;
 }
@@ -57,7 +59,6 @@ export function readWholeNumber(name: string, text: string | undefined): number 
 /** A time as ProtoJSON takes it. */
 export function readTime(name: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
-  const form = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
-  if (form.test(text) && !Number.isNaN(Date.parse(text))) return text;
-  throw new InvalidField(name, 'must be a time such as 2026-05-25T12:00:00Z');
+  if (isTime(text)) return text;
+  throw new InvalidField(name, 'must be a time such as 2026-05-25T12:00:00Z, with any + as %2B');
 }

@@ -4,6 +4,7 @@ import { createMethodUrl } from '@connectrpc/connect/protocol';
 import { callKey } from '../call.ts';
 import type { ExchangeRequest, ExchangeResponse } from '../exchange.ts';
 import type { OpenCheckedStream } from '../open-stream.ts';
+import { decodePercent } from '../parameters.ts';
 import { json, methodNotAllowed, notFound, unsupportedMediaType } from '../plain-answers.ts';
 import { recordFailure } from '../request-gate.ts';
 import { checkTimeout } from '../timeout-header.ts';
@@ -69,9 +70,9 @@ function run(
   header.delete('accept-encoding');
   let body: AsyncIterable<Uint8Array> = request.body;
   if (route.toRequest !== undefined) {
-    const fields = decodeGroups(route.path.exec(request.path)?.groups ?? {});
+    const { groups = {} } = route.path.exec(request.path) ?? {};
     const { toRequest } = route;
-    body = requestBody(() => JSON.stringify(toRequest(fields, request)));
+    body = requestBody(() => JSON.stringify(toRequest(decodeGroups(groups), request)));
     header.delete('content-length');
     header.delete('content-encoding');
   }
@@ -105,15 +106,6 @@ async function readText(response: UniversalServerResponse): Promise<string> {
 
 function decodeGroups(groups: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(groups).map(([name, value]) => [name, decodeSegment(value)]),
+    Object.entries(groups).map(([name, value]) => [name, decodePercent(value, name)]),
   );
-}
-
-/** A segment that is not valid percent-encoding stands for itself, and is refused by its field's rule. */
-function decodeSegment(segment: string): string {
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    return segment;
-  }
 }
