@@ -4,6 +4,8 @@ const plainSpoken = new Set([
   'DatabaseReadOnly',
   'DurabilityUnsafe',
   'EmbeddedPostgresError',
+  'SchemaInUse',
+  'SchemaTooNew',
   'WorkspaceAlreadyExists',
   'WorkspaceNotFound',
   'ApiKeyNotFound',

@@ -2,7 +2,7 @@ import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { Pool, PoolClient } from 'pg';
 import { entities } from './entities.ts';
-import { migrations } from './migrations/index.ts';
+import { migrations as ownMigrations } from './migrations/index.ts';
 import { Session } from './session.ts';
 import { createStatementRunner, type StatementRunner } from './statements.ts';
 
@@ -15,6 +15,8 @@ export interface DatabaseOptions {
   readonly applicationName: string;
   /** Receives what MikroORM and pg have to say: lost connections, slow starts. */
   readonly onNotice: (message: string) => void;
+  /** In place of the service's own: a later version's, for tests of upgrades. */
+  readonly migrations?: typeof ownMigrations;
 }
 
 /** The service's PostgreSQL: entities for what is not hot, prepared statements for what is. */
@@ -45,7 +47,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     logger: options.onNotice,
     colors: false,
     migrations: {
-      migrationsList: migrations,
+      migrationsList: [...(options.migrations ?? ownMigrations)],
       tableName: 'harbor_migrations',
       snapshot: false,
       allOrNothing: true,
