@@ -27,6 +27,7 @@ import {
   createEventReader,
   createEventStore,
   createEventsRpc,
+  createHeldTypes,
   createOpenStream,
   parseCommitNotice,
   ShuttingDown,
@@ -129,6 +130,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
         createEventsRpc({
           queue,
           reader,
+          heldTypes: createHeldTypes(events),
           log: eventLog,
           workspaces,
           openStream,

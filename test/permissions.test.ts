@@ -163,14 +163,59 @@ describe('a key for some types', () => {
   );
 });
 
-test('a replay does not show a key an event of a type that it may not use', async () => {
-  const idempotencyKey = 'shared key';
-  await as(service.secretKey).createEvent({
-    ...newEvent('ws_other', 'order.placed'),
+describe('a key for some types that reuses the idempotency key', () => {
+  const held = async (type: string) => {
+    const idempotencyKey = `held by ${type}`;
+    const create = { ...newEvent('ws_other', type), idempotencyKey };
+    const { event } = await as(service.secretKey).createEvent(create);
+    return { idempotencyKey, eventId: event?.id ?? '' };
+  };
+  const reuse = (idempotencyKey: string) => ({
+    ...newEvent('ws_other', 'invoice.reused'),
     idempotencyKey,
   });
-  const refusal = await refusalOf(
-    as(invoicesOnly).createEvent({ ...newEvent('ws_other', 'invoice.paid'), idempotencyKey }),
+  const reused = { code: 'AlreadyExists', reason: 'IDEMPOTENCY_KEY_REUSED' };
+
+  test.each(wires)(
+    'of a type that it may not use learns over %s only that it is taken',
+    async (wire) => {
+      const { idempotencyKey, eventId } = await held('order.placed');
+      const refusal = await refusalOf(as(invoicesOnly, wire).createEvent(reuse(idempotencyKey)));
+      expect(refusal).toMatchObject({ ...reused, metadata: {}, fields: [] });
+      expect(refusal.message).not.toContain(eventId);
+    },
   );
-  expect(refusal).toMatchObject({ code: 'AlreadyExists', reason: 'IDEMPOTENCY_KEY_REUSED' });
+
+  test('of a type that it may not use learns no more by REST, or as an item of a batch', async () => {
+    const { idempotencyKey, eventId } = await held('order.placed');
+    const { results } = await as(invoicesOnly).batchCreateEvents({
+      requests: [reuse(idempotencyKey), reuse('of nobody')],
+    });
+    expect(results.map(({ result }) => result.case)).toEqual(['error', 'created']);
+    expect(results[0]?.result.value).toMatchObject({ reason: reused.reason, metadata: {} });
+    const answer = await sendRequest(service, '/v1/events', {
+      headers: { authorization: `Bearer ${invoicesOnly}`, 'idempotency-key': idempotencyKey },
+      body: { workspace_id: 'ws_other', type: 'invoice.reused', payload: {} },
+    });
+    expect(problemOf(answer)).toMatchObject({ status: 422, reason: reused.reason });
+    const told = JSON.stringify([answer.headers, answer.text, results[0]?.result.value]);
+    expect(told).not.toContain(eventId);
+    expect(told).not.toContain('expires_at');
+  });
+
+  test('of one of its own types is told the event and the time', async () => {
+    const { idempotencyKey, eventId } = await held('invoice.paid');
+    const refusal = await refusalOf(as(invoicesOnly).createEvent(reuse(idempotencyKey)));
+    const expires_at = expect.stringMatching(/^20.*Z$/);
+    expect(refusal).toMatchObject({ ...reused, metadata: { event_id: eventId, expires_at } });
+  });
+
+  test('with the content of the event is refused for its type, before anything is looked up', async () => {
+    const { idempotencyKey } = await held('order.placed');
+    const call = as(invoicesOnly).createEvent({
+      ...newEvent('ws_other', 'order.placed'),
+      idempotencyKey,
+    });
+    expect((await refusalOf(call)).reason).toBe('EVENT_TYPE_NOT_ALLOWED');
+  });
 });

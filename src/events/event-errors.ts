@@ -14,6 +14,15 @@ export class IdempotencyKeyReused extends Error {
   }
 }
 
+/** As IdempotencyKeyReused, for whoever may not use the type of the event: it learns nothing of that. */
+export class IdempotencyKeyTaken extends Error {
+  override readonly name = 'IdempotencyKeyTaken';
+
+  constructor() {
+    super('the idempotency key was used for another event; use a new key for a new event');
+  }
+}
+
 /** No event has the id, or the caller may not read it: the two must look the same. */
 export class EventNotFound extends Error {
   override readonly name = 'EventNotFound';

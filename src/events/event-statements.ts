@@ -98,6 +98,12 @@ export const readEventsStatement: Statement = {
   text: `select ${eventColumns} from events where id = any($1::uuid[])`,
 };
 
+/** The types of events, without their payloads. */
+export const readTypesStatement: Statement = {
+  name: 'harbor_read_event_types',
+  text: 'select id, type from events where id = any($1::uuid[])',
+};
+
 /**
  * Deletes up to `$1` idempotency keys that had expired when the statement began, and returns how many.
  *

@@ -13,7 +13,12 @@ import { idOf, newUuid, uuidOf } from '../type-id.ts';
 import type { Event, PreparedEvent } from './event.ts';
 import { AppendContended, AppendRowRefused } from './event-errors.ts';
 import { type EventRow, toEvent } from './event-row.ts';
-import { appendStatement, readEventsStatement, sweepStatement } from './event-statements.ts';
+import {
+  appendStatement,
+  readEventsStatement,
+  readTypesStatement,
+  sweepStatement,
+} from './event-statements.ts';
 
 /** What became of one row of an append. */
 export type AppendedRow = CreatedRow | HeldRow;
@@ -46,6 +51,8 @@ export interface EventStore {
   append(events: readonly PreparedEvent[], turns: readonly number[]): Promise<AppendedRow[]>;
   /** Reads events by id, `evt_…` with a valid UUID; those that do not exist are left out. */
   read(ids: readonly string[]): Promise<Map<string, Event>>;
+  /** The types of events, by id, without their payloads. */
+  readTypes(ids: readonly string[]): Promise<Map<string, string>>;
   /** Deletes up to `limit` expired idempotency keys and returns how many; never waits for a lock. */
   sweepExpiredKeys(limit: number): Promise<number>;
 }
@@ -80,6 +87,15 @@ export function createEventStore(statements: StatementRunner): EventStore {
         readTimeoutMs,
       );
       return new Map(rows.map(toEvent).map((event) => [event.id, event]));
+    },
+
+    async readTypes(ids) {
+      const rows = await statements.run<Pick<EventRow, 'id' | 'type'>>(
+        readTypesStatement,
+        [uuidArray(ids.map(uuidOf))],
+        readTimeoutMs,
+      );
+      return new Map(rows.map(({ id, type }) => [idOf('evt', id), type]));
     },
 
     async sweepExpiredKeys(limit) {

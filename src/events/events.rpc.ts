@@ -17,7 +17,7 @@ import {
 import { findUuid } from '../type-id.ts';
 import { type Abandonment, type AppendQueue, shareSignal } from './append-queue.ts';
 import { type Appended, type Event, prepareEvent } from './event.ts';
-import { EventNotFound } from './event-errors.ts';
+import { EventNotFound, IdempotencyKeyReused, IdempotencyKeyTaken } from './event-errors.ts';
 import { listEvents } from './event-list.ts';
 import type { EventLogStore } from './event-log-store.ts';
 import {
@@ -27,12 +27,14 @@ import {
   toNewEvent,
 } from './event-message.rpc.ts';
 import type { EventReader } from './event-reader.ts';
+import type { HeldTypes } from './held-types.ts';
 import { type KnownWorkspaces, openLog } from './open-log.rpc.ts';
 import { type OpenStream, openedStreamKey } from './open-stream.rpc.ts';
 
 export interface EventsRpcDeps {
   readonly queue: AppendQueue;
   readonly reader: EventReader;
+  readonly heldTypes: HeldTypes;
   readonly log: EventLogStore;
   readonly workspaces: KnownWorkspaces;
   readonly openStream: OpenStream;
@@ -47,7 +49,7 @@ export interface EventsRpcDeps {
 
 /** harbor.events.v1.EventsService over the append queue, the reader and the log. */
 export function createEventsRpc(deps: EventsRpcDeps): ServiceImpl<typeof EventsService> {
-  const { queue, reader, log, workspaces, openStream, validate, explain } = deps;
+  const { queue, reader, heldTypes, log, workspaces, openStream, validate, explain } = deps;
 
   async function create(
     caller: Caller,
@@ -58,7 +60,11 @@ export function createEventsRpc(deps: EventsRpcDeps): ServiceImpl<typeof EventsS
     assertMayUseType(caller, request.type);
     const event = prepareEvent(toNewEvent(request));
     await workspaces.assertExists(event.workspaceId);
-    return queue.append(event, signal);
+    const appended = queue.append(event, signal);
+    if (caller.typePatterns.length === 0) return appended;
+    return appended.catch(async (error) => {
+      throw await concealHolder(heldTypes, caller, error);
+    });
   }
 
   async function createItem(
@@ -109,6 +115,14 @@ export function createEventsRpc(deps: EventsRpcDeps): ServiceImpl<typeof EventsS
       context.values.set(openedStreamKey, await openStream(request, context));
     },
   };
+}
+
+/** A reuse names the event that holds the key, but only to a caller that may use the type of that event. */
+async function concealHolder(types: HeldTypes, caller: Caller, error: unknown): Promise<unknown> {
+  if (!(error instanceof IdempotencyKeyReused)) return error;
+  const type = await types.find(error.eventId).catch(() => undefined);
+  const open = type !== undefined && mayUseType(caller, type);
+  return open ? error : new IdempotencyKeyTaken();
 }
 
 function mayRead(caller: Caller, event: Event): boolean {

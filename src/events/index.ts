@@ -8,6 +8,7 @@ export {
   EventNotFound,
   EventWorkspaceMissing,
   IdempotencyKeyReused,
+  IdempotencyKeyTaken,
   LogGap,
   SequenceInFuture,
   ShuttingDown,
@@ -18,6 +19,7 @@ export { createEventLogStore, type EventLogStore } from './event-log-store.ts';
 export { createEventReader, type EventReader } from './event-reader.ts';
 export { createEventStore, type EventStore } from './event-store.ts';
 export { createEventsRpc } from './events.rpc.ts';
+export { createHeldTypes, type HeldTypes } from './held-types.ts';
 export { sweepExpiredKeys } from './key-sweeper.ts';
 export { createOpenStream, type OpenStream, openedStreamKey } from './open-stream.rpc.ts';
 export { PayloadInvalid, PayloadTooLarge, payloadBytesMax } from './payload.ts';

@@ -25,6 +25,7 @@ import {
   EventNotFound,
   EventWorkspaceMissing,
   IdempotencyKeyReused,
+  IdempotencyKeyTaken,
   LogGap,
   PayloadInvalid,
   PayloadTooLarge,
@@ -120,6 +121,7 @@ refuse(ApiKeyNotFound, Code.NotFound, 'API_KEY_NOT_FOUND', (e) => ({
 refuse(IdempotencyKeyReused, Code.AlreadyExists, 'IDEMPOTENCY_KEY_REUSED', (e) => ({
   metadata: { event_id: e.eventId, expires_at: e.expiresAt.toISOString() },
 }));
+refuse(IdempotencyKeyTaken, Code.AlreadyExists, 'IDEMPOTENCY_KEY_REUSED');
 refuse(WorkspaceAlreadyExists, Code.AlreadyExists, 'WORKSPACE_ALREADY_EXISTS', (e) => ({
   metadata: { workspace_id: e.workspaceId },
 }));
