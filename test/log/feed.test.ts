@@ -181,8 +181,13 @@ test('a subscription to some types from the end of the log looks none of them up
   };
   const { feeds } = openFeeds(counting);
   const options = { workspaceId, typePatterns: ['fed'], afterSequence: undefined };
-  await take(subscribe(feeds, counting, options, never), ({ kind }) => kind === 'caught_up');
+  const isEnough = ({ kind }: StreamMessage) => kind === 'caught_up';
+  await take(subscribe(feeds, counting, options, never), isEnough);
   expect(reads).toBe(0);
+  // From the beginning it does look them up.
+  const fromTheStart = { ...options, afterSequence: 0 };
+  await take(subscribe(feeds, counting, fromTheStart, never), isEnough);
+  expect(reads).toBeGreaterThan(0);
 });
 
 test('what was committed before a feed is told to advance is there when that is done', async () => {
@@ -410,11 +415,16 @@ test('a feed that all have left is not polled any more', async () => {
     },
   });
   const options = { workspaceId, ...everything };
+  const { leave } = await feeds.join(workspaceId);
   await Promise.all(
     range(1, 10).map(() =>
       take(subscribe(feeds, store, options, never), ({ kind }) => kind === 'caught_up'),
     ),
   );
+  const pollsBefore = polls;
+  await feeds.poll();
+  expect(polls).toBe(pollsBefore + 1);
+  leave();
   const pollsWhenLeft = polls;
   await feeds.poll();
   expect(polls).toBe(pollsWhenLeft);

@@ -138,7 +138,9 @@ test('a create waits for the transaction that holds its key, and takes over when
   const waiting = here().createEvent(create('orphan'));
   await expect
     .poll(() =>
-      service.database.query(`select 1 from pg_stat_activity where wait_event_type = 'Lock'`),
+      service.database.query(`
+        select 1 from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`),
     )
     .not.toEqual([]);
   const [{ pid } = { pid: 0 }] = (
