@@ -4,13 +4,15 @@ import { readConfig } from './config.ts';
 import { createLog } from './log.ts';
 import { describeQuickStart, prepareQuickStart } from './quick-start.ts';
 import { startServiceDatabase } from './service-database.ts';
+import { createStandardOutput } from './standard-output.ts';
 import { explainStartError } from './start-errors.ts';
 import { stopOnSignal } from './stop-on-signal.ts';
 
 /** Runs the service until a signal ends it; with `quickStart` also makes and prints what a first call needs. */
 export async function main({ quickStart }: { quickStart: boolean }): Promise<void> {
   const config = readConfig();
-  const log = createLog(config.logLevel);
+  const stdout = createStandardOutput();
+  const log = createLog(config.logLevel, stdout);
   const database = await startServiceDatabase(config);
   try {
     const app = await startApp(config, database.url, log);
@@ -22,7 +24,7 @@ export async function main({ quickStart }: { quickStart: boolean }): Promise<voi
     if (!quickStart) return;
     const { dataDirectory } = config;
     const facts = await prepareQuickStart(app, { dataDirectory, tls: config.tls !== undefined });
-    process.stdout.write(describeQuickStart(facts, join(dataDirectory, 'dev.env')));
+    stdout.write(describeQuickStart(facts, join(dataDirectory, 'dev.env')));
   } catch (error) {
     await database.stop();
     throw new Error(explainStartError(error, config), { cause: error });
