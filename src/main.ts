@@ -13,20 +13,28 @@ export async function main({ quickStart }: { quickStart: boolean }): Promise<voi
   const config = readConfig();
   const stdout = createStandardOutput();
   const log = createLog(config.logLevel, stdout);
-  const database = await startServiceDatabase(config);
+  const shutdown = stopOnSignal(log);
+  const starting = startServiceDatabase(config, shutdown.signal);
+  const stopDatabase = () =>
+    starting.then(
+      (database) => database.stop(),
+      () => undefined,
+    );
+  shutdown.add(stopDatabase);
   try {
+    const database = await starting;
     const app = await startApp(config, database.url, log);
+    shutdown.signal.throwIfAborted();
+    shutdown.add(() => app.stop());
     log.info(app.address, 'listening');
-    stopOnSignal(log, async () => {
-      await app.stop();
-      await database.stop();
-    });
     if (!quickStart) return;
     const { dataDirectory } = config;
     const facts = await prepareQuickStart(app, { dataDirectory, tls: config.tls !== undefined });
     stdout.write(describeQuickStart(facts, join(dataDirectory, 'dev.env')));
   } catch (error) {
-    await database.stop();
+    // The stop has begun, takes along what was started, and ends the process.
+    if (shutdown.signal.aborted) return;
+    await stopDatabase();
     throw new Error(explainStartError(error, config), { cause: error });
   }
 }

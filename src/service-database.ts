@@ -14,8 +14,14 @@ export function embeddedUrlFile(config: Config): string {
   return join(config.dataDirectory, 'postgres.url');
 }
 
-/** @throws EmbeddedPostgresError, also when the folder's server is in use by another service. */
-export async function startServiceDatabase(config: Config): Promise<ServiceDatabase> {
+/**
+ * @throws EmbeddedPostgresError, also when the folder's server is in use by another service; the reason of
+ * `signal`, when that aborts first. No server is left running then.
+ */
+export async function startServiceDatabase(
+  config: Config,
+  signal: AbortSignal,
+): Promise<ServiceDatabase> {
   if (config.databaseUrl !== undefined) {
     return { url: config.databaseUrl, stop: async () => undefined };
   }
@@ -24,6 +30,7 @@ export async function startServiceDatabase(config: Config): Promise<ServiceDatab
   const embedded = await startEmbeddedPostgres({
     directory: join(config.dataDirectory, 'postgres'),
     database: 'harbor',
+    signal,
   });
   await writeFile(embeddedUrlFile(config), embedded.url, { mode: 0o600 });
   return {

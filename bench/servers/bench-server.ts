@@ -42,7 +42,7 @@ export async function runBenchServer(routesOver: (database: Database) => Routes)
     stallMsMax: config.streamStallMs,
   });
   await server.listen(config.host, config.port);
-  stopOnSignal(log, async () => {
+  stopOnSignal(log).add(async () => {
     health.stop();
     await server.stop(5_000);
     await database.close();

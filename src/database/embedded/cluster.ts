@@ -32,6 +32,8 @@ export interface Cluster {
 export interface ProgramContext {
   readonly account: Account | undefined;
   readonly initdb: string;
+  /** Ends an initdb that is running. */
+  readonly signal: AbortSignal | undefined;
 }
 
 const INITDB_TIMEOUT_MS = 300_000;
@@ -61,7 +63,7 @@ export function programEnvironment(): NodeJS.ProcessEnv {
  * The cluster in `directory`, made when there is none. It appears whole, by one rename: what an
  * interrupted call left behind is removed.
  *
- * @throws EmbeddedPostgresError when initdb fails
+ * @throws EmbeddedPostgresError when initdb fails or is ended
  */
 export async function openCluster(directory: string, context: ProgramContext): Promise<Cluster> {
   await removeAbandoned(directory);
@@ -131,7 +133,7 @@ async function runInitdb(
   dataDir: string,
   passwordFile: string,
   password: FileHandle,
-  { account, initdb }: ProgramContext,
+  { account, initdb, signal }: ProgramContext,
 ): Promise<void> {
   const isLinux = process.platform === 'linux';
   const settings = [
@@ -146,6 +148,7 @@ async function runInitdb(
     '--builtin-locale=C.UTF-8',
     `--locale=${isLinux ? 'C.UTF-8' : 'C'}`,
   ];
+  signal?.throwIfAborted();
   const child = spawn(initdb, settings, {
     cwd: dataDir,
     env: programEnvironment(),
@@ -158,13 +161,19 @@ async function runInitdb(
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     output = (output + text).slice(-4_000);
   });
+  const end = () => void child.kill('SIGKILL');
+  signal?.addEventListener('abort', end, { once: true });
+  process.once('exit', end);
   const failure = await new Promise<string | undefined>((resolve) => {
     child.once('error', (error) => resolve(error.message));
-    child.once('close', (code, signal) => {
+    // 'close' comes once the programs that initdb runs have ended too: they hold the same pipe.
+    child.once('close', (code, endSignal) => {
       if (code === 0) return resolve(undefined);
-      resolve(output.trim().replaceAll(/\s*\n\s*/g, ' | ') || `ended by ${signal ?? code}`);
+      resolve(output.trim().replaceAll(/\s*\n\s*/g, ' | ') || `ended by ${endSignal ?? code}`);
     });
   });
+  signal?.removeEventListener('abort', end);
+  process.off('exit', end);
   if (failure === undefined) return;
   const user = account === undefined ? '' : ` as uid ${account.uid}`;
   throw new EmbeddedPostgresError(`The database cannot be made, initdb${user} failed: ${failure}`);

@@ -28,6 +28,8 @@ export interface EmbeddedPostgresOptions {
    * is still free, else any free one.
    */
   readonly port?: number;
+  /** Breaks the start off; no process of it is left when the start has rejected. */
+  readonly signal?: AbortSignal;
 }
 
 export interface EmbeddedPostgres {
@@ -53,11 +55,13 @@ const PORT_ATTEMPTS = 5;
 /**
  * Starts PostgreSQL 18 on the cluster in `options.directory` and resolves when it answers queries.
  * A server that a killed service left there is ended first. The server has a process group of its
- * own, so Ctrl-C does not reach it; it is asked to end when this process exits without `stop()`.
+ * own, so Ctrl-C does not reach it; it is asked to end when this process exits without `stop()`, and
+ * also when it has not started yet.
  *
  * @throws EmbeddedPostgresError when it cannot start: no package for this platform, a folder of
  *   another user or in use by a living service, a fixed port that is taken, a setting PostgreSQL
- *   refuses, or no answer for 60 s (a recovery that is under way may take longer)
+ *   refuses, or no answer for 60 s (a recovery that is under way may take longer); the reason of
+ *   `signal` when that aborts first
  */
 export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions,
@@ -67,6 +71,7 @@ export async function startEmbeddedPostgres(
     const plan = await prepare(options, directory);
     return await startOnSomePort(options, plan);
   } catch (cause) {
+    options.signal?.throwIfAborted();
     if (cause instanceof EmbeddedPostgresError) throw cause;
     throw startFailure(directory, cause);
   }
@@ -84,10 +89,12 @@ function startFailure(directory: string, cause: unknown): EmbeddedPostgresError 
 }
 
 async function prepare(options: EmbeddedPostgresOptions, directory: string): Promise<ServerPlan> {
+  const { signal } = options;
   await makeDirectory(directory);
   const account = await chooseAccount(directory, dataDirOf(directory));
   const { initdb, postgres, pgCtl } = await locateBinaries(account !== undefined);
-  const cluster = await openCluster(directory, { account, initdb });
+  signal?.throwIfAborted();
+  const cluster = await openCluster(directory, { account, initdb, signal });
   await endLeftover({ dataDir: cluster.dataDir, pgCtl });
   const port = options.port ?? (await readLastPort(cluster.dataDir)) ?? (await findFreePort());
   return { directory, cluster, account, postgres, pgCtl, settings: options.settings ?? {}, port };
@@ -99,34 +106,43 @@ async function startOnSomePort(
 ): Promise<EmbeddedPostgres> {
   let plan = firstPlan;
   for (let attempt = 1; ; attempt += 1) {
-    const outcome = await startOnPort(plan, options.database);
+    const outcome = await startOnPort(plan, options);
     if ('server' in outcome) return createHandle(outcome.server, plan, options.database);
     if (options.port !== undefined || attempt === PORT_ATTEMPTS) throw outcome.portTaken;
     plan = { ...plan, port: await findFreePort() };
   }
 }
 
-async function startOnPort(plan: ServerPlan, database: string): Promise<Outcome> {
+async function startOnPort(
+  plan: ServerPlan,
+  { database, signal }: EmbeddedPostgresOptions,
+): Promise<Outcome> {
+  signal?.throwIfAborted();
   const server = await spawnServer(plan);
+  // Whatever the start waits for, it notices that the server has ended.
+  const breakOff = () => server.signal('SIGINT');
+  signal?.addEventListener('abort', breakOff, { once: true });
   try {
+    signal?.throwIfAborted();
     await waitUntilReady(server, plan);
     await makeDatabase({ port: plan.port, password: plan.cluster.password }, database);
+    signal?.throwIfAborted();
     return { server };
   } catch (error) {
     await server.end();
+    signal?.throwIfAborted();
     if (!(error instanceof EmbeddedPostgresError)) throw error;
     const { serverLog } = error;
     if (!serverLog.includes('could not bind IPv4')) throw error;
     const message = `Port ${plan.port} of 127.0.0.1 is taken: free it, or set another one.`;
     return { portTaken: new EmbeddedPostgresError(message, { serverLog }) };
+  } finally {
+    signal?.removeEventListener('abort', breakOff);
   }
 }
 
 function createHandle(server: Server, plan: ServerPlan, database: string): EmbeddedPostgres {
   const { pid, exited } = server;
-  const endOnExit = () => server.signal('SIGINT');
-  process.once('exit', endOnExit);
-  void exited.then(() => process.off('exit', endOnExit));
   let stopping: Promise<void> | undefined;
   const { password } = plan.cluster;
   return {

@@ -53,7 +53,8 @@ const LOG_TAIL_LINES = 20;
 const DURABLE_SETTINGS = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' };
 
 /**
- * Starts the postmaster in a process group of its own, logging to `server.log`.
+ * Starts the postmaster in a process group of its own, logging to `server.log`. It is asked to end when this
+ * process exits.
  *
  * @throws EmbeddedPostgresError when the program cannot be run
  */
@@ -73,8 +74,12 @@ export async function spawnServer(plan: ServerPlan): Promise<Server> {
     });
     if (child.pid === undefined) throw await spawnFailure(child, plan);
     child.unref();
+    const controls = createControls(child, child.pid, plan);
+    const endOnExit = () => controls.signal('SIGINT');
+    process.once('exit', endOnExit);
+    void controls.exited.then(() => process.off('exit', endOnExit));
     const readLog = async () => (await readFile(logPath)).subarray(logStart).toString('utf8');
-    return { ...createControls(child, child.pid, plan), readLog };
+    return { ...controls, readLog };
   } finally {
     await log.close();
   }
