@@ -14,7 +14,7 @@ export async function main({ quickStart }: { quickStart: boolean }): Promise<voi
   const stdout = createStandardOutput();
   const log = createLog(config.logLevel, stdout);
   const shutdown = stopOnSignal(log);
-  const starting = startServiceDatabase(config, shutdown.signal);
+  const starting = startServiceDatabase(config, log, shutdown);
   const stopDatabase = () =>
     starting.then(
       (database) => database.stop(),

@@ -7,6 +7,8 @@ export interface Shutdown {
   readonly signal: AbortSignal;
   /** Has the stop end something more. Too late once it has begun: look at `signal` first. */
   add(end: () => Promise<void>): void;
+  /** Stops as a signal would, says why on standard error, and exits with 1. */
+  fail(message: string): void;
 }
 
 /** Calls get 20 s to finish, the rest a few more; past this the process ends whatever is left. */
@@ -39,7 +41,8 @@ export function stopOnSignal(log: Log): Shutdown {
     for (const end of ends.reverse()) await end();
   }
 
-  function stop(): void {
+  function stop(exitCode: number): void {
+    if (stopping.signal.aborted) return;
     stopping.abort();
     setTimeout(() => {
       log.error('the stop took too long; exiting');
@@ -48,7 +51,7 @@ export function stopOnSignal(log: Log): Shutdown {
     endAll().then(
       () => {
         log.info('stopped');
-        log.flush(() => process.exit(0));
+        log.flush(() => process.exit(exitCode));
       },
       (error: unknown) => {
         log.error({ cause: describeCause(error) }, 'the stop failed');
@@ -62,12 +65,17 @@ export function stopOnSignal(log: Log): Shutdown {
     if (wish === 'exit') process.exit(130);
     if (wish !== 'stop') return;
     log.info({ signal }, 'stopping');
-    stop();
+    stop(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, onSignal);
 
   return {
     signal: stopping.signal,
     add: (end) => void ends.push(end),
+    fail(message) {
+      log.fatal(message);
+      process.stderr.write(`harbor: ${message}\n`);
+      stop(1);
+    },
   };
 }
