@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import {
   ApiKeyKind,
@@ -10,6 +10,7 @@ import type {
   CreateApiKeyRequest,
 } from '../../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
 import { decodePageToken, encodePageToken, pageSizeOf } from '../page-token.ts';
+import { toDate } from '../timestamp.ts';
 import {
   type ApiKey,
   ApiKeyExceedsCaller,
@@ -93,7 +94,8 @@ function toGrant(request: CreateApiKeyRequest): Grant & { displayName: string } 
     scopes: request.scopes,
     workspaceIds: request.workspaceIds,
     typePatterns: request.typePatterns,
-    expiresAt: request.expiresAt && timestampDate(request.expiresAt),
+    // Rounded down: never later than the caller has said, nor than the maker's own end.
+    expiresAt: request.expiresAt && toDate('expires_at', request.expiresAt, Math.floor),
   };
 }
 

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { ApiKeyNotFound, createApiKeyStore, issueApiKey, scopes } from '../api-keys/index.ts';
+import { newestTime } from '../timestamp.ts';
 import { createWorkspaceStore } from '../workspaces/index.ts';
 import { withDatabase } from './with-database.ts';
 import { parseWorkspaceId } from './workspaces.ts';
@@ -82,6 +83,8 @@ function parseTypePattern(text: string): string {
 
 function parseFutureTime(text: string): Date {
   const time = new Date(text);
-  if (time.getTime() > Date.now()) return time;
-  throw new InvalidArgumentError('It must be a time to come, such as 2027-01-01T00:00:00Z.');
+  if (time.getTime() > Date.now() && time <= newestTime) return time;
+  throw new InvalidArgumentError(
+    'It must be a time to come, up to the year 9999, such as 2027-01-01T00:00:00Z.',
+  );
 }

@@ -102,18 +102,6 @@ export class SequenceInFuture extends Error {
   }
 }
 
-/** A time is none that google.protobuf.Timestamp allows; binary clients can send it all the same. */
-export class TimeOutOfRange extends Error {
-  override readonly name = 'TimeOutOfRange';
-  readonly field: string;
-  readonly rule = 'must be in the years 1 to 9999';
-
-  constructor(field: string) {
-    super(`${field} must be in the years 1 to 9999`);
-    this.field = field;
-  }
-}
-
 /** The log lacks a sequence that it should hold. Reading stops: skipping it would hide a loss. */
 export class LogGap extends Error {
   override readonly name = 'LogGap';

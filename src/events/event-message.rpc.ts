@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { type Timestamp, timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { EventSchema } from '../../gen/typescript/harbor/events/v1/event_pb.ts';
 import {
   type CreateEventRequest,
@@ -9,14 +9,10 @@ import {
   type SubscribeEventsResponseSchema,
 } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { pageSizeOf } from '../page-token.ts';
+import { toDate } from '../timestamp.ts';
 import type { Appended, Event, NewEvent } from './event.ts';
-import { TimeOutOfRange } from './event-errors.ts';
 import type { EventQuery } from './event-list.ts';
 import type { StreamMessage } from './subscription.ts';
-
-/** The first second of the year 1 and the last one of 9999. */
-const secondsMin = -62_135_596_800n;
-const secondsMax = 253_402_300_799n;
 
 export function toNewEvent(request: CreateEventRequest): NewEvent {
   return {
@@ -66,12 +62,6 @@ export function toEventQuery(
     pageSize: pageSizeOf(request.pageSize),
     pageToken: request.pageToken,
   };
-}
-
-/** `timestampMs` of protobuf-es rounds to the nearest millisecond, which may be on the other side. */
-function toDate(field: string, { seconds, nanos }: Timestamp, round: (ms: number) => number): Date {
-  if (seconds < secondsMin || seconds > secondsMax) throw new TimeOutOfRange(field);
-  return new Date(Number(seconds) * 1000 + round(nanos / 1_000_000));
 }
 
 export function toStreamResponse(

@@ -12,7 +12,6 @@ export {
   LogGap,
   SequenceInFuture,
   ShuttingDown,
-  TimeOutOfRange,
 } from './event-errors.ts';
 export { createEventFeeds, type EventFeeds } from './event-feeds.ts';
 export { createEventLogStore, type EventLogStore } from './event-log-store.ts';

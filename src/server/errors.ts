@@ -32,9 +32,9 @@ import {
   payloadBytesMax,
   SequenceInFuture,
   ShuttingDown,
-  TimeOutOfRange,
 } from '../events/index.ts';
 import { InvalidPageToken } from '../page-token.ts';
+import { TimeOutOfRange } from '../timestamp.ts';
 import { WorkspaceAlreadyExists, WorkspaceNotFound } from '../workspaces/index.ts';
 import {
   CallsInFlightFull,
