@@ -110,8 +110,11 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
     onGap: (error) => log.fatal({ cause: describeCause(error) }, 'the log has a gap'),
     onError: report('follow the log'),
   });
-  const notifications = createNotifications(database, 'harbor_commits', (text) => {
-    for (const [id, lastSequence] of parseCommitNotice(text)) feeds.wake(id, lastSequence);
+  const notifications = createNotifications(database, {
+    channel: 'harbor_commits',
+    onMessage(text) {
+      for (const [id, lastSequence] of parseCommitNotice(text)) feeds.wake(id, lastSequence);
+    },
   });
   const notices = createCommitNotices(notifications.send, report('tell other processes'));
   const queue = createAppendQueue(events, (workspaceId, lastSequence) => {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { type PostgresLink, startPostgresLink } from './postgres-link.ts';
 
 /** A TCP proxy before PostgreSQL that can lose an answer, as a network does. */
@@ -7,13 +8,19 @@ export interface PostgresProxy extends PostgresLink {
    * answer. Resolves when it is cut.
    */
   loseAnswerTo(text: string): Promise<void>;
+  /** From now on nothing passes on the connections that are open, and neither end is told: half-open. */
+  swallow(): void;
 }
 
 export async function startPostgresProxy(databaseUrl: string): Promise<PostgresProxy> {
   let armed: { text: string; cut: () => void } | undefined;
+  let swallowed = new WeakSet<Socket>();
+  const open: Socket[] = [];
   const link = await startPostgresLink(databaseUrl, (near, far) => {
     let cutting: (() => void) | undefined;
+    open.push(near);
     near.on('data', (chunk) => {
+      if (swallowed.has(near)) return;
       if (armed !== undefined && chunk.includes(armed.text)) {
         cutting = armed.cut;
         armed = undefined;
@@ -21,6 +28,7 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
       far.write(chunk);
     });
     far.on('data', (chunk) => {
+      if (swallowed.has(near)) return;
       if (cutting === undefined) {
         near.write(chunk);
         return;
@@ -37,5 +45,8 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
       new Promise((resolve) => {
         armed = { text, cut: resolve };
       }),
+    swallow() {
+      swallowed = new WeakSet(open);
+    },
   };
 }
