@@ -94,16 +94,15 @@ function appendElements(): Record<string, string> {
 export function pgbenchScript(): string {
   const elements = appendElements();
   const names = /as t \(([^)]*)\)/.exec(appendStatement.text)?.[1]?.split(', ') ?? [];
-  const statement = appendStatement.text.replace(
-    /\$(\d+)::(\w+)\[\]/g,
-    (_, place: string, type: string) => {
+  const statement = appendStatement.text
+    .replace(/\$(\d+)::(\w+)\[\]/g, (_, place: string, type: string) => {
       const name = names[Number(place) - 1] ?? '';
       const element = elements[name];
       if (element === undefined)
         throw new Error(`the append takes "${name}", unknown to the bench`);
       return `array[${element}]::${type}[]`;
-    },
-  );
+    })
+    .replace('$9', "'1000'");
   return `\\set key random(1, 9000000000000000)
 ${statement};
 `;

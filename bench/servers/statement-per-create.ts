@@ -8,7 +8,7 @@ import { createUngatheredEvents } from './ungathered-events.ts';
 await runBenchServer((database) => (router) => {
   const store = createEventStore(database.statements);
   const events = createUngatheredEvents(createWorkspaceStore(database), async (event) => {
-    const [row] = await store.append([event], [1]);
+    const [row] = await store.append([event], [1], { lockMsMax: 1_000, timeoutMs: 10_000 });
     if (row?.kind !== 'created') throw new Error('the bench sends each idempotency key once');
     return { event: row.event, replayed: false, idempotencyKeyExpiresAt: row.expiresAt };
   });

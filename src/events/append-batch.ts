@@ -1,5 +1,5 @@
 import type { Appended, Event, PreparedEvent } from './event.ts';
-import { IdempotencyKeyReused } from './event-errors.ts';
+import { type AppendContended, IdempotencyKeyReused } from './event-errors.ts';
 import type { AppendedRow } from './event-store.ts';
 
 /** A create that waits for its answer. */
@@ -7,31 +7,45 @@ export interface Waiting {
   readonly event: PreparedEvent;
   /** Counts up with each create: events are numbered in the order in which they came. */
   readonly turn: number;
-  /** Both do nothing once the caller has been answered. */
+  /** All three do nothing once the caller has been answered. */
   readonly resolve: (appended: Appended) => void;
   readonly reject: (reason: unknown) => void;
+  /** Back to where it waited: nothing of it was stored, because its workspace is locked. */
+  readonly putBack: (contended: AppendContended) => void;
 }
 
 /** One row of a batch, and every create that it answers: the first one's event is what is written. */
 export type BatchRow = readonly [first: Waiting, ...rest: Waiting[]];
 
+/** What a batch writes into one workspace. */
+export interface BatchPart {
+  readonly workspaceId: string;
+  readonly rows: readonly BatchRow[];
+}
+
 /**
  * Makes rows of creates: those with the same key share one, since a statement may claim a key once.
- * Sorted by (workspace, key), bytewise; both are ASCII, so JavaScript's order is that of the bytes.
+ * Sorted by (workspace, key), bytewise, as far as they have keys; both are ASCII, so JavaScript's order is
+ * that of the bytes.
  */
-export function toBatchRows(waiting: readonly Waiting[]): BatchRow[] {
+export function toParts(waiting: readonly Waiting[]): BatchPart[] {
+  const byWorkspace = Map.groupBy(waiting, ({ event }) => event.workspaceId);
+  return [...byWorkspace]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([workspaceId, creates]) => ({ workspaceId, rows: toRows(creates) }));
+}
+
+function toRows(waiting: readonly Waiting[]): BatchRow[] {
   const keyless: BatchRow[] = [];
   const keyed = new Map<string, [Waiting, ...Waiting[]]>();
   for (const one of waiting) {
-    const { workspaceId, idempotencyKey } = one.event;
+    const { idempotencyKey } = one.event;
     if (idempotencyKey === undefined) {
       keyless.push([one]);
       continue;
     }
-    // No workspace id holds a space, so that two pairs never look the same.
-    const place = `${workspaceId} ${idempotencyKey}`;
-    const row = keyed.get(place);
-    if (row === undefined) keyed.set(place, [one]);
+    const row = keyed.get(idempotencyKey);
+    if (row === undefined) keyed.set(idempotencyKey, [one]);
     else row.push(one);
   }
   const sorted = [...keyed].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);

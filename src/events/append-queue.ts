@@ -1,29 +1,39 @@
-import { toBatchRows, type Waiting } from './append-batch.ts';
-import { type OnCommitted, writeBatch } from './append-writer.ts';
+import { DatabaseUnavailable } from '../database-unavailable.ts';
+import { toParts } from './append-batch.ts';
+import { createAppendLanes, type Entry } from './append-lanes.ts';
+import { createAppendWriter, type OnCommitted } from './append-writer.ts';
 import type { Appended, PreparedEvent } from './event.ts';
-import { AppendAbandoned, AppendQueueFull } from './event-errors.ts';
+import { AppendAbandoned } from './event-errors.ts';
 import type { EventStore } from './event-store.ts';
 
-/** What one statement writes at the most. */
-const batchRowsMax = 500;
-const batchBytesMax = 4 * 1024 * 1024;
-/** What may wait: a third of a second of writing at 25,000 rows a second. */
-const waitingRowsMax = 8_000;
-const waitingBytesMax = 64 * 1024 * 1024;
 /** Statements in flight, each with a connection, never two for one workspace. */
 const flightsMax = 4;
+/** Beside them, for workspaces that were found locked: one each. */
+const detoursMax = 2;
+/** Longer than a healthy process holds a counter; a quarter of it, over all of those that are locked. */
+const lockMsMax = 250;
+const detourLockMsMin = 25;
+
+/** How long a create waits for its turn, and then for PostgreSQL: 15 s together. */
+export interface AppendPatience {
+  readonly turnMsMax: number;
+  readonly answerMsMax: number;
+}
+
+const usualPatience: AppendPatience = { turnMsMax: 5_000, answerMsMax: 10_000 };
 
 /**
  * Gathers creates into batches, without a timer: while a workspace's batch is being written, its next
- * one fills. Workspaces that are not being written go together into one batch; one that is stuck
- * behind a lock delays no other.
+ * one fills. Workspaces that are not being written go together into one batch. One that is stuck
+ * behind a lock delays no other: the first to meet it lose a quarter of a second, and until it has been
+ * written it is tried alone, by flights of its own kind. One that floods takes no room from the others.
  */
 export interface AppendQueue {
   /**
    * Appends an event and answers once it is on disk.
    *
    * @throws IdempotencyKeyReused, EventWorkspaceMissing, AppendQueueFull (at once), AppendAbandoned when
-   * `signal` aborts first, DatabaseUnavailable
+   * `signal` aborts first; within 15 s DatabaseUnavailable, AppendContended
    */
   append(event: PreparedEvent, signal?: Abandonment): Promise<Appended>;
   /** Resolves when everything that was waiting has been answered. */
@@ -54,23 +64,19 @@ export function shareSignal(signal: AbortSignal): Abandonment {
   };
 }
 
-interface Entry extends Waiting {
-  state: 'waiting' | 'sent' | 'answered';
-}
-
 export function createAppendQueue(
   store: EventStore,
   onCommitted: OnCommitted = () => undefined,
+  patience: AppendPatience = usualPatience,
 ): AppendQueue {
-  /** Entries per workspace, the longest unserved workspace first. */
-  const lanes = new Map<string, Set<Entry>>();
-  const workspacesInFlight = new Set<string>();
+  const lanes = createAppendLanes();
+  const writer = createAppendWriter(store, onCommitted);
   const idle: (() => void)[] = [];
   let flights = 0;
+  let detours = 0;
   let turn = 0;
-  let waitingRows = 0;
-  let waitingBytes = 0;
   let pumpScheduled = false;
+  let lateTimer: NodeJS.Timeout | undefined;
 
   function schedulePump(): void {
     if (pumpScheduled) return;
@@ -84,77 +90,69 @@ export function createAppendQueue(
 
   function pump(): void {
     while (flights < flightsMax) {
-      const batch = takeBatch();
+      const batch = lanes.takeBatch();
       if (batch.length === 0) break;
-      void fly(batch);
+      flights++;
+      void fly(batch, false)
+        .then(() => flights--)
+        .then(pump);
     }
-    if (flights === 0 && lanes.size === 0) {
+    while (detours < detoursMax) {
+      const batch = lanes.takeDetour();
+      if (batch.length === 0) break;
+      detours++;
+      void fly(batch, true)
+        .then(() => detours--)
+        .then(pump);
+    }
+    if (flights + detours === 0 && lanes.isEmpty) {
       for (const resolve of idle.splice(0)) resolve();
     }
-  }
-
-  async function fly(batch: Entry[]): Promise<void> {
-    const workspaces = new Set(batch.map((entry) => entry.event.workspaceId));
-    for (const id of workspaces) workspacesInFlight.add(id);
-    flights++;
-    await writeBatch(store, toBatchRows(batch), onCommitted);
-    flights--;
-    for (const id of workspaces) workspacesInFlight.delete(id);
-    pump();
-  }
-
-  /** Takes the next batch: whole lanes, as far as it has room, of workspaces that are not in flight. */
-  function takeBatch(): Entry[] {
-    const batch: Entry[] = [];
-    let bytes = 0;
-    for (const [workspaceId, lane] of lanes) {
-      if (workspacesInFlight.has(workspaceId)) continue;
-      for (const entry of lane) {
-        const { payloadBytes } = entry.event;
-        const full = batch.length >= batchRowsMax || bytes + payloadBytes > batchBytesMax;
-        if (full && batch.length > 0) {
-          // What is left of this lane goes behind the others.
-          lanes.delete(workspaceId);
-          lanes.set(workspaceId, lane);
-          return batch;
-        }
-        leaveLane(entry);
-        entry.state = 'sent';
-        batch.push(entry);
-        bytes += payloadBytes;
-      }
+    if (!lanes.isEmpty && lateTimer === undefined) {
+      lateTimer = setTimeout(refuseLate, patience.turnMsMax / 8);
     }
-    return batch;
   }
 
-  function enterLane(entry: Entry): void {
-    const { workspaceId, payloadBytes } = entry.event;
-    const lane = lanes.get(workspaceId);
-    if (lane === undefined) lanes.set(workspaceId, new Set([entry]));
-    else lane.add(entry);
-    waitingRows++;
-    waitingBytes += payloadBytes;
+  function fly(batch: Entry[], isDetour: boolean): Promise<void> {
+    return writer.write(toParts(batch), {
+      lockMsMax: isDetour ? detourLockMs() : lockMsMax,
+      endsAtMs: performance.now() + patience.answerMsMax,
+      isDetour,
+      onLeft(workspaceId, how) {
+        lanes.land(workspaceId, how);
+        schedulePump();
+      },
+    });
   }
 
-  function leaveLane(entry: Entry): void {
-    const { workspaceId, payloadBytes } = entry.event;
-    const lane = lanes.get(workspaceId);
-    lane?.delete(entry);
-    if (lane?.size === 0) lanes.delete(workspaceId);
-    waitingRows--;
-    waitingBytes -= payloadBytes;
+  /** However many are locked, each has its turn within a quarter of a second, down to 25 ms a turn. */
+  function detourLockMs(): number {
+    const shared = Math.floor((lockMsMax * detoursMax) / lanes.lockedCount);
+    return Math.min(lockMsMax, Math.max(detourLockMsMin, shared));
+  }
+
+  function isLate({ askedAtMs }: Entry): boolean {
+    return performance.now() - askedAtMs >= patience.turnMsMax;
+  }
+
+  function refuseLate(): void {
+    lateTimer = undefined;
+    for (const entry of lanes.waitingSince(performance.now() - patience.turnMsMax)) {
+      entry.reject(
+        entry.contended ??
+          new DatabaseUnavailable('PostgreSQL is too slow for what is waiting', { sent: false }),
+      );
+    }
+    pump();
   }
 
   return {
     append(event, signal) {
-      const full =
-        waitingRows >= waitingRowsMax || waitingBytes + event.payloadBytes > waitingBytesMax;
-      if (full) return Promise.reject(new AppendQueueFull());
       if (signal?.aborted) return Promise.reject(new AppendAbandoned({ sent: false }));
       return new Promise((resolve, reject) => {
         const settle = (answer: () => void) => {
           if (entry.state === 'answered') return;
-          if (entry.state === 'waiting') leaveLane(entry);
+          if (entry.state === 'waiting') lanes.leave(entry);
           entry.state = 'answered';
           signal?.removeEventListener('abort', abandon);
           answer();
@@ -162,13 +160,22 @@ export function createAppendQueue(
         const entry: Entry = {
           event,
           turn: turn++,
+          askedAtMs: performance.now(),
           state: 'waiting',
+          contended: undefined,
           resolve: (appended) => settle(() => resolve(appended)),
           reject: (reason) => settle(() => reject(reason)),
+          putBack(contended) {
+            if (entry.state === 'answered') return;
+            if (isLate(entry)) return entry.reject(contended);
+            entry.contended = contended;
+            lanes.reenter(entry);
+          },
         };
         const abandon = () => entry.reject(new AppendAbandoned({ sent: entry.state === 'sent' }));
+        // Throws when there is no room, which rejects.
+        lanes.enter(entry);
         signal?.addEventListener('abort', abandon);
-        enterLane(entry);
         schedulePump();
       });
     },

@@ -1,92 +1,218 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DatabaseUnavailable } from '../database-unavailable.ts';
-import { answerRow, type BatchRow } from './append-batch.ts';
+import { answerRow, type BatchPart, type BatchRow } from './append-batch.ts';
 import { AppendContended, AppendRowRefused, EventWorkspaceMissing } from './event-errors.ts';
-import type { AppendedRow, EventStore, HeldRow } from './event-store.ts';
+import type { AppendedRow, EventStore } from './event-store.ts';
+import { answerHeldRows, type HeldAnswer } from './held-rows.ts';
 
 /** Told of each workspace whose log has grown, once it is on disk, with its newest sequence. */
 export type OnCommitted = (workspaceId: string, lastSequence: number) => void;
 
+/** One batch on its way: how long it may take, and who is told what becomes of its workspaces. */
+export interface Flight {
+  /** How long it waits for a lock. */
+  readonly lockMsMax: number;
+  /** When all of it must have been answered, on the clock of `performance.now()`. */
+  readonly endsAtMs: number;
+  /** It holds one workspace, of which it is known that a lock of it could not be had. */
+  readonly isDetour: boolean;
+  /** Nothing more is written of this workspace by this flight: stored, refused, or put back. */
+  readonly onLeft: (workspaceId: string, how: 'done' | 'locked') => void;
+}
+
+export interface AppendWriter {
+  /** Writes a batch and answers, or puts back, every create in it. Never rejects. */
+  write(parts: readonly BatchPart[], flight: Flight): Promise<void>;
+}
+
 /** Tries of one statement, the first included, and the time after which none is begun. */
 const triesMax = 3;
 const retryForMs = 2_000;
-/** How long a batch is halved to find the row whose lock cannot be had, at 1 s a lock. */
-const halveForMs = 10_000;
+/** Statements that find the rows which PostgreSQL refuses: enough for four of them among 500. */
+const halvingsMax = 80;
 
 /**
- * Writes a batch and answers every create in it. Never rejects.
- *
  * - A lost connection leaves the outcome unknown: rows with a key are sent again, and come back as
  *   created or as replays; rows without one are answered with DatabaseUnavailable.
- * - A row that the database refuses takes down the batch; the batch is halved until that row is alone,
- *   so its neighbours are stored all the same. A lock that cannot be had is isolated in the same way.
+ * - A workspace that is locked takes none of its neighbours with it: one look at the counters tells which
+ *   those are, they are put back, and the others are written without them.
+ * - A workspace that is missing is found by the same look.
+ * - A row that the database refuses takes down the batch; it is halved, by workspaces and then by rows, until
+ *   that row is alone, so its neighbours are stored all the same.
  */
-export async function writeBatch(
-  store: EventStore,
-  rows: readonly BatchRow[],
-  onCommitted: OnCommitted,
-  startedAt: number = performance.now(),
-): Promise<void> {
-  if (rows.length === 0) return;
-  try {
-    const { written, results } = await append(store, rows);
-    tellCommitted(results, onCommitted);
-    await answerRows(store, written, results);
-  } catch (error) {
-    if (rows.length > 1 && isDivisible(error, startedAt)) {
-      const middle = rows.length >> 1;
-      await writeBatch(store, rows.slice(0, middle), onCommitted, startedAt);
-      await writeBatch(store, rows.slice(middle), onCommitted, startedAt);
+export function createAppendWriter(store: EventStore, onCommitted: OnCommitted): AppendWriter {
+  return { write: (parts, flight) => new BatchWriting(store, onCommitted, flight).write(parts) };
+}
+
+class BatchWriting {
+  readonly #store: EventStore;
+  readonly #onCommitted: OnCommitted;
+  readonly #flight: Flight;
+  /** Workspaces whose rows were halved: how many parts of them are under way, and whether one is locked. */
+  readonly #halved = new Map<string, { parts: number; isLocked: boolean }>();
+  #halvings = 0;
+
+  constructor(store: EventStore, onCommitted: OnCommitted, flight: Flight) {
+    this.#store = store;
+    this.#onCommitted = onCommitted;
+    this.#flight = flight;
+  }
+
+  async write(parts: readonly BatchPart[]): Promise<void> {
+    if (parts.length === 0) return;
+    try {
+      const { written, results } = await this.#append(parts.flatMap(({ rows }) => rows));
+      this.#tellCommitted(results);
+      for (const part of parts) this.#leave(part);
+      await this.#answer(written, results);
+    } catch (error) {
+      await this.#divide(parts, error).catch((unforeseen: unknown) => {
+        for (const part of parts) this.#refuse(part, unforeseen);
+      });
+    }
+  }
+
+  async #divide(parts: readonly BatchPart[], error: unknown): Promise<void> {
+    if (error instanceof AppendContended) return this.#withoutLocked(parts, error);
+    if (error instanceof AppendRowRefused) {
+      return error.workspaceMissing
+        ? this.#withoutMissing(parts, error)
+        : this.#halve(parts, error);
+    }
+    for (const part of parts) this.#refuse(part, error);
+  }
+
+  /** Whoever is not locked goes on at once; where nobody is, the lock is that of a key. */
+  async #withoutLocked(parts: readonly BatchPart[], error: AppendContended): Promise<void> {
+    const counters = await this.#inspect(parts);
+    const isLocked = ({ workspaceId }: BatchPart) => counters.get(workspaceId) === 'locked';
+    const locked = parts.filter(isLocked);
+    if (locked.length === 0 && this.#flight.isDetour && hasManyRows(parts)) {
+      return this.#halve(parts, error);
+    }
+    const others = locked.length === 0 ? [] : parts.filter((part) => !isLocked(part));
+    for (const part of locked.length === 0 ? parts : locked) this.#putBack(part, error);
+    await this.write(others);
+  }
+
+  async #withoutMissing(parts: readonly BatchPart[], error: AppendRowRefused): Promise<void> {
+    const counters = await this.#inspect(parts);
+    const isMissing = ({ workspaceId }: BatchPart) => !counters.has(workspaceId);
+    const missing = parts.filter(isMissing);
+    if (missing.length === 0) return this.#halve(parts, error);
+    for (const part of missing) this.#refuse(part, new EventWorkspaceMissing(part.workspaceId));
+    await this.write(parts.filter((part) => !isMissing(part)));
+  }
+
+  async #halve(parts: readonly BatchPart[], error: unknown): Promise<void> {
+    const halves = halvesOf(parts);
+    this.#halvings += 2;
+    if (halves === undefined || this.#halvings > halvingsMax) {
+      for (const part of parts) {
+        if (error instanceof AppendContended) this.#putBack(part, error);
+        else this.#refuse(part, error);
+      }
       return;
     }
-    for (const row of rows) rejectRow(row, error);
+    const [only] = parts;
+    if (parts.length === 1 && only !== undefined) this.#expectOneMore(only.workspaceId);
+    for (const half of halves) await this.write(half);
   }
-}
 
-function tellCommitted(results: readonly AppendedRow[], onCommitted: OnCommitted): void {
-  const grown = new Map<string, number>();
-  for (const result of results) {
-    if (result.kind !== 'created') continue;
-    const { workspaceId, sequence } = result.event;
-    grown.set(workspaceId, Math.max(sequence, grown.get(workspaceId) ?? 0));
+  #expectOneMore(workspaceId: string): void {
+    const halved = this.#halved.get(workspaceId);
+    if (halved !== undefined) halved.parts++;
+    else this.#halved.set(workspaceId, { parts: 2, isLocked: false });
   }
-  for (const [workspaceId, lastSequence] of grown) onCommitted(workspaceId, lastSequence);
-}
 
-function isDivisible(error: unknown, startedAt: number): boolean {
-  if (error instanceof AppendRowRefused) return true;
-  return error instanceof AppendContended && performance.now() - startedAt < halveForMs;
-}
+  #inspect(parts: readonly BatchPart[]) {
+    return this.#store.inspectCounters(
+      parts.map(({ workspaceId }) => workspaceId),
+      this.#restMs(),
+    );
+  }
 
-/** Appends with retries; `written` are the rows that the results belong to. */
-async function append(
-  store: EventStore,
-  rows: readonly BatchRow[],
-): Promise<{ written: readonly BatchRow[]; results: AppendedRow[] }> {
-  const startedAt = performance.now();
-  let written = rows;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const results = await store.append(
-        written.map(([first]) => first.event),
-        written.map(([first]) => first.turn),
-      );
-      return { written, results };
-    } catch (error) {
-      const last = attempt >= triesMax || performance.now() - startedAt > retryForMs;
-      if (last || !isWorthRetrying(error, written)) throw error;
-      if (error instanceof DatabaseUnavailable && error.sent) {
-        written = rejectKeyless(written, error);
+  #restMs(): number {
+    return Math.max(0, this.#flight.endsAtMs - performance.now());
+  }
+
+  /** Told once for each workspace, with the last of its parts: another flight may have it then. */
+  #leave({ workspaceId }: BatchPart, isLocked = false): void {
+    const halved = this.#halved.get(workspaceId) ?? { parts: 1, isLocked };
+    halved.isLocked ||= isLocked;
+    if (--halved.parts === 0) this.#flight.onLeft(workspaceId, halved.isLocked ? 'locked' : 'done');
+  }
+
+  #refuse(part: BatchPart, error: unknown): void {
+    this.#leave(part);
+    for (const row of part.rows) rejectRow(row, error);
+  }
+
+  #putBack(part: BatchPart, error: AppendContended): void {
+    for (const row of part.rows) for (const one of row) one.putBack(error);
+    this.#leave(part, true);
+  }
+
+  #tellCommitted(results: readonly AppendedRow[]): void {
+    const grown = new Map<string, number>();
+    for (const result of results) {
+      if (result.kind !== 'created') continue;
+      const { workspaceId, sequence } = result.event;
+      grown.set(workspaceId, Math.max(sequence, grown.get(workspaceId) ?? 0));
+    }
+    for (const [workspaceId, lastSequence] of grown) this.#onCommitted(workspaceId, lastSequence);
+  }
+
+  /** Appends with retries; `written` are the rows that the results belong to. */
+  async #append(
+    rows: readonly BatchRow[],
+  ): Promise<{ written: readonly BatchRow[]; results: AppendedRow[] }> {
+    const startedAt = performance.now();
+    let written = rows;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const results = await this.#store.append(
+          written.map(([first]) => first.event),
+          written.map(([first]) => first.turn),
+          { lockMsMax: this.#flight.lockMsMax, timeoutMs: this.#restMs() },
+        );
+        return { written, results };
+      } catch (error) {
+        const last = attempt >= triesMax || performance.now() - startedAt > retryForMs;
+        if (last || !(error instanceof DatabaseUnavailable)) throw error;
+        if (error.sent) written = rejectKeyless(written, error);
+        await delay(25 * 2 ** attempt * (0.5 + Math.random()));
       }
-      await delay(25 * 2 ** attempt * (0.5 + Math.random()));
     }
   }
+
+  /** Answers what was created at once, and what a key holds when its original has been read. */
+  async #answer(rows: readonly BatchRow[], results: readonly AppendedRow[]): Promise<void> {
+    const held: HeldAnswer[] = [];
+    rows.forEach((row, index) => {
+      const result = results[index] as AppendedRow;
+      if (result.kind === 'created') answerRow(row, result, undefined);
+      else held.push({ row, holder: result });
+    });
+    await answerHeldRows(this.#store, held, () => this.#restMs());
+  }
 }
 
-function isWorthRetrying(error: unknown, rows: readonly BatchRow[]): boolean {
-  // A contended batch of many is halved instead, which finds the row that is stuck.
-  if (error instanceof AppendContended) return rows.length === 1;
-  return error instanceof DatabaseUnavailable;
+function hasManyRows([first, ...others]: readonly BatchPart[]): boolean {
+  return others.length > 0 || (first?.rows.length ?? 0) > 1;
+}
+
+/** Between workspaces while there are several, then between rows; undefined for a single row. */
+function halvesOf(parts: readonly BatchPart[]): BatchPart[][] | undefined {
+  const [only] = parts;
+  if (parts.length !== 1 || only === undefined) {
+    const middle = parts.length >> 1;
+    return [parts.slice(0, middle), parts.slice(middle)];
+  }
+  const { workspaceId, rows } = only;
+  if (rows.length < 2) return undefined;
+  const middle = rows.length >> 1;
+  return [rows.slice(0, middle), rows.slice(middle)].map((half) => [{ workspaceId, rows: half }]);
 }
 
 function rejectKeyless(rows: readonly BatchRow[], error: unknown): readonly BatchRow[] {
@@ -97,29 +223,5 @@ function rejectKeyless(rows: readonly BatchRow[], error: unknown): readonly Batc
 }
 
 function rejectRow(row: BatchRow, error: unknown): void {
-  for (const one of row) {
-    const missing = error instanceof AppendRowRefused && error.workspaceMissing;
-    one.reject(missing ? new EventWorkspaceMissing(one.event.workspaceId) : error);
-  }
-}
-
-/** Answers what was created at once, and what a key holds when its original has been read. */
-async function answerRows(
-  store: EventStore,
-  rows: readonly BatchRow[],
-  results: readonly AppendedRow[],
-): Promise<void> {
-  const held: [BatchRow, HeldRow][] = [];
-  rows.forEach((row, index) => {
-    const result = results[index] as AppendedRow;
-    if (result.kind === 'created') answerRow(row, result, undefined);
-    else held.push([row, result]);
-  });
-  if (held.length === 0) return;
-  try {
-    const originals = await store.read(held.map(([, { eventId }]) => eventId));
-    for (const [row, result] of held) answerRow(row, result, originals.get(result.eventId));
-  } catch (error) {
-    for (const [row] of held) rejectRow(row, error);
-  }
+  for (const one of row) one.reject(error);
 }

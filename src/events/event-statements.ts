@@ -6,7 +6,8 @@ import { eventColumns } from './event-row.ts';
  *
  * Takes arrays of the same length, sorted by (workspace, key) bytewise, each key once: ids, workspace
  * ids, types, payloads, their bytes, keys (null for none), fingerprints, turns. New events are numbered by
- * their turns, which need not be the order of the keys. Returns a row per input, in order:
+ * their turns, which need not be the order of the keys. The last one is how long to wait for a lock, in
+ * milliseconds; it holds to the end of the transaction. Returns a row per input, in order:
  *
  * - `is_new`: this input is the event; `sequence` and `created_at_ms` are set.
  * - otherwise a live key holds `id`, whose content has `fingerprint`.
@@ -26,8 +27,8 @@ export const appendStatement: Statement = {
   name: 'harbor_append',
   text: `
     with input as materialized (
-      select *, clock_timestamp() as at
-      from unnest(
+      select t.*, clock_timestamp() as at
+      from (select set_config('lock_timeout', $9::text, true)) as limited cross join unnest(
         $1::uuid[], $2::text[], $3::text[], $4::json[], $5::int[], $6::text[], $7::bytea[], $8::bigint[]
       ) with ordinality
         as t (id, workspace_id, type, payload, payload_bytes, key, fingerprint, turn, place)
@@ -92,10 +93,38 @@ export const appendStatement: Statement = {
     order by judged.place`,
 };
 
-/** Reads the events with these ids, in any order; ids without an event are left out. */
+/**
+ * Which of the workspaces in `$1` exist, and whether an append would have to wait for their counter. Waits
+ * for nobody; two who look at the same time do not take each other for somebody who appends.
+ */
+export const inspectCountersStatement: Statement = {
+  name: 'harbor_inspect_counters',
+  text: `
+    with free as materialized (
+      select id from workspaces where id = any($1::text[]) for share skip locked
+    )
+    select workspaces.id, free.id is not null as is_free
+    from workspaces left join free on free.id = workspaces.id
+    where workspaces.id = any($1::text[])`,
+};
+
+/**
+ * Reads the events with the ids in `$1`, in any order; ids without an event are left out. Payloads are cut
+ * where they would exceed `$2` bytes, in the order of the ids: those beyond are null and never read from
+ * disk. The first one always comes.
+ */
 export const readEventsStatement: Statement = {
   name: 'harbor_read_events',
-  text: `select ${eventColumns} from events where id = any($1::uuid[])`,
+  text: `
+    select ${eventColumns} from (
+      select id, workspace_id, type, created_at, sequence,
+        case when bytes_before < $2::bigint then payload end as payload
+      from (
+        select events.*, sum(payload_bytes) over (
+          order by array_position($1::uuid[], id) rows unbounded preceding) - payload_bytes as bytes_before
+        from events where id = any($1::uuid[])
+      ) as sized
+    ) as cut`,
 };
 
 /** The types of events, without their payloads. */

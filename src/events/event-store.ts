@@ -15,6 +15,7 @@ import { AppendContended, AppendRowRefused } from './event-errors.ts';
 import { type EventRow, toEvent } from './event-row.ts';
 import {
   appendStatement,
+  inspectCountersStatement,
   readEventsStatement,
   readTypesStatement,
   sweepStatement,
@@ -38,6 +39,19 @@ export interface HeldRow {
   readonly expiresAt: Date;
 }
 
+/** What was read of the events that were asked for. */
+export interface EventsRead {
+  readonly events: ReadonlyMap<string, Event>;
+  /** Ids of events that exist and are to be asked for again: their payloads would have been too much. */
+  readonly leftOut: readonly string[];
+}
+
+/** How long an append waits: for each lock, and for all of it. */
+export interface AppendLimits {
+  readonly lockMsMax: number;
+  readonly timeoutMs: number;
+}
+
 /** All of the SQL of events. */
 export interface EventStore {
   /**
@@ -48,22 +62,32 @@ export interface EventStore {
    * @throws DatabaseUnavailable, AppendContended, AppendRowRefused; nothing was stored, but for a
    * DatabaseUnavailable that was sent, whose outcome is unknown.
    */
-  append(events: readonly PreparedEvent[], turns: readonly number[]): Promise<AppendedRow[]>;
-  /** Reads events by id, `evt_…` with a valid UUID; those that do not exist are left out. */
-  read(ids: readonly string[]): Promise<Map<string, Event>>;
+  append(
+    events: readonly PreparedEvent[],
+    turns: readonly number[],
+    limits: AppendLimits,
+  ): Promise<AppendedRow[]>;
+  /** Which of the workspaces exist, and whether somebody holds a lock on their counter; waits for none. */
+  inspectCounters(
+    workspaceIds: readonly string[],
+    timeoutMs: number,
+  ): Promise<Map<string, 'free' | 'locked'>>;
+  /** Reads events by id, `evt_…` with a valid UUID: 4 MiB of payloads at the most, but one event at least. */
+  read(ids: readonly string[], timeoutMs: number): Promise<EventsRead>;
   /** The types of events, by id, without their payloads. */
   readTypes(ids: readonly string[]): Promise<Map<string, string>>;
   /** Deletes up to `limit` expired idempotency keys and returns how many; never waits for a lock. */
   sweepExpiredKeys(limit: number): Promise<number>;
 }
 
-/** Longer than the server's own limits (1 s for a lock, 10 s for a statement), which come first. */
-const writeTimeoutMs = 12_000;
-const readTimeoutMs = 5_000;
+const sweepTimeoutMs = 12_000;
+const readTypesTimeoutMs = 5_000;
+/** What a query brings at the most, and one payload: as much as a batch writes. */
+const readBytesMax = 4 * 1024 * 1024;
 
 export function createEventStore(statements: StatementRunner): EventStore {
   return {
-    async append(events, turns) {
+    async append(events, turns, { lockMsMax, timeoutMs }) {
       const columns = [
         uuidArray(events.map(newUuid)),
         textArray(events.map((event) => event.workspaceId)),
@@ -73,36 +97,56 @@ export function createEventStore(statements: StatementRunner): EventStore {
         textArray(events.map((event) => event.idempotencyKey)),
         byteaArray(events.map((event) => event.fingerprint)),
         int8Array(turns),
+        `${lockMsMax}`,
       ];
       const rows = await statements
-        .run<AppendRow>(appendStatement, columns, writeTimeoutMs)
+        .run<AppendRow>(appendStatement, columns, timeoutMs)
         .catch(rethrowAsAppendError);
       return events.map((event, index) => toAppendedRow(event, rows[index]));
     },
 
-    async read(ids) {
-      const rows = await statements.run<EventRow>(
-        readEventsStatement,
-        [uuidArray(ids.map(uuidOf))],
-        readTimeoutMs,
+    async inspectCounters(workspaceIds, timeoutMs) {
+      const rows = await statements.run<{ id: string; is_free: boolean }>(
+        inspectCountersStatement,
+        [textArray(workspaceIds)],
+        timeoutMs,
       );
-      return new Map(rows.map(toEvent).map((event) => [event.id, event]));
+      return new Map(rows.map(({ id, is_free }) => [id, is_free ? 'free' : 'locked']));
+    },
+
+    async read(ids, timeoutMs) {
+      const rows = await statements.run<EventRow | CutRow>(
+        readEventsStatement,
+        [uuidArray(ids.map(uuidOf)), readBytesMax],
+        timeoutMs,
+      );
+      const events = rows.filter(isWhole).map(toEvent);
+      return {
+        events: new Map(events.map((event) => [event.id, event])),
+        leftOut: rows.filter((row) => !isWhole(row)).map(({ id }) => idOf('evt', id)),
+      };
     },
 
     async readTypes(ids) {
       const rows = await statements.run<Pick<EventRow, 'id' | 'type'>>(
         readTypesStatement,
         [uuidArray(ids.map(uuidOf))],
-        readTimeoutMs,
+        readTypesTimeoutMs,
       );
       return new Map(rows.map(({ id, type }) => [idOf('evt', id), type]));
     },
 
     async sweepExpiredKeys(limit) {
-      const rows = await statements.run<{ count: number }>(sweepStatement, [limit], writeTimeoutMs);
+      const rows = await statements.run<{ count: number }>(sweepStatement, [limit], sweepTimeoutMs);
       return rows[0]?.count ?? 0;
     },
   };
+}
+
+type CutRow = Omit<EventRow, 'payload_json'> & { readonly payload_json: null };
+
+function isWhole(row: EventRow | CutRow): row is EventRow {
+  return row.payload_json !== null;
 }
 
 interface AppendRow {

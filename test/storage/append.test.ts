@@ -111,6 +111,9 @@ test('without a key, an answer that was lost is not guessed: the create fails an
   await proxy.stop();
 });
 
+/** Longer than a deadlock takes to be found. */
+const limits = { lockMsMax: 5_000, timeoutMs: 10_000 };
+
 /** Rounds of four batches at once over the same 200 keys and 20 workspaces; ends at an error. */
 async function collide(
   name: string,
@@ -124,7 +127,7 @@ async function collide(
     );
     const turns = batch.map((_, index) => index);
     const flights = Array.from({ length: 4 }, (_, flight) =>
-      store.append(order(batch.slice(), flight), turns),
+      store.append(order(batch.slice(), flight), turns, limits),
     );
     for (const outcome of await Promise.allSettled(flights)) {
       if (outcome.status === 'rejected') errors.push(outcome.reason);
