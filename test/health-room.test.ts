@@ -101,7 +101,7 @@ test('100 streams without a key are taken on, the next is refused, and a subscri
   await expect.poll(again).toBe(ServingStatus.SERVING);
 });
 
-test('the health is told while 2,000 calls fill every place', async () => {
+test('the health is told while calls fill every place that their key may have', async () => {
   const authorization = `Bearer ${service.secretKey}`;
   const calls = beginCalls(createEventPath, 2_000, { authorization });
   const create = () =>

@@ -1,4 +1,5 @@
 import type { Call, Room } from './call.ts';
+import { createKeyShares, type KeyShares } from './key-shares.ts';
 import { bufferedBytesMax, callsInFlightMax, streamsMax, streamsWithoutKeyMax } from './limits.ts';
 import { CallsInFlightFull } from './request-errors.ts';
 
@@ -8,7 +9,11 @@ export interface Admission {
   end(call: Call): void;
   /** Resolves when nothing is being answered. */
   idle(): Promise<void>;
-  /** Takes a call on: it has its place from here to its end. @throws CallsInFlightFull */
+  /**
+   * Takes a call on: it has its place from here to its end. One API key alone fills half of a room.
+   *
+   * @throws CallsInFlightFull
+   */
   admit(call: Call | undefined, room: Room): void;
   /** @throws CallsInFlightFull when all bodies together would be too large to hold. */
   reserve(bytes: number): void;
@@ -16,10 +21,10 @@ export interface Admission {
 }
 
 export function createAdmission(): Admission {
-  const places: Record<Room, number> = {
-    unary: callsInFlightMax,
-    stream: streamsMax,
-    stream_without_key: streamsWithoutKeyMax,
+  const places: Record<Room, KeyShares> = {
+    unary: createKeyShares(callsInFlightMax),
+    stream: createKeyShares(streamsMax),
+    stream_without_key: createKeyShares(streamsWithoutKeyMax),
   };
   let calls = 0;
   let bytesHeld = 0;
@@ -28,9 +33,9 @@ export function createAdmission(): Admission {
     begin() {
       calls++;
     },
-    end({ room }) {
+    end({ room, apiKeyId }) {
       calls--;
-      if (room !== undefined) places[room]++;
+      if (room !== undefined) places[room].give(apiKeyId);
       if (calls === 0) for (const resolve of waiting.splice(0)) resolve();
     },
     idle() {
@@ -40,10 +45,9 @@ export function createAdmission(): Admission {
       });
     },
     admit(call, room) {
-      if (places[room] <= 0) throw new CallsInFlightFull();
       if (call === undefined) return;
+      places[room].take(call.apiKeyId);
       call.room = room;
-      places[room]--;
     },
     reserve(bytes) {
       if (bytesHeld + bytes > bufferedBytesMax) throw new CallsInFlightFull();

@@ -14,7 +14,7 @@ export const responseBytesMax = 40 * 1024 * 1024;
 export const bufferedBytesMax = 256 * 1024 * 1024;
 /** What asks for health: a name. A Watch keeps its room for days. */
 export const healthRequestBytesMax = 4 * 1024;
-/** Unary calls in flight; what comes on top is refused at once, so that these keep their latency. */
+/** Unary calls in flight, half of them of one key; what comes on top is refused at once, so that these keep their latency. */
 export const callsInFlightMax = 2_000;
 /** Streams at once; they are idle most of the time and count by themselves. */
 export const streamsMax = 20_000;
