@@ -22,7 +22,7 @@ export async function prepareQuickStart(
 ): Promise<QuickStart> {
   const devEnv = join(options.dataDirectory, 'dev.env');
   await makeWorkspace(app);
-  const secretKey = (await findSecretKey(app, devEnv)) ?? (await makeSecretKey(app));
+  const secretKey = (await findSecretKey(app, options.dataDirectory)) ?? (await makeSecretKey(app));
   const baseUrl = baseUrlOf(app.address, options.tls);
   const facts = { baseUrl, secretKey, workspaceId: quickStartWorkspaceId };
   await mkdir(options.dataDirectory, { recursive: true });
@@ -78,10 +78,14 @@ async function makeSecretKey(app: App): Promise<string> {
   return secret;
 }
 
+/** What the quick start of this data folder wrote into `dev.env`; empty when there is none. */
+export async function readDevEnv(dataDirectory: string): Promise<NodeJS.Dict<string>> {
+  return parseEnv(await readFile(join(dataDirectory, 'dev.env'), 'utf8').catch(() => ''));
+}
+
 /** The key of an earlier start, if this database still knows it. */
-async function findSecretKey(app: App, devEnvPath: string): Promise<string | undefined> {
-  const text = await readFile(devEnvPath, 'utf8').catch(() => '');
-  const secret = parseEnv(text).HARBOR_SECRET_KEY;
+async function findSecretKey(app: App, dataDirectory: string): Promise<string | undefined> {
+  const { HARBOR_SECRET_KEY: secret } = await readDevEnv(dataDirectory);
   if (secret === undefined) return undefined;
   const caller = await app.apiKeys.findCaller(hashSecret(secret));
   return caller?.kind === 'secret' ? secret : undefined;

@@ -21,7 +21,7 @@ export function describeStartError(error: Error): string {
 /** What to print when the service cannot start: one line that says what to do, or a stack for a bug. */
 export function explainStartError(
   error: unknown,
-  at: { host: string; port: number; databaseUrl: string | undefined },
+  at: { host: string; port: number; databaseUrl: string | undefined; databaseSource?: string },
 ): string {
   if (!(error instanceof Error)) return String(error);
   if (plainSpoken.has(error.name)) return error.message;
@@ -31,7 +31,7 @@ export function explainStartError(
     return explainListenError(code, at);
   }
   if (at.databaseUrl !== undefined && isDatabaseError(error)) {
-    const where = `PostgreSQL at ${withoutPassword(at.databaseUrl)} (DATABASE_URL)`;
+    const where = `PostgreSQL at ${withoutPassword(at.databaseUrl)} (${at.databaseSource ?? 'DATABASE_URL'})`;
     if (isSchemaMissing(error))
       return `${where} has no schema yet; run "npm run harbor -- migrate"`;
     return `${where} cannot be used: ${innermost(error)}`;

@@ -1,8 +1,9 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runHarbor } from './support/harbor-cli.ts';
 import { startTestService, type TestService, testWorkspaceId } from './support/test-service.ts';
 
 const cli = resolve(import.meta.dirname, '../src/cli.ts');
@@ -23,18 +24,7 @@ function env(): NodeJS.ProcessEnv {
   };
 }
 
-function harbor(args: string[], input = '') {
-  return new Promise<{ code: number; stdout: string; stderr: string }>((done) => {
-    const child = execFile(
-      process.execPath,
-      [cli, ...args],
-      { env: env() },
-      (error, stdout, stderr) =>
-        done({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
-    );
-    child.stdin?.end(input);
-  });
-}
+const harbor = (args: string[], input = '') => runHarbor(args, env(), input);
 
 test('keys create prints the secret and nothing else on stdout, and the key works', async () => {
   const { stdout, code } = await harbor([

@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { printEvent } from './event-line.ts';
-import { openHarbor } from './with-harbor.ts';
+import { openWorkspace } from './with-harbor.ts';
 import { parseWorkspaceId } from './workspaces.ts';
 
 interface Filter {
@@ -15,7 +15,7 @@ export function eventsCommand(): Command {
   events.addHelpText(
     'after',
     `
-They talk to HARBOR_BASE_URL with HARBOR_SECRET_KEY, or to the quick start of this checkout. On a terminal
+They talk to HARBOR_BASE_URL with HARBOR_SECRET_KEY, or, with neither, to the quick start of this checkout. On a terminal
 an event is a line for people, in a pipe it is a line of JSON.`,
   );
   events
@@ -53,7 +53,7 @@ async function createEvent(
   payload: string | undefined,
   options: { readonly workspace?: string; readonly key?: string },
 ): Promise<void> {
-  const { harbor, workspaceId } = await openHarbor(options.workspace);
+  const { harbor, workspaceId } = await openWorkspace(options.workspace);
   const given = payload === undefined || payload === '-' ? await text(process.stdin) : payload;
   const event = await harbor.events.create(
     { workspaceId, type, payload: parsePayload(given) },
@@ -65,7 +65,7 @@ async function createEvent(
 async function listEvents(
   options: Filter & { readonly desc?: true; readonly limit: number },
 ): Promise<void> {
-  const { harbor, workspaceId } = await openHarbor(options.workspace);
+  const { harbor, workspaceId } = await openWorkspace(options.workspace);
   const list = harbor.events.list({
     workspaceId,
     types: options.type,
@@ -81,7 +81,7 @@ async function listEvents(
 }
 
 async function tailEvents(options: Filter): Promise<void> {
-  const { harbor, workspaceId } = await openHarbor(options.workspace);
+  const { harbor, workspaceId } = await openWorkspace(options.workspace);
   const interrupt = new AbortController();
   process.once('SIGINT', () => interrupt.abort());
   process.once('SIGTERM', () => interrupt.abort());

@@ -1,13 +1,15 @@
 import { readFile } from 'node:fs/promises';
-import { readConfig } from '../config.ts';
+import { type Config, readConfig } from '../config.ts';
 import { type Database, openDatabase } from '../database/database.ts';
+import { readDevEnv } from '../quick-start.ts';
 import { embeddedUrlFile } from '../service-database.ts';
 import { explainStartError } from '../start-errors.ts';
 
 /** Runs a command on the database of DATABASE_URL, or of the quick start that is running here. */
 export async function withDatabase<T>(work: (database: Database) => Promise<T>): Promise<T> {
   const config = readConfig();
-  const url = config.databaseUrl ?? (await findEmbeddedUrl(embeddedUrlFile(config)));
+  const url = config.databaseUrl ?? (await findEmbeddedUrl(config));
+  const source = config.databaseUrl === undefined ? 'of the quick start' : 'DATABASE_URL';
   const database = await openDatabase({
     url,
     poolSize: 2,
@@ -17,15 +19,24 @@ export async function withDatabase<T>(work: (database: Database) => Promise<T>):
   try {
     return await work(database);
   } catch (error) {
-    throw new Error(explainStartError(error, { ...config, databaseUrl: url }), { cause: error });
+    const at = { ...config, databaseUrl: url, databaseSource: source };
+    throw new Error(explainStartError(error, at), { cause: error });
   } finally {
     await database.close();
   }
 }
 
-async function findEmbeddedUrl(path: string): Promise<string> {
+/** A key that is made for one service must not be made in the database of another one. */
+async function findEmbeddedUrl(config: Config): Promise<string> {
+  const { HARBOR_BASE_URL: quickStartUrl } = await readDevEnv(config.dataDirectory);
+  if (config.baseUrl !== undefined && config.baseUrl !== quickStartUrl) {
+    throw new Error(
+      'HARBOR_BASE_URL is set without DATABASE_URL, and is not that of the quick start of this checkout: set ' +
+        'the DATABASE_URL of that service, or leave both out',
+    );
+  }
   try {
-    return await readFile(path, 'utf8');
+    return await readFile(embeddedUrlFile(config), 'utf8');
   } catch {
     throw new Error('no database: set DATABASE_URL, or run "npm start" in this checkout first');
   }
