@@ -33,6 +33,7 @@ import {
   ShuttingDown,
   sweepExpiredKeys,
 } from './events/index.ts';
+import { mendJsonParse } from './json-parse.ts';
 import type { Log } from './log.ts';
 import { startPeriodic } from './periodic.ts';
 import { describeCause } from './server/call-log.ts';
@@ -75,6 +76,7 @@ export interface App {
  * left running then.
  */
 export async function startApp(config: Config, databaseUrl: string, log: Log): Promise<App> {
+  mendJsonParse();
   const database = await openDatabase({
     url: databaseUrl,
     poolSize: config.databasePoolSize,

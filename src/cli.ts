@@ -4,7 +4,10 @@ import { explain } from './cli/explain.ts';
 import { keysCommand } from './cli/keys.ts';
 import { migrateCommand } from './cli/migrate.ts';
 import { workspacesCommand } from './cli/workspaces.ts';
+import { mendJsonParse } from './json-parse.ts';
 import { main } from './main.ts';
+
+mendJsonParse();
 
 const program = new Command('harbor')
   .description('Run and administer Harbor Events.')

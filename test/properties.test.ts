@@ -2,7 +2,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { Harbor } from '@harbor/sdk';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createEventsClient, type Wire, wires } from './support/clients.ts';
+import { createEventsClient, jsonWires, type Wire, wires } from './support/clients.ts';
 import { isSamePayload } from './support/payloads.ts';
 import { startTestService, type TestService } from './support/test-service.ts';
 
@@ -33,6 +33,28 @@ function byWire(wire: Wire): Way {
       return { id: event?.id ?? '', payload: event?.payload, replayed };
     },
     retrieve: async (id) => (await events.retrieveEvent({ id })).event?.payload,
+  };
+}
+
+/** In as an item of a batch, out as an event of a list. */
+function byBatch(): Way {
+  const events = createEventsClient(service, 'connect json');
+  const { workspaceId } = service;
+  return {
+    async create(payload, idempotencyKey) {
+      const request = { workspaceId, type: 'any', payload, idempotencyKey };
+      const { results } = await events.batchCreateEvents({ requests: [request] });
+      const result = results[0]?.result;
+      if (result?.case !== 'created') throw new Error(result?.value?.message);
+      const { event, replayed } = result.value;
+      return { id: event?.id ?? '', payload: event?.payload, replayed };
+    },
+    async retrieve(id) {
+      const { event } = await events.retrieveEvent({ id });
+      const afterSequence = (event?.sequence ?? 1n) - 1n;
+      const page = await events.listEvents({ workspaceId, afterSequence, pageSize: 1 });
+      return page.events[0]?.payload;
+    },
   };
 }
 
@@ -71,13 +93,16 @@ function bySdk(): Way {
 
 const everyWay = (): Map<string, Way> =>
   new Map<string, Way>([
-    ...wires.map((wire) => [wire, byWire(wire)] as const),
+    ...[...wires, ...jsonWires].map((wire) => [wire, byWire(wire)] as const),
+    ['a batch and a list', byBatch()],
     ['REST', byRest()],
     ['the SDK', bySdk()],
   ]);
 
-/** Any text that is well-formed Unicode but for U+0000, with the names that trip up JavaScript. */
+/** Any text that is well-formed Unicode but for U+0000, with the names that trip up JavaScript and V8. */
 const text = fc.oneof(
+  // Few, so that names with escapes meet in one place of an object.
+  { weight: 8, arbitrary: fc.constantFrom('h', 'k', '"', '\\', '\n', '\t"') },
   { weight: 4, arbitrary: fc.string({ unit: 'binary', maxLength: 12 }) },
   { weight: 4, arbitrary: fc.string({ unit: 'grapheme', maxLength: 12 }) },
   fc.constantFrom(
@@ -91,7 +116,12 @@ const text = fc.oneof(
   ),
 );
 const clean = text.map((value) => value.replaceAll('\0', '␀'));
-const number = fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.integer());
+/** JavaScript writes some integers beyond 2^53 rounded, and those are refused in JSON. */
+const isWrittenRounded = (number: number) =>
+  Number.isInteger(number) && !Number.isSafeInteger(number) && Math.abs(number) < 1e21;
+const number = fc
+  .oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.integer())
+  .filter((number) => !isWrittenRounded(number));
 
 const { payload: anyPayload } = fc.letrec<{ value: unknown; payload: JsonObject }>((tie) => ({
   value: fc.oneof(

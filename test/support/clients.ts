@@ -15,7 +15,9 @@ export const wires = [
   'connect binary',
   'connect json http/1.1',
 ] as const;
-export type Wire = (typeof wires)[number];
+/** The other protocols with the codec that they usually do not have. */
+export const jsonWires = ['grpc json', 'grpc-web json'] as const;
+export type Wire = (typeof wires)[number] | (typeof jsonWires)[number];
 
 export function createTransport(wire: Wire, baseUrl: string, secretKey?: string): Transport {
   const authorize: Interceptor = (next) => (request) => {
@@ -26,6 +28,10 @@ export function createTransport(wire: Wire, baseUrl: string, secretKey?: string)
   switch (wire) {
     case 'grpc':
       return createGrpcTransport(options);
+    case 'grpc json':
+      return createGrpcTransport({ ...options, useBinaryFormat: false });
+    case 'grpc-web json':
+      return createGrpcWebTransport({ ...options, httpVersion: '2', useBinaryFormat: false });
     case 'grpc-web':
       return createGrpcWebTransport({ ...options, httpVersion: '2' });
     case 'grpc-web http/1.1':
