@@ -1,4 +1,3 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import {
   BadRequestSchema,
@@ -36,6 +35,7 @@ import {
 import { InvalidPageToken } from '../page-token.ts';
 import { TimeOutOfRange } from '../timestamp.ts';
 import { WorkspaceAlreadyExists, WorkspaceNotFound } from '../workspaces/index.ts';
+import { firstViolations, type Violation } from './error-size.ts';
 import {
   CallsInFlightFull,
   CompressionUndeclared,
@@ -45,7 +45,6 @@ import {
 
 /** The reason of an error: a value of harbor.errors.v1.ErrorReason. */
 export type Reason = keyof typeof ErrorReason;
-export type Violation = MessageInitShape<typeof BadRequestSchema>['fieldViolations'];
 
 /** What a caller is told about an error, beside its text. */
 interface Answer {
@@ -183,21 +182,25 @@ export function internalError(requestId: string, cause: unknown): ConnectError {
 export function addErrorInfo(
   error: ConnectError,
   reason: Reason = reasonOfCode.get(error.code) ?? 'INTERNAL',
-  violations: Violation = [],
+  violations: readonly Violation[] = [],
 ): void {
   if (reasonOf(error) !== undefined) return;
   error.details.push(errorInfo(reason, {}));
   if (violations.length > 0) {
-    error.details.push({ desc: BadRequestSchema, value: { fieldViolations: violations } });
+    error.details.push({ desc: BadRequestSchema, value: { fieldViolations: [...violations] } });
   }
 }
 
-/** An INVALID_ARGUMENT that names every violation. */
-export function invalidRequest(reason: Reason, violations: NonNullable<Violation>): ConnectError {
-  const message = violations.map((one) => `${one.field}: ${one.description}`).join('; ');
+/** An INVALID_ARGUMENT that names the violations, the first of them where there are many. */
+export function invalidRequest(reason: Reason, violations: readonly Violation[]): ConnectError {
+  const told = firstViolations(violations);
+  const rules = told.map((one) => `${one.field}: ${one.description}`).join('; ');
+  const isCut = told.length < violations.length;
+  const message = isCut ? `${violations.length} rules are broken, at first: ${rules}` : rules;
+  const metadata = isCut ? { violations: `${violations.length}` } : {};
   return new ConnectError(message, Code.InvalidArgument, undefined, [
-    errorInfo(reason, {}),
-    { desc: BadRequestSchema, value: { fieldViolations: violations } },
+    errorInfo(reason, metadata),
+    { desc: BadRequestSchema, value: { fieldViolations: told } },
   ]);
 }
 
@@ -210,7 +213,7 @@ export function factsOf(error: ConnectError) {
     reason: reasonOf(error) ?? 'INTERNAL',
     message: error.rawMessage,
     metadata: (info as { metadata: Record<string, string> } | undefined)?.metadata ?? {},
-    fieldViolations: (bad as { fieldViolations: Violation } | undefined)?.fieldViolations ?? [],
+    fieldViolations: (bad as { fieldViolations: Violation[] } | undefined)?.fieldViolations ?? [],
   };
 }
 

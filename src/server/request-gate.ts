@@ -17,6 +17,7 @@ import {
 } from '../api-keys/index.ts';
 import type { Admission } from './admission.ts';
 import { type Call, callKey } from './call.ts';
+import { limitError } from './error-size.ts';
 import { addErrorInfo, findRefusal, internalError, reasonOf } from './errors.ts';
 import { explainUnreadable } from './unreadable-request.ts';
 
@@ -119,6 +120,7 @@ function completeErrors(context: HandlerContext): void {
 /** Turns whatever was thrown into what the caller is told, and notes it for the log. */
 export function recordFailure(call: Call | undefined, error: unknown): ConnectError {
   const answer = toAnswer(call, error);
+  limitError(answer);
   if (call !== undefined) {
     call.failure = {
       code: codeToString(answer.code),

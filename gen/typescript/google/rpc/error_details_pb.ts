@@ -80,7 +80,7 @@ export const RetryInfoSchema: GenMessage<RetryInfo> = /*@__PURE__*/
  */
 export type BadRequest = Message<"google.rpc.BadRequest"> & {
   /**
-   * Every violation that was found.
+   * The violations; the first of them where there are many.
    *
    * @generated from field: repeated google.rpc.BadRequest.FieldViolation field_violations = 1;
    */
