@@ -18,6 +18,7 @@ import { assertDurable } from './database/durability.ts';
 import { createHeartbeat } from './database/heartbeat.ts';
 import { migrate } from './database/migrate.ts';
 import { createNotifications } from './database/notifications.ts';
+import { assertSessionsKept } from './database/pooler.ts';
 import { assertWritable } from './database/writable.ts';
 import {
   createAppendQueue,
@@ -84,6 +85,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
     onNotice: (message) => log.info(message),
   });
   try {
+    await assertSessionsKept(database);
     await assertWritable(database);
     await assertDurable(database, config.allowUnsafeDurability);
     await migrate(database);
