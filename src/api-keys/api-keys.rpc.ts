@@ -70,6 +70,9 @@ export function createApiKeysRpc(deps: ApiKeysRpcDeps): ServiceImpl<typeof ApiKe
   };
 }
 
+/** Keys a query at the least: a small page must not cost a query for every few keys that are hidden. */
+const chunkKeysMin = 500;
+
 /** Reads on until the page is full of keys that the caller may see, and one more shows whether any follow. */
 async function listVisible(
   store: ApiKeyStore,
@@ -78,11 +81,13 @@ async function listVisible(
   limit: number,
 ): Promise<{ page: ApiKey[]; more: boolean }> {
   const visible: ApiKey[] = [];
+  // To a secret key nothing is hidden.
+  const chunkKeys = caller.kind === 'secret' ? limit + 1 : Math.max(limit + 1, chunkKeysMin);
   for (let after = afterId; ; ) {
-    const chunk = await store.list({ afterId: after, limit: limit + 1 });
+    const chunk = await store.list({ afterId: after, limit: chunkKeys });
     visible.push(...chunk.filter((apiKey) => exceedsCaller(caller, apiKey) === undefined));
     if (visible.length > limit) return { page: visible.slice(0, limit), more: true };
-    if (chunk.length <= limit) return { page: visible, more: false };
+    if (chunk.length < chunkKeys) return { page: visible, more: false };
     after = chunk.at(-1)?.id;
   }
 }
