@@ -208,12 +208,16 @@ export function invalidRequest(reason: Reason, violations: readonly Violation[])
 export function factsOf(error: ConnectError) {
   const info = detailOf(error, ErrorInfoSchema.typeName);
   const bad = detailOf(error, BadRequestSchema.typeName);
+  const retry = detailOf(error, RetryInfoSchema.typeName) as
+    | { retryDelay: { seconds: bigint; nanos: number } }
+    | undefined;
   return {
     code: error.code,
     reason: reasonOf(error) ?? 'INTERNAL',
     message: error.rawMessage,
     metadata: (info as { metadata: Record<string, string> } | undefined)?.metadata ?? {},
     fieldViolations: (bad as { fieldViolations: Violation[] } | undefined)?.fieldViolations ?? [],
+    ...(retry !== undefined && { retryDelay: retry.retryDelay }),
   };
 }
 

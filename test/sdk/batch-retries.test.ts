@@ -84,6 +84,21 @@ describe('retries of a batch', () => {
     });
   });
 
+  test('wait as long as the item asks that asks for the longest wait', async () => {
+    const asks = (seconds: bigint) => ({ ...busy, retryDelay: { seconds, nanos: 0 } });
+    // A wait of more than 30 s is left to the caller: whoever obeys it sends nothing again.
+    const server = await startScriptedServer([{ refuse: { a: down, b: asks(31n), c: asks(0n) } }]);
+    const results = await connect(server).events.createBatch(['a', 'b', 'c', 'd'].map(item));
+    expect(server.requests()).toBe(1);
+    expect(results.map(({ error }) => error?.retryAfterMs)).toEqual([
+      undefined,
+      31_000,
+      0,
+      undefined,
+    ]);
+    expect(results.map(({ ok }) => ok)).toEqual([false, false, false, true]);
+  });
+
   test('keep the results of an earlier attempt when a later one fails as a whole', async () => {
     const server = await startScriptedServer([{ refuse: { b: busy } }, 'reset', 'reset']);
     const results = await connect(server).events.createBatch(['a', 'b'].map(item));

@@ -2,6 +2,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import {
   BadRequestSchema,
   ErrorInfoSchema,
+  RetryInfoSchema,
 } from '../../../gen/typescript/google/rpc/error_details_pb.ts';
 import type {
   BatchCreateEventsError,
@@ -55,7 +56,7 @@ function createdResult<Payload extends object>(
 
 /** The same error that a single create would have been answered with, so that one translation does. */
 function toConnectError(
-  { code, reason, message, metadata, fieldViolations }: BatchCreateEventsError,
+  { code, reason, message, metadata, fieldViolations, retryDelay }: BatchCreateEventsError,
   requestId: string | undefined,
 ): ConnectError {
   const error = new ConnectError(
@@ -65,6 +66,7 @@ function toConnectError(
     [
       { desc: ErrorInfoSchema, value: { reason, domain: 'harbor.events', metadata } },
       { desc: BadRequestSchema, value: { fieldViolations } },
+      ...(retryDelay === undefined ? [] : [{ desc: RetryInfoSchema, value: { retryDelay } }]),
     ],
   );
   // It is one: it came inside of an answer.

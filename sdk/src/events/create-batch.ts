@@ -82,7 +82,10 @@ class Batch<Payload extends object> {
     }
   }
 
-  /** Throws the error of an item that is worth another attempt, for the caller to wait and repeat. */
+  /**
+   * Throws the error of an item that is worth another attempt, for the caller to wait and repeat: of several
+   * that with the longest wait, since all are sent again together.
+   */
   async #attempt(options: CallOptions): Promise<void> {
     this.#attempts += 1;
     const pending = this.#pending;
@@ -108,8 +111,8 @@ class Batch<Payload extends object> {
       throw thrown;
     }
     this.#pending = pending.filter((entry) => entry.result?.error?.retryable);
-    const [again] = this.#pending;
-    if (again !== undefined) throw again.result?.error;
+    const errors = this.#pending.flatMap((entry) => entry.result?.error ?? []);
+    if (errors.length > 0) throw errors.reduce(longerWait);
   }
 
   async #request(
@@ -130,6 +133,10 @@ class Batch<Payload extends object> {
       idempotencyKeys: this.#idempotencyKeys,
     });
   }
+}
+
+function longerWait(one: HarborError, other: HarborError): HarborError {
+  return (other.retryAfterMs ?? 0) > (one.retryAfterMs ?? 0) ? other : one;
 }
 
 /** An item that cannot be sent is refused by itself, as the service would do it. */

@@ -29,8 +29,9 @@ export const ErrorReason = {
 
   /**
    * INVALID_ARGUMENT. A field breaks its rule, or the request cannot be parsed. The BadRequest detail
-   * names fields and rules, up to 16; where there are more, metadata has their number: violations. Correct the request; sending it again as it is fails again. INTERNAL for
-   * one case, by the specification of gRPC: a message that is compressed, and no encoding in the headers.
+   * names fields and rules, up to 16; where there are more, metadata has their number: violations. Correct
+   * the request; sending it again as it is fails again. INTERNAL for one case, by the specification of
+   * gRPC: a message that is compressed, and no encoding in the headers.
    *
    * @generated from enum value: ERROR_REASON_INVALID_REQUEST = 1;
    */
