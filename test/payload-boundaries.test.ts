@@ -24,7 +24,7 @@ const payloads: Record<string, string> = {
     '{"constructor":{"prototype":{"polluted":true}},"toString":1,"hasOwnProperty":null,"toJSON":"x"}',
   'with member names in two styles': '{"invoice_id":1,"invoiceId":2,"InvoiceID":3}',
   'with numbers at the ends of their range':
-    '{"n":[1.7976931348623157e308,5e-324,-5e-324,9007199254740993,0.1,1e21,-0]}',
+    '{"n":[1.7976931348623157e308,5e-324,-5e-324,9007199254740991,0.1,1e21,-0]}',
   'with control characters': '{"a":"\\u0001\\b\\t\\n\\u001f\\u007f\\u0085\\ufeff\\uffff"}',
   'with every kind of value': '{"a":[null,true,false,0,"",[],{},[[]],[{}]]}',
   'of 130,000 numbers': `{"n":[${'1,'.repeat(129_999)}1]}`,

@@ -12,6 +12,10 @@ export const payloadLevelsMax = 32;
  */
 const pathLengthMax = 200;
 
+/** Of an integer in JSON that no double is, the codec makes an infinity, as the text 1e999 is one. */
+const numberRule =
+  'must be a finite number and, when an integer, one that a double holds exactly; send others as a string';
+
 /** The payload breaks a rule; `path` says where, as in `payload.lines[0].amount`. */
 export class PayloadInvalid extends Error {
   override readonly name = 'PayloadInvalid';
@@ -40,8 +44,8 @@ export class PayloadTooLarge extends Error {
 /**
  * Checks a payload against the rules that an annotation cannot express, and writes it as compact JSON.
  *
- * @throws PayloadInvalid for what JSON or PostgreSQL cannot keep: a number that is not finite, U+0000,
- * a lone surrogate, a missing value, more than 32 levels.
+ * @throws PayloadInvalid for what JSON or PostgreSQL cannot keep: a number that is not finite or not exact,
+ * U+0000, a lone surrogate, a missing value, more than 32 levels.
  * @throws PayloadTooLarge above 262,144 bytes.
  */
 export function checkPayload(payload: JsonObject): { json: string; bytes: number } {
@@ -58,7 +62,7 @@ function checkValue(value: JsonValue | undefined, path: string, level: number): 
       checkText(value, path);
       break;
     case 'number':
-      if (!Number.isFinite(value)) throw new PayloadInvalid(path, 'must be a finite number');
+      if (!Number.isFinite(value)) throw new PayloadInvalid(path, numberRule);
       break;
     case 'boolean':
       break;

@@ -1,5 +1,12 @@
-/** Connect hands it to its JSON codec; the default one would put U+FFFD in place of what is not UTF-8. */
+import { replaceInexactIntegers } from '../json-integers.ts';
+
+/** The default one would put U+FFFD in place of what is not UTF-8. */
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** Connect hands it to its JSON codec, whose texts it sees before they are parsed. */
 export const strictJson = {
-  textDecoder: new TextDecoder('utf-8', { fatal: true }),
+  textDecoder: {
+    decode: (bytes: Uint8Array<ArrayBuffer>) => replaceInexactIntegers(utf8.decode(bytes)),
+  },
   ignoreUnknownFields: true,
 };

@@ -201,7 +201,9 @@ const type = {
 const payload = {
   type: 'object',
   additionalProperties: true,
-  description: 'At most 262,144 bytes of compact JSON, at most 32 levels deep.',
+  description:
+    'At most 262,144 bytes of compact JSON, at most 32 levels deep. An integer that a double does not ' +
+    'hold exactly, such as 9007199254740993, is refused: send it as a string.',
 };
 
 const schemas = {

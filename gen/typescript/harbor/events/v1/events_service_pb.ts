@@ -42,8 +42,10 @@ export type CreateEventRequest = Message<"harbor.events.v1.CreateEventRequest"> 
 
   /**
    * A JSON object; required, may be empty. At most 262,144 bytes of compact UTF-8 JSON and 32 levels deep;
-   * finite numbers only; no U+0000 and no lone surrogates, in member names too. These rules are checked
-   * by the service, since they cannot be written as annotations. A Value without a kind counts as null.
+   * finite numbers only; no U+0000 and no lone surrogates, in member names too. In JSON, a number without
+   * point and exponent must be an integer that a double holds exactly, as all to 2^53 are: send others as
+   * strings. These rules are checked by the service, since they cannot be written as annotations. A Value
+   * without a kind counts as null.
    *
    * @generated from field: google.protobuf.Struct payload = 3;
    */
