@@ -68,6 +68,7 @@ describe('an app of an allowed origin', () => {
       expect.arrayContaining([
         'x-request-id',
         'idempotent-replayed',
+        'location',
         'retry-after',
         'grpc-status',
         'grpc-message',

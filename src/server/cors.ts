@@ -13,6 +13,7 @@ const allowedHeaders = [
 const exposedHeaders = [
   ...cors.exposedHeaders,
   'Idempotent-Replayed',
+  'Location',
   'Retry-After',
   'X-Request-Id',
 ].join(', ');
