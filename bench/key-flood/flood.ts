@@ -9,8 +9,10 @@ export interface Flood {
   readonly wellFormed: boolean;
 }
 
-/** Calls with random keys in a process of its own; `stop` says how many a second were answered. */
-export function startFlood(flood: Flood): { stop(): Promise<number> } {
+/** Calls with random keys in a process of its own; `stop` says how many were answered. */
+export function startFlood(flood: Flood): {
+  stop(): Promise<{ answered: number; perSecond: number }>;
+} {
   const child = fork(join(import.meta.dirname, 'flood-process.ts'), { execArgv: [] });
   const exited = once(child, 'exit');
   child.send(flood);
@@ -21,7 +23,7 @@ export function startFlood(flood: Flood): { stop(): Promise<number> } {
       const [{ answered, ms }] = await replied;
       child.kill('SIGKILL');
       await exited;
-      return (answered * 1000) / ms;
+      return { answered, perSecond: (answered * 1000) / ms };
     },
   };
 }
