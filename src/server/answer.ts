@@ -3,13 +3,20 @@ import type { Admission } from './admission.ts';
 import { isAuthority } from './authority.ts';
 import { beginCall, type Call, callerGone } from './call.ts';
 import { drained, inParts, ReaderStalled, readerStalledFailure } from './drained.ts';
-import { type Dispatch, type ExchangeResponse, splitTarget, toHeaders, toUrl } from './exchange.ts';
+import {
+  type Dispatch,
+  type ExchangeResponse,
+  splitTarget,
+  type ToHeaders,
+  toUrl,
+} from './exchange.ts';
 import { badAuthority } from './plain-answers.ts';
 import { createRequestBody } from './request-body.ts';
 
 export interface AnswerDeps {
   readonly dispatch: Dispatch;
   readonly admission: Admission;
+  readonly toHeaders: ToHeaders;
   /** The largest body of a path's requests, in bytes. */
   readonly bytesMaxOf: (path: string) => number;
   /** A stream whose reader takes nothing for this time is cut off. */
@@ -59,7 +66,7 @@ export async function answer(incoming: Incoming, deps: AnswerDeps): Promise<void
           url: toUrl(path, query),
           path,
           query,
-          header: toHeaders(headers),
+          header: deps.toHeaders(headers),
           body,
           signal: gone.signal,
           call,

@@ -49,15 +49,21 @@ const headersRead = new Set([
 ]);
 
 /** Node's headers as `Headers`; throws nothing, since Node has checked names and values. */
-export function toHeaders(nodeHeaders: NodeJS.Dict<string | string[]>): Headers {
-  const headers = new Headers();
-  for (const name in nodeHeaders) {
-    if (!headersRead.has(name)) continue;
-    const value = nodeHeaders[name];
-    if (typeof value === 'string') headers.set(name, value);
-    else for (const one of value ?? []) headers.append(name, one);
-  }
-  return headers;
+export type ToHeaders = (nodeHeaders: NodeJS.Dict<string | string[]>) => Headers;
+
+/** @param more names, in lower case, that are carried along too. */
+export function createToHeaders(more: readonly string[] = []): ToHeaders {
+  const names = new Set([...headersRead, ...more]);
+  return (nodeHeaders) => {
+    const headers = new Headers();
+    for (const name in nodeHeaders) {
+      if (!names.has(name)) continue;
+      const value = nodeHeaders[name];
+      if (typeof value === 'string') headers.set(name, value);
+      else for (const one of value ?? []) headers.append(name, one);
+    }
+    return headers;
+  };
 }
 
 export function splitTarget(target: string): { path: string; query: string } {

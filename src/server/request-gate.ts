@@ -28,7 +28,7 @@ export const endKey = createContextKey<{ readonly error: unknown } | undefined>(
 
 export interface RequestGateDeps {
   readonly authenticator: Authenticator;
-  readonly lastUsed: LastUsed;
+  readonly lastUsed: Pick<LastUsed, 'note'>;
   readonly admission: Admission;
 }
 

@@ -11,6 +11,7 @@ import { answerHttp2 } from './answer-http2.ts';
 import { createCallLog } from './call-log.ts';
 import { withCors } from './cors.ts';
 import { createDispatch } from './dispatch.ts';
+import { createToHeaders } from './exchange.ts';
 import { createFront } from './front.ts';
 import { createHealth, type Health } from './health.ts';
 import { addHealthService } from './health-service.ts';
@@ -21,6 +22,8 @@ import { createHandlers, type Routes } from './router.ts';
 
 export interface ServerDeps extends Omit<RequestGateDeps, 'admission'> {
   readonly routes: Routes;
+  /** Headers that the routes read beside those of the protocols, in lower case; others they do not see. */
+  readonly headersRead?: readonly string[];
   readonly validator: Validator;
   /** Opens the streams of SubscribeEvents. */
   readonly openStream: OpenStream;
@@ -66,6 +69,7 @@ export function createServer(deps: ServerDeps): Server {
   const exchange = {
     dispatch,
     admission,
+    toHeaders: createToHeaders(deps.headersRead),
     bytesMaxOf,
     closing: front.closing,
     stallMsMax: deps.stallMsMax,

@@ -1,0 +1,163 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { create, type Message } from '@bufbuild/protobuf';
+import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect';
+import { ErrorInfoSchema } from '../../gen/typescript/google/rpc/error_details_pb.ts';
+import { toConnectGate } from '../../src/server/request-gate.ts';
+import { strictJson } from '../../src/server/strict-json.ts';
+import {
+  ConformanceService,
+  type Header,
+  messageSchema,
+  registry,
+  type WantedError,
+  type WantedStream,
+  type WantedUnary,
+} from './suite-schema.ts';
+
+/**
+ * The suite shows no key, and counts the details of errors: the one that every error of ours carries is
+ * taken off again, at the last place that errors pass. What else is made of an error stays.
+ */
+const completeErrors = toConnectGate({ admit: () => undefined });
+function requestGate(context: HandlerContext): void {
+  completeErrors(context);
+  const controller = context as HandlerContext & { abort(reason?: unknown): void };
+  const { abort } = controller;
+  controller.abort = (reason) => {
+    abort(reason);
+    if (!(reason instanceof ConnectError)) return;
+    reason.details = reason.details.filter(
+      (detail) => !('desc' in detail && detail.desc.typeName === ErrorInfoSchema.typeName),
+    );
+  };
+}
+
+const requestInfo = messageSchema('ConformancePayload.RequestInfo');
+
+type Request<Wanted> = Message & { readonly responseDefinition?: Wanted };
+
+/**
+ * The suite's service: each request says what is to be answered, and the answer says what has arrived. It
+ * is written against the rules in the suite's own `service.proto`.
+ *
+ * @param messageBytesMax the limit of messages that the suite wants to see kept; 0 is none.
+ */
+export function addConformanceService(router: ConnectRouter, messageBytesMax: number): void {
+  const options = {
+    requestGate,
+    jsonOptions: { ...strictJson, registry },
+    ...(messageBytesMax > 0 && { readMaxBytes: messageBytesMax }),
+  };
+  router.service(
+    ConformanceService,
+    {
+      unary: (request: Request<WantedUnary>, context: HandlerContext) =>
+        answerUnary(request.responseDefinition, context, [pack('UnaryRequest', request)]),
+      idempotentUnary: (request: Request<WantedUnary>, context: HandlerContext) =>
+        answerUnary(request.responseDefinition, context, [pack('IdempotentUnaryRequest', request)]),
+      clientStream: async (
+        requests: AsyncIterable<Request<WantedUnary>>,
+        context: HandlerContext,
+      ) => {
+        let wanted: WantedUnary | undefined;
+        const received: Any[] = [];
+        for await (const request of requests) {
+          wanted ??= request.responseDefinition;
+          received.push(pack('ClientStreamRequest', request));
+        }
+        return answerUnary(wanted, context, received);
+      },
+      serverStream: answerServerStream,
+      bidiStream: answerBidiStream,
+      unimplemented: () => {
+        throw new ConnectError('not implemented', Code.Unimplemented);
+      },
+      // biome-ignore lint/suspicious/noExplicitAny: of a service that is not known before it runs
+    } as any,
+    options,
+  );
+}
+
+async function answerUnary(
+  wanted: WantedUnary | undefined,
+  context: HandlerContext,
+  received: readonly Any[],
+) {
+  const info = describeRequest(context, received);
+  if (wanted === undefined) return { payload: { requestInfo: info } };
+  addAll(context.responseHeader, wanted.responseHeaders);
+  addAll(context.responseTrailer, wanted.responseTrailers);
+  await delay(wanted.responseDelayMs);
+  if (wanted.response.case === 'error') throw toError(wanted.response.value, info);
+  const data = wanted.response.value ?? new Uint8Array();
+  return { payload: { data, requestInfo: info } };
+}
+
+async function* answerServerStream(request: Request<WantedStream>, context: HandlerContext) {
+  const wanted = request.responseDefinition;
+  if (wanted === undefined) return;
+  addAll(context.responseHeader, wanted.responseHeaders);
+  addAll(context.responseTrailer, wanted.responseTrailers);
+  const received = [pack('ServerStreamRequest', request)];
+  yield* answerStream(wanted, describeRequest(context, received));
+}
+
+/** In half duplex all is received first; the suite is told that we speak nothing else. */
+async function* answerBidiStream(
+  requests: AsyncIterable<Request<WantedStream>>,
+  context: HandlerContext,
+) {
+  let wanted: WantedStream | undefined;
+  const received: Any[] = [];
+  for await (const request of requests) {
+    wanted ??= request.responseDefinition;
+    received.push(pack('BidiStreamRequest', request));
+  }
+  if (wanted === undefined) return;
+  addAll(context.responseHeader, wanted.responseHeaders);
+  addAll(context.responseTrailer, wanted.responseTrailers);
+  yield* answerStream(wanted, describeRequest(context, received));
+}
+
+/** What has arrived is told by the first message, or by the error when there is none. */
+async function* answerStream(wanted: WantedStream, info: Message) {
+  for (const [index, data] of wanted.responseData.entries()) {
+    await delay(wanted.responseDelayMs);
+    yield { payload: { data, ...(index === 0 && { requestInfo: info }) } };
+  }
+  if (wanted.error === undefined) return;
+  throw toError(wanted.error, wanted.responseData.length === 0 ? info : undefined);
+}
+
+function toError(wanted: WantedError, info: Message | undefined): ConnectError {
+  const error = new ConnectError(wanted.message ?? '', wanted.code as Code);
+  for (const { typeUrl, value } of wanted.details) {
+    error.details.push({ type: typeUrl.slice(typeUrl.lastIndexOf('/') + 1), value });
+  }
+  if (info !== undefined) error.details.push({ desc: requestInfo, value: info });
+  return error;
+}
+
+function describeRequest(context: HandlerContext, received: readonly Any[]): Message {
+  const timeoutMs = context.timeoutMs();
+  const isGet = context.requestMethod === 'GET';
+  const query = isGet ? [...new URL(context.url).searchParams] : [];
+  return create(requestInfo, {
+    requestHeaders: [...context.requestHeader].map(([name, value]) => ({
+      name,
+      value: value.split(', '),
+    })),
+    requests: received,
+    ...(timeoutMs !== undefined && { timeoutMs: BigInt(Math.round(timeoutMs)) }),
+    ...(isGet && {
+      connectGetInfo: { queryParams: query.map(([name, value]) => ({ name, value: [value] })) },
+    }),
+  });
+}
+
+const pack = (name: string, request: Message): Any => anyPack(messageSchema(name), request);
+
+function addAll(headers: Headers, wanted: readonly Header[]): void {
+  for (const { name, value } of wanted) for (const one of value) headers.append(name, one);
+}
