@@ -21,5 +21,5 @@ EXPOSE 8080
 # Whether the process lives: whoever acts on it ends the container. /readyz is for what sends calls.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
   CMD ["node", "-e", "const { PORT, TLS_CERT_FILE } = process.env; process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'; fetch(`http${TLS_CERT_FILE ? 's' : ''}://127.0.0.1:${PORT}/healthz`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-# DATABASE_URL is needed: the PostgreSQL of the quick start is not in this image.
-CMD ["node", "src/main.ts"]
+# DATABASE_URL is needed: the PostgreSQL of the quick start is not in this image, nor is a second Node.
+CMD ["node", "src/harbor.js", "serve"]

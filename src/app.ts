@@ -14,6 +14,7 @@ import {
 } from './api-keys/index.ts';
 import type { Config } from './config.ts';
 import { openDatabase } from './database/database.ts';
+import { readDatabaseFacts } from './database/database-facts.ts';
 import { assertDurable } from './database/durability.ts';
 import { createHeartbeat } from './database/heartbeat.ts';
 import { migrate } from './database/migrate.ts';
@@ -85,6 +86,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
     onNotice: (message) => log.info(message),
   });
   try {
+    log.info({ database: await readDatabaseFacts(database, databaseUrl) }, 'using this database');
     await assertSessionsKept(database);
     await assertWritable(database);
     await assertDurable(database, config.allowUnsafeDurability);

@@ -5,7 +5,7 @@ import { keysCommand } from './cli/keys.ts';
 import { migrateCommand } from './cli/migrate.ts';
 import { workspacesCommand } from './cli/workspaces.ts';
 import { mendJsonParse } from './json-parse.ts';
-import { main } from './main.ts';
+import { main, type ServeOptions } from './main.ts';
 
 mendJsonParse();
 
@@ -21,10 +21,13 @@ running in this checkout.`,
 
 program
   .command('serve')
-  .description(
-    'run the service until SIGTERM or SIGINT (npm start does the same and prepares a key)',
+  .description('run the service on DATABASE_URL until SIGTERM or SIGINT')
+  .option('--embedded', 'on a PostgreSQL of its own, kept in .harbor/ (HARBOR_DATA_DIR)')
+  .option(
+    '--quick-start',
+    'as "npm start" does: embedded where DATABASE_URL is not set, with a workspace and a key',
   )
-  .action(() => main({ quickStart: false }));
+  .action((options: ServeOptions) => main(options));
 program.addCommand(migrateCommand());
 program.addCommand(workspacesCommand());
 program.addCommand(keysCommand());

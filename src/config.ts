@@ -25,6 +25,9 @@ export interface Config {
   readonly workspaceId: string | undefined;
 }
 
+/** Where the service's database may come from: DATABASE_URL, the embedded PostgreSQL, or the first that is there. */
+export type DatabaseChoice = 'url' | 'embedded' | 'either';
+
 /** Every mistake in the environment, one a line, for the operator. */
 export class ConfigInvalid extends Error {
   override readonly name = 'ConfigInvalid';
@@ -113,12 +116,19 @@ const environment = z.object({
 /**
  * Reads the environment; a variable that is set to nothing counts as unset.
  *
+ * @param database that the command needs; a missing DATABASE_URL is the first mistake.
  * @throws ConfigInvalid with every mistake at once.
  */
-export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+export function readConfig(
+  env: NodeJS.ProcessEnv = process.env,
+  database: DatabaseChoice = 'either',
+): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const parsed = environment.safeParse(given);
-  const mistakes = parsed.error?.issues.map(describe) ?? [];
+  const mistakes = [
+    ...describeDatabase(database, given.DATABASE_URL !== undefined),
+    ...(parsed.error?.issues.map(describe) ?? []),
+  ];
   if ((given.TLS_CERT_FILE === undefined) !== (given.TLS_KEY_FILE === undefined)) {
     mistakes.push('TLS_CERT_FILE and TLS_KEY_FILE: set both or neither');
   }
@@ -140,6 +150,22 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     secretKey: values.HARBOR_SECRET_KEY,
     workspaceId: values.HARBOR_WORKSPACE_ID,
   });
+}
+
+/** A forgotten DATABASE_URL must not look like a service that is healthy, and empty. */
+function describeDatabase(database: DatabaseChoice, isUrlSet: boolean): string[] {
+  if (database === 'url' && !isUrlSet) {
+    return [
+      'DATABASE_URL: is not set; set it to postgresql://user:password@host:5432/database, or pass --embedded ' +
+        'for an empty PostgreSQL of its own, which "npm start" takes by itself',
+    ];
+  }
+  if (database === 'embedded' && isUrlSet) {
+    return [
+      'DATABASE_URL: is set, while --embedded asks for a PostgreSQL of its own; drop one of them',
+    ];
+  }
+  return [];
 }
 
 function describe(issue: z.core.$ZodIssue): string {

@@ -8,9 +8,17 @@ import { createStandardOutput } from './standard-output.ts';
 import { explainStartError } from './start-errors.ts';
 import { stopOnSignal } from './stop-on-signal.ts';
 
-/** Runs the service until a signal ends it; with `quickStart` also makes and prints what a first call needs. */
-export async function main({ quickStart }: { quickStart: boolean }): Promise<void> {
-  const config = readConfig();
+export interface ServeOptions {
+  /** Make and print what a first call needs; without DATABASE_URL on the embedded PostgreSQL. */
+  readonly quickStart?: boolean;
+  /** Run on the embedded PostgreSQL, though it is empty at first. */
+  readonly embedded?: boolean;
+}
+
+/** Runs the service until a signal ends it. */
+export async function main({ quickStart = false, embedded = false }: ServeOptions): Promise<void> {
+  const database = embedded ? 'embedded' : quickStart ? 'either' : 'url';
+  const config = readConfig(undefined, database);
   const stdout = createStandardOutput();
   const log = createLog(config.logLevel, stdout);
   const shutdown = stopOnSignal(log);
@@ -40,7 +48,10 @@ export async function main({ quickStart }: { quickStart: boolean }): Promise<voi
 }
 
 if (import.meta.main) {
-  await main({ quickStart: process.argv.includes('--quick-start') }).catch((error: unknown) => {
+  await main({
+    quickStart: process.argv.includes('--quick-start'),
+    embedded: process.argv.includes('--embedded'),
+  }).catch((error: unknown) => {
     process.stderr.write(`harbor: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exit(1);
   });

@@ -24,7 +24,7 @@ function env(): NodeJS.ProcessEnv {
   };
 }
 
-const harbor = (args: string[], input = '') => runHarbor(args, env(), input);
+const harbor = (args: string[], input = '') => runHarbor(args, env(), { input });
 
 test('keys create prints the secret and nothing else on stdout, and the key works', async () => {
   const { stdout, code } = await harbor([

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
 
-const cli = resolve(import.meta.dirname, '../../src/cli.ts');
+const wayIn = resolve(import.meta.dirname, '../../src/harbor.js');
 
 /** What a command of the CLI has left behind. */
 export interface CliResult {
@@ -14,12 +14,12 @@ export interface CliResult {
 export function runHarbor(
   args: readonly string[],
   env: NodeJS.ProcessEnv,
-  input = '',
+  { input = '', node = process.execPath }: { input?: string; node?: string | undefined } = {},
 ): Promise<CliResult> {
   return new Promise((done) => {
     const child = execFile(
-      process.execPath,
-      [cli, ...args],
+      node,
+      [wayIn, ...args],
       { env: { PATH: process.env.PATH, ...env } },
       (error, stdout, stderr) =>
         done({ code: error === null ? 0 : Number(error.code), stdout, stderr }),

