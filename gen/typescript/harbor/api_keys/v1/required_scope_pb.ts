@@ -11,7 +11,7 @@ import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
  * Describes the file harbor/api_keys/v1/required_scope.proto.
  */
 export const file_harbor_api_keys_v1_required_scope: GenFile = /*@__PURE__*/
-  fileDesc("CidoYXJib3IvYXBpX2tleXMvdjEvcmVxdWlyZWRfc2NvcGUucHJvdG8SEmhhcmJvci5hcGlfa2V5cy52MTpHCg5yZXF1aXJlZF9zY29wZRIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGLWHAyABKAlSDXJlcXVpcmVkU2NvcGViBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("CidoYXJib3IvYXBpX2tleXMvdjEvcmVxdWlyZWRfc2NvcGUucHJvdG8SEmhhcmJvci5hcGlfa2V5cy52MTpHCg5yZXF1aXJlZF9zY29wZRIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGLWHAyABKAlSDXJlcXVpcmVkU2NvcGVCLgoWY29tLmhhcmJvci5hcGlfa2V5cy52MUISUmVxdWlyZWRTY29wZVByb3RvUAFiBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
  * The scope that an API key needs for this RPC. The server enforces it, the documentation prints it.

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file harbor/workspaces/v1/workspace.proto.
  */
 export const file_harbor_workspaces_v1_workspace: GenFile = /*@__PURE__*/
-  fileDesc("CiRoYXJib3Ivd29ya3NwYWNlcy92MS93b3Jrc3BhY2UucHJvdG8SFGhhcmJvci53b3Jrc3BhY2VzLnYxIqMBCglXb3Jrc3BhY2USJgoCaWQYASABKAlCGrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0kEh4KDGRpc3BsYXlfbmFtZRgCIAEoCUIIukgFcgMY/wESHgoNbGFzdF9zZXF1ZW5jZRgDIAEoA0IHukgEIgIoABIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiRoYXJib3Ivd29ya3NwYWNlcy92MS93b3Jrc3BhY2UucHJvdG8SFGhhcmJvci53b3Jrc3BhY2VzLnYxIqMBCglXb3Jrc3BhY2USJgoCaWQYASABKAlCGrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0kEh4KDGRpc3BsYXlfbmFtZRgCIAEoCUIIukgFcgMY/wESHgoNbGFzdF9zZXF1ZW5jZRgDIAEoA0IHukgEIgIoABIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIsChhjb20uaGFyYm9yLndvcmtzcGFjZXMudjFCDldvcmtzcGFjZVByb3RvUAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * A workspace: the tenant that events belong to. Its events form one log.
