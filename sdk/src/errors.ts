@@ -144,12 +144,12 @@ export class NotFoundError extends HarborError {
  * Nothing was recorded. Use another key, or take the recorded event for the answer.
  */
 export class IdempotencyKeyReusedError extends HarborError {
-  /** The event that holds the key. */
+  /** The event that holds the key; undefined when the API key may not use the type of that event. */
   get eventId(): string | undefined {
     return this.metadata.event_id;
   }
 
-  /** When the key can be used for a new event. */
+  /** When the key can be used for a new event; undefined where `eventId` is. */
   get expiresAt(): Date | undefined {
     const expiresAt = new Date(this.metadata.expires_at ?? Number.NaN);
     return Number.isNaN(expiresAt.getTime()) ? undefined : expiresAt;
