@@ -1,22 +1,31 @@
 import { DriverException } from '@mikro-orm/postgresql';
 import { DatabaseContended, DatabaseUnavailable } from '../database-unavailable.ts';
 import { isConnectionLost, isSessionUseless, isTransient } from './postgres-errors.ts';
+import { entityTimeoutMs } from './session.ts';
 
 /**
  * Awaits a query by entity, and tells a lost connection and a lost lock as `StatementRunner.run` does; MikroORM's own
  * errors for them would count as faults of ours.
  *
- * @throws DatabaseUnavailable when there is no connection, or it is lost.
+ * @throws DatabaseUnavailable when there is no connection, or it is lost, or the time is up: 5 s, with the
+ * wait for a connection.
  * @throws DatabaseContended
  */
 export async function awaitEntities<T>(query: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new DatabaseUnavailable('PostgreSQL did not answer in time', { sent: true });
+    timer = setTimeout(() => reject(error), entityTimeoutMs);
+  });
   try {
-    return await query;
+    return await Promise.race([query, late]);
   } catch (cause) {
     if (!(cause instanceof DriverException)) throw cause;
     if (isTransient(cause)) throw new DatabaseContended(cause);
     if (!isConnectionLost(cause)) throw cause;
     const sent = !isSessionUseless(cause);
     throw new DatabaseUnavailable('the connection to PostgreSQL was lost', { sent, cause });
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -1,10 +1,13 @@
 import pg from 'pg';
 import { isSessionUseless } from './postgres-errors.ts';
 
+/** How long a query by entity waits for its answer. */
+export const entityTimeoutMs = 5_000;
+
 /**
- * A connection of the pool that ends itself once it has met an error which it would meet for ever: a pool
- * gives no client out again that has ended. Statements destroy theirs by themselves; of a query by entity
- * nobody holds the connection.
+ * A connection of the pool that ends itself once it has met an error which it would meet for ever, or has
+ * had no answer in time: a pool gives no client out again that has ended. Statements come as objects and
+ * destroy theirs by themselves; of a query by entity, a text, nobody holds the connection.
  */
 export class Session extends pg.Client {
   // biome-ignore lint/suspicious/noExplicitAny: pg declares eight overloads, and all of them pass through
@@ -14,7 +17,16 @@ export class Session extends pg.Client {
       result.catch((error: unknown) => {
         if (isSessionUseless(error)) void this.end();
       });
+      if (typeof args[0] === 'string') this.#endUnlessAnswered(result);
     }
     return result;
+  }
+
+  /** But in a transaction: a migration takes as long as it takes. */
+  #endUnlessAnswered(result: Promise<unknown>): void {
+    if (this.getTransactionStatus() === 'T') return;
+    const timer = setTimeout(() => void this.end(), entityTimeoutMs);
+    const clear = () => clearTimeout(timer);
+    result.then(clear, clear);
   }
 }

@@ -14,8 +14,8 @@ export interface StatementRunner {
   /**
    * Runs one statement in its own transaction; when it returns, the commit is on disk.
    *
-   * @param timeoutMs past it the connection is destroyed, since its late answer must not meet the
-   * next statement.
+   * @param timeoutMs for a connection and the answer together; past it the connection is destroyed, since
+   * its late answer must not meet the next statement.
    * @throws DatabaseUnavailable when there is no connection, or it is lost, or the time is up.
    * @throws DatabaseContended when PostgreSQL gave it up for another statement.
    * @throws the error of `pg` with its SQLSTATE when PostgreSQL refuses the statement.
@@ -24,40 +24,72 @@ export interface StatementRunner {
 }
 
 export function createStatementRunner(pool: Pool): StatementRunner {
-  return {
-    async run<Row>(statement: Statement, values: unknown[], timeoutMs: number): Promise<Row[]> {
-      // After a failover the pool may hold a dozen sessions that are of no use; the first new one decides.
-      const isKept = pool.idleCount > 0;
-      const client = await connect(pool);
-      let timer: NodeJS.Timeout | undefined;
+  async function runOnce<Row>(statement: Statement, values: unknown[], timeoutMs: number) {
+    const deadline = createDeadline(timeoutMs);
+    try {
+      const client = await connect(pool, deadline);
       try {
-        const late = new Promise<never>((_, reject) => {
-          timer = setTimeout(
-            () =>
-              reject(new DatabaseUnavailable('PostgreSQL did not answer in time', { sent: true })),
-            timeoutMs,
-          );
-        });
+        deadline.isSent = true;
         const query = client.query({ name: statement.name, text: statement.text, values });
         query.catch(() => undefined);
-        const result = await Promise.race([query, late]);
+        const result = await Promise.race([query, deadline.passed]);
         client.release();
-        return result.rows;
+        return result.rows as Row[];
       } catch (error) {
-        const told = release(client, error);
-        if (!isKept || !isSessionUseless(error)) throw told;
-      } finally {
-        clearTimeout(timer);
+        throw release(client, error);
       }
-      return this.run(statement, values, timeoutMs);
+    } finally {
+      deadline.clear();
+    }
+  }
+
+  return {
+    async run<Row>(statement: Statement, values: unknown[], timeoutMs: number): Promise<Row[]> {
+      const endsAtMs = performance.now() + timeoutMs;
+      // After a failover the pool may hold a dozen sessions that are of no use; the first new one decides.
+      for (;;) {
+        const isKept = pool.idleCount > 0;
+        try {
+          return await runOnce<Row>(statement, values, endsAtMs - performance.now());
+        } catch (error) {
+          if (!isKept || !isSessionUseless((error as Error).cause)) throw error;
+        }
+      }
     },
   };
 }
 
-async function connect(pool: Pool): Promise<PoolClient> {
+/** The time for a connection and an answer together. */
+interface Deadline {
+  /** Rejects when it has passed. */
+  readonly passed: Promise<never>;
+  isSent: boolean;
+  clear(): void;
+}
+
+function createDeadline(timeoutMs: number): Deadline {
+  const { promise: passed, reject } = Promise.withResolvers<never>();
+  passed.catch(() => undefined);
+  const deadline = { passed, isSent: false, clear: () => clearTimeout(timer) };
+  const pass = () => {
+    const { isSent: sent } = deadline;
+    reject(new DatabaseUnavailable('PostgreSQL did not answer in time', { sent }));
+  };
+  const timer = setTimeout(pass, timeoutMs);
+  if (timeoutMs <= 0) pass();
+  return deadline;
+}
+
+async function connect(pool: Pool, deadline: Deadline): Promise<PoolClient> {
+  const connecting = pool.connect();
   try {
-    return await pool.connect();
+    return await Promise.race([connecting, deadline.passed]);
   } catch (cause) {
+    connecting.then(
+      (client) => client.release(),
+      () => undefined,
+    );
+    if (cause instanceof DatabaseUnavailable) throw cause;
     throw new DatabaseUnavailable('PostgreSQL cannot be reached', { sent: false, cause });
   }
 }

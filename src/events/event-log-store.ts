@@ -52,6 +52,10 @@ export interface EventLogStore {
 }
 
 const readTimeoutMs = 5_000;
+/** When PostgreSQL is silent, what was spent waiting for one's turn is taken off. */
+const turnMsMax = 2_000;
+/** Behind the query before: see `gatherLastSequences`. */
+const lastSequencesTimeoutMs = 4_000;
 /** Chunks that are read at once: a crowd that catches up leaves connections of the pool to the creates. */
 const readsAtOnceMax = 4;
 /** So that a page can be read by a gRPC client with its default limit of 4 MiB. */
@@ -64,15 +68,19 @@ const statements = {
 };
 
 export function createEventLogStore(runner: StatementRunner): EventLogStore {
-  const inTurn = fewAtOnce(readsAtOnceMax);
+  const inTurn = fewAtOnce({ max: readsAtOnceMax, silentMs: 1_000, waitMsMax: turnMsMax });
   return {
     async read({ workspaceId, low, high, direction, limit }, selection) {
       const values: unknown[] = [workspaceId, low, high, limit, pageBytesMax];
       if (selection.kind !== 'all') values.push(selection.types);
       if (selection.kind === 'scan') values.push(selection.prefixes);
       const statement = statements[selection.kind][direction];
-      const rows = await inTurn(() =>
-        runner.run<EventRow & { rows_found: number }>(statement, values, readTimeoutMs),
+      const rows = await inTurn((waitedMs) =>
+        runner.run<EventRow & { rows_found: number }>(
+          statement,
+          values,
+          readTimeoutMs - Math.min(waitedMs, turnMsMax),
+        ),
       );
       return { events: rows.map(toEvent), isCut: rows.length < (rows[0]?.rows_found ?? 0) };
     },
@@ -97,7 +105,7 @@ export function createEventLogStore(runner: StatementRunner): EventLogStore {
       const rows = await runner.run<{ workspace_id: string; last_sequence: number }>(
         lastSequencesStatement,
         [workspaceIds],
-        readTimeoutMs,
+        lastSequencesTimeoutMs,
       );
       return new Map(rows.map((row) => [row.workspace_id, row.last_sequence]));
     }),

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Database } from '../database/database.ts';
 import { awaitEntities } from '../database/entity-query.ts';
 import type { Statement } from '../database/statements.ts';
+import { createGatheredReads } from '../gathered-reads.ts';
 import { WorkspaceEntity } from './workspace.entity.ts';
 import { type Workspace, WorkspaceAlreadyExists, WorkspaceNotFound } from './workspace.ts';
 
@@ -34,13 +35,29 @@ const insertStatement: Statement = {
 };
 const writeTimeoutMs = 12_000;
 
+const findStatement: Statement = {
+  name: 'harbor_find_workspaces',
+  text: 'select id from workspaces where id = any($1::text[])',
+};
+/** With the wait behind the look-ups before it, 5 s. */
+const findTimeoutMs = 1_500;
+
 export function createWorkspaceStore({
   orm,
   statements,
 }: Pick<Database, 'orm' | 'statements'>): WorkspaceStore {
   const seen = new LRUCache<string, true>({ max: 100_000 });
   /** Callers that ask at once share a look-up, and go on in the order in which they asked. */
-  const lookUps = new Map<string, Promise<void>>();
+  const lookUps = createGatheredReads({
+    async read(ids) {
+      const rows = await statements.run<{ id: string }>(findStatement, [ids], findTimeoutMs);
+      for (const { id } of rows) seen.set(id, true);
+      return new Map(rows.map(({ id }) => [id, true]));
+    },
+    // As many as the calls in flight have events.
+    waitingMax: Number.POSITIVE_INFINITY,
+    full: () => new Error('there is always room'),
+  });
 
   async function find(id: string): Promise<Workspace | undefined> {
     const row = await awaitEntities(orm.em.fork().findOne(WorkspaceEntity, { id }));
@@ -48,8 +65,7 @@ export function createWorkspaceStore({
   }
 
   async function assertFound(id: string): Promise<void> {
-    if ((await find(id)) === undefined) throw new WorkspaceNotFound(id);
-    seen.set(id, true);
+    if ((await lookUps.find(id)) === undefined) throw new WorkspaceNotFound(id);
   }
 
   return {
@@ -72,12 +88,7 @@ export function createWorkspaceStore({
     },
 
     assertExists(id) {
-      if (seen.has(id)) return Promise.resolve();
-      const running = lookUps.get(id);
-      if (running !== undefined) return running;
-      const lookUp = assertFound(id).finally(() => lookUps.delete(id));
-      lookUps.set(id, lookUp);
-      return lookUp;
+      return seen.has(id) ? Promise.resolve() : assertFound(id);
     },
   };
 }

@@ -38,3 +38,11 @@ test('a statement that its session has forgotten is prepared again, and nobody h
   client.release();
   expect(await database.statements.run(statement, [], 5_000)).toEqual(before);
 });
+
+test('the wait for a connection is part of the time that a statement has, and nothing is sent after it', async () => {
+  const client = await database.connect();
+  const late = database.statements.run(statement, [], 50);
+  await expect(late).rejects.toMatchObject({ name: 'DatabaseUnavailable', sent: false });
+  client.release();
+  expect(await database.statements.run(statement, [], 5_000)).toHaveLength(1);
+});
