@@ -12,6 +12,7 @@ import {
   createLastUsed,
   createStreamWatch,
 } from './api-keys/index.ts';
+import { createBackgroundReport } from './background-report.ts';
 import type { Config } from './config.ts';
 import { openDatabase } from './database/database.ts';
 import { readDatabaseFacts } from './database/database-facts.ts';
@@ -101,15 +102,18 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
   );
   // Migrated, and answering.
   health.databaseAnswered();
-  const { statements, beat } = createHeartbeat(database.statements, health.databaseAnswered);
+  const background = createBackgroundReport(log);
+  const report = background.of;
+  const { statements, beat } = createHeartbeat(database.statements, () => {
+    health.databaseAnswered();
+    background.databaseAnswered();
+  });
   const workspaces = createWorkspaceStore({ orm: database.orm, statements });
   const apiKeys = createApiKeyStore(database.orm, statements);
   const events = createEventStore(statements);
   const reader = createEventReader(events);
   const lastUsed = createLastUsed(apiKeys);
   const { assertExists } = workspaces;
-  const report = (loop: string) => (error: unknown) =>
-    log.warn({ loop, cause: describeCause(error) }, 'a background round failed');
 
   const eventLog = createEventLogStore(statements);
   const feeds = createEventFeeds(eventLog, {

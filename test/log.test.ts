@@ -31,13 +31,14 @@ const restEvent = (fields: object = {}) => ({
 const post = (id: string, body: object | string, headers: Record<string, string> = {}) =>
   sendRequest(service, '/v1/events', { headers: { 'x-request-id': id, ...headers }, body });
 
-test('a call is one line with its request id, path, status, time and API key id', async () => {
+test('a call is one line with its request id, method, path, status, time and API key id', async () => {
   await post('log-created', restEvent());
   expect(await lineOf('log-created')).toEqual({
     level: 30,
     time: expect.any(String),
     msg: 'call',
     request_id: 'log-created',
+    method: 'POST',
     path: '/v1/events',
     status: 201,
     duration_ms: expect.any(Number),
@@ -124,6 +125,19 @@ test('a fault says outside only that it is internal, and its request id; the log
   const line = await lineOf('log-fault');
   expect(line).toMatchObject({ level: 50, status: 500 });
   expect(JSON.stringify(line?.cause)).toContain('relation \\"events\\" does not exist');
+});
+
+test('a preflight that is refused is logged with its origin, cut; other headers never are', async () => {
+  const origin = `https://${'x'.repeat(1_000)}.example.com`;
+  const preflight = { origin, 'access-control-request-method': 'POST' };
+  const headers = { ...preflight, authorization: '', 'x-request-id': 'log-origin' };
+  await sendRequest(service, '/v1/events', { method: 'OPTIONS', headers });
+  expect(await lineOf('log-origin')).toMatchObject({
+    method: 'OPTIONS',
+    origin: origin.slice(0, 200),
+  });
+  await post('log-no-preflight', restEvent(), { origin });
+  expect(await lineOf('log-no-preflight')).not.toHaveProperty('origin');
 });
 
 test('a path is cut, so that a line stays short', async () => {

@@ -1,6 +1,7 @@
 import type { PoolClient } from 'pg';
 import { DatabaseUnavailable } from '../database-unavailable.ts';
 import type { Database } from './database.ts';
+import { isConnectionLost } from './postgres-errors.ts';
 
 /** Messages between the processes that share a database. Some may be lost: a poll makes up for them. */
 export interface Notifications {
@@ -39,7 +40,9 @@ export function createNotifications(
   let session: ListeningSession | undefined;
 
   async function begin(): Promise<void> {
-    const client = await database.connect();
+    const client = await database.connect().catch((cause: unknown) => {
+      throw new DatabaseUnavailable('PostgreSQL cannot be reached', { sent: false, cause });
+    });
     const begun = new ListeningSession(client, onMessage, () => {
       if (session === begun) session = undefined;
     });
@@ -93,7 +96,11 @@ class ListeningSession {
       this.#lastHeardMs = performance.now();
     } catch (error) {
       this.end();
-      throw error;
+      if (error instanceof DatabaseUnavailable || !isConnectionLost(error)) throw error;
+      throw new DatabaseUnavailable('the connection that listens was lost', {
+        sent: true,
+        cause: error,
+      });
     } finally {
       clearTimeout(timer);
     }

@@ -50,7 +50,7 @@ export async function answer(incoming: Incoming, deps: AnswerDeps): Promise<void
   const { admission } = deps;
   const { sink, headers } = incoming;
   const requestId = headers['x-request-id'];
-  const call = beginCall(typeof requestId === 'string' ? requestId : undefined);
+  const call = beginCall(incoming.method, typeof requestId === 'string' ? requestId : undefined);
   const { path, query } = splitTarget(incoming.target);
   const body = createRequestBody(incoming.source, deps.bytesMaxOf(path), admission);
   const gone = new AbortController();

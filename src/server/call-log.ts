@@ -2,7 +2,15 @@ import { sqlStateOf } from '../database/postgres-errors.ts';
 import type { Log } from '../log.ts';
 import type { Call } from './call.ts';
 
-/** One line a call, when its answer is written: never a header, a payload or a key. */
+/** What comes from outside is cut, so that a line stays short. */
+const pathLengthMax = 200;
+const methodLengthMax = 20;
+const originLengthMax = 200;
+
+/**
+ * One line a call, when its answer is written: never a payload or a key, and of the headers only the origin
+ * whose preflight was refused, which CORS_ORIGINS may lack.
+ */
 export function createCallLog(log: Log): (call: Call, path: string, status: number) => void {
   return (call, path, status) => {
     const unforeseen =
@@ -12,12 +20,14 @@ export function createCallLog(log: Log): (call: Call, path: string, status: numb
     log[level](
       {
         request_id: call.requestId,
-        path: path.slice(0, 200),
+        method: call.method.slice(0, methodLengthMax),
+        path: path.slice(0, pathLengthMax),
         status,
         duration_ms: Math.round((performance.now() - call.startedAtMs) * 100) / 100,
         api_key_id: call.apiKeyId,
         code: call.failure?.code,
         reason: call.failure?.reason,
+        origin: call.refusedOrigin?.slice(0, originLengthMax),
         cause: call.cause === undefined ? undefined : describeCause(call.cause),
       },
       'call',

@@ -9,11 +9,15 @@ export interface Call {
   /** Taken from `x-request-id` when it is sane, else made. */
   readonly requestId: string;
   readonly startedAtMs: number;
+  /** Of HTTP; over HTTP/2 the caller may have made it up. */
+  readonly method: string;
   apiKeyId?: string;
   /** The room in which it has a place until it ends; none before it is admitted. */
   room?: Room;
   /** Its request was read and parsed: what fails from here on is no fault of the sender's bytes. */
   isReceived?: boolean;
+  /** The origin of a browser app whose preflight was refused. */
+  refusedOrigin?: string;
   /** Why it failed, as the caller was told. */
   failure?: { readonly code: string; readonly reason: string };
   /** What only the operator sees. */
@@ -27,9 +31,13 @@ export const callKey = createContextKey<Call | undefined>(undefined, {
 
 const saneRequestId = /^[\w.:+/=@-]{1,128}$/;
 
-export function beginCall(requestId: string | null | undefined): Call {
+export function beginCall(method: string, requestId: string | null | undefined): Call {
   const sane = typeof requestId === 'string' && saneRequestId.test(requestId);
-  return { requestId: sane ? requestId : randomUUID(), startedAtMs: performance.now() };
+  return {
+    requestId: sane ? requestId : randomUUID(),
+    startedAtMs: performance.now(),
+    method,
+  };
 }
 
 /** Why a call ends whose caller has left; made once, since making an error for each costs 5 µs. */

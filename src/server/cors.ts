@@ -20,13 +20,15 @@ const exposedHeaders = [
 
 /** Lets browser apps of the given origins (`*`: of every one) call, by REST, Connect and gRPC-Web. */
 export function withCors(origins: readonly string[], dispatch: Dispatch): Dispatch {
-  if (origins.length === 0) return dispatch;
   const everyone = origins.includes('*');
   return async (request) => {
     const origin = request.header.get('origin');
     if (origin === null) return dispatch(request);
     const allowed = everyone || origins.includes(origin);
-    if (isPreflight(request)) return preflight(allowed ? origin : undefined);
+    const asks = isPreflight(request);
+    if (asks && !allowed) request.call.refusedOrigin = origin;
+    if (origins.length === 0) return dispatch(request);
+    if (asks) return preflight(allowed ? origin : undefined);
     const response = await dispatch(request);
     response.header.append('vary', 'Origin');
     if (allowed) {
