@@ -150,7 +150,7 @@ describe('a content type that is not spoken', () => {
 });
 
 describe('an id in a path', () => {
-  test.each(['/v1/events/nope', '/v1/events/%00', '/v1/events/%E0%A4%A', '/v1/events/evt_%2F'])(
+  test.each(['/v1/events/nope', '/v1/events/%00', '/v1/events/evt_%2F'])(
     '%s is refused, and the form is told',
     async (path) => {
       expect(problemOf(await sendRequest(service, path))).toMatchObject({

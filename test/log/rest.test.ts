@@ -128,7 +128,7 @@ test.each([
   expect((await get(`/v1/events?${filter}&created_after=${time}`)).status).toBe(200);
 });
 
-test.each(['%ff', 'evt_%', '%ed%a0%80'])(
+test.each(['%ff', 'evt_%', '%ed%a0%80', '%E0%A4%A'])(
   'GET /v1/events/%s is refused for its percent-encoding',
   async (id) => {
     const response = await get(`/v1/events/${id}`);
@@ -241,6 +241,7 @@ test('GET /openapi.json describes every path of the REST face', async () => {
   const document = (await response.json()) as { paths: object };
   expect(Object.keys(document.paths).sort()).toEqual([
     '/healthz',
+    '/openapi.json',
     '/readyz',
     '/v1/events',
     '/v1/events/stream',

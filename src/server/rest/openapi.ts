@@ -1,4 +1,9 @@
-/** The REST face in OpenAPI 3.1; bounds and words are those of the contract in `proto/`. */
+import { responses, schemas, securitySchemes, texts } from './openapi-components.ts';
+
+/**
+ * The REST face in OpenAPI 3.1; bounds and words are those of the contract in `proto/`. What a request may
+ * be is said as narrowly as JSON Schema can: whatever it allows is not refused for its form.
+ */
 export function openApi(): unknown {
   return {
     openapi: '3.1.0',
@@ -8,6 +13,7 @@ export function openApi(): unknown {
       description: 'Record what happened in a workspace, exactly once, and read it back.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
+    servers: [{ url: '/', description: 'The service that this document comes from.' }],
     security: [{ apiKey: [] }],
     paths: {
       '/v1/events': { post: createEvent, get: listEvents },
@@ -15,13 +21,15 @@ export function openApi(): unknown {
       '/v1/events/{id}': { get: retrieveEvent },
       '/healthz': { get: healthz },
       '/readyz': { get: readyz },
+      '/openapi.json': { get: describe },
     },
     components: { securitySchemes, schemas, responses },
   };
 }
 
+/** Any call may also end with 499, 500 or 504. */
 const errorResponses = Object.fromEntries(
-  ['400', '401', '403', '404', '429', '503'].map((status) => [
+  ['400', '401', '403', '404', '429', '503', 'default'].map((status) => [
     status,
     { $ref: '#/components/responses/Problem' },
   ]),
@@ -37,8 +45,8 @@ const createEvent = {
     {
       name: 'Idempotency-Key',
       in: 'header',
-      description: '1–255 printable ASCII characters, per workspace.',
-      schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[ -~]+$' },
+      description: '1–255 printable ASCII characters, without blanks at its ends; per workspace.',
+      schema: texts.idempotencyKey,
     },
   ],
   requestBody: {
@@ -53,7 +61,10 @@ const createEvent = {
           description: '"true" when an earlier request created the event.',
           schema: { type: 'string', enum: ['true'] },
         },
-        Location: { description: 'Path of the event.', schema: { type: 'string' } },
+        Location: {
+          description: 'Path of the event, /v1/events/evt_….',
+          schema: { type: 'string', format: 'uri-reference' },
+        },
       },
       content: { 'application/json': { schema: { $ref: '#/components/schemas/Event' } } },
     },
@@ -65,27 +76,25 @@ const createEvent = {
 };
 
 const filterParameters = [
-  {
-    name: 'workspace_id',
-    in: 'query',
-    required: true,
-    schema: { type: 'string', pattern: '^ws_[0-9a-z]{1,64}$' },
-  },
+  { name: 'workspace_id', in: 'query', required: true, schema: texts.workspaceId },
   {
     name: 'types',
     in: 'query',
-    description: 'Up to 20 types or patterns (invoice.*), separated by commas.',
-    schema: { type: 'string' },
+    description:
+      'Types, or beginnings of types and "*" (invoice.*), with commas and no blanks between; without ' +
+      'it every type. A type that holds a comma cannot be asked for here.',
+    style: 'form',
+    explode: false,
+    schema: { type: 'array', minItems: 1, maxItems: 20, items: texts.typePattern },
   },
   {
     name: 'after_sequence',
     in: 'query',
-    description: 'Only events with a higher sequence; 0 is the beginning of the log.',
-    schema: { type: 'integer', minimum: 0 },
+    description:
+      'Only events with a higher sequence; 0 is the beginning of the log. At most that of the newest event.',
+    schema: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
   },
 ];
-
-const time = { type: 'string', format: 'date-time' };
 
 const listEvents = {
   operationId: 'listEvents',
@@ -95,8 +104,8 @@ const listEvents = {
     'only an empty next_page_token is the end. Scope: events:read.',
   parameters: [
     ...filterParameters,
-    { name: 'created_after', in: 'query', schema: time },
-    { name: 'created_before', in: 'query', schema: time },
+    { name: 'created_after', in: 'query', schema: texts.time },
+    { name: 'created_before', in: 'query', schema: texts.time },
     {
       name: 'order',
       in: 'query',
@@ -105,9 +114,16 @@ const listEvents = {
     {
       name: 'page_size',
       in: 'query',
-      schema: { type: 'integer', minimum: 1, maximum: 500, default: 100 },
+      description: '0 means 100.',
+      schema: { type: 'integer', minimum: 0, maximum: 500, default: 100 },
     },
-    { name: 'page_token', in: 'query', schema: { type: 'string' } },
+    {
+      name: 'page_token',
+      in: 'query',
+      description:
+        'next_page_token of the page before, with the same filters and order; empty means the first page.',
+      schema: { type: 'string', pattern: '^[A-Za-z0-9_-]*$', maxLength: 1024 },
+    },
   ],
   responses: {
     '200': {
@@ -120,6 +136,7 @@ const listEvents = {
 
 const streamEvents = {
   operationId: 'streamEvents',
+  security: [{ apiKey: [] }, { accessToken: [] }],
   summary: 'Stream events',
   description:
     'Server-Sent Events: an event of the log has its JSON as data and its sequence as id; ' +
@@ -128,16 +145,10 @@ const streamEvents = {
   parameters: [
     ...filterParameters,
     {
-      name: 'access_token',
-      in: 'query',
-      description: 'An API key, for EventSource, which cannot send headers.',
-      schema: { type: 'string' },
-    },
-    {
       name: 'Last-Event-ID',
       in: 'header',
       description: 'The id of the last message that arrived; counts more than after_sequence.',
-      schema: { type: 'string', pattern: '^[0-9]+$' },
+      schema: { type: 'string', pattern: '^[0-9]{1,15}$' },
     },
   ],
   responses: {
@@ -158,7 +169,7 @@ const retrieveEvent = {
       name: 'id',
       in: 'path',
       required: true,
-      schema: { type: 'string', pattern: '^evt_[0-9a-z]{1,26}$' },
+      schema: texts.askedEventId,
     },
   ],
   responses: {
@@ -187,92 +198,14 @@ const readyz = {
   },
 };
 
-const securitySchemes = {
-  apiKey: { type: 'http', scheme: 'bearer', description: 'An API key, hbr_sk_… or hbr_rk_….' },
-};
-
-const workspaceId = { type: 'string', pattern: '^ws_[0-9a-z]{1,64}$' };
-const type = {
-  type: 'string',
-  minLength: 1,
-  maxLength: 255,
-  description: 'No control characters, no "*"; for example invoice.paid.',
-};
-const payload = {
-  type: 'object',
-  additionalProperties: true,
-  description:
-    'At most 262,144 bytes of compact JSON, at most 32 levels deep. An integer that a double does not ' +
-    'hold exactly, such as 9007199254740993, is refused: send it as a string.',
-};
-
-const schemas = {
-  NewEvent: {
-    type: 'object',
-    required: ['workspace_id', 'type', 'payload'],
-    additionalProperties: false,
-    properties: {
-      workspace_id: workspaceId,
-      type,
-      payload,
-      idempotency_key: {
-        type: 'string',
-        maxLength: 255,
-        description: 'In place of the header Idempotency-Key.',
-      },
+const describe = {
+  operationId: 'describe',
+  summary: 'This document',
+  security: [],
+  responses: {
+    '200': {
+      description: 'The paths of REST.',
+      content: { 'application/json': { schema: { type: 'object' } } },
     },
-  },
-  Event: {
-    type: 'object',
-    required: ['id', 'type', 'workspace_id', 'payload', 'created_at', 'sequence'],
-    properties: {
-      id: { type: 'string', pattern: '^evt_[0-9a-z]{26}$' },
-      type,
-      workspace_id: workspaceId,
-      payload,
-      created_at: { type: 'string', format: 'date-time' },
-      sequence: {
-        type: 'integer',
-        minimum: 1,
-        description: 'Place in the log of the workspace: 1, 2, 3 …, without gaps.',
-      },
-    },
-  },
-  EventPage: {
-    type: 'object',
-    required: ['events', 'next_page_token'],
-    properties: {
-      events: { type: 'array', items: { $ref: '#/components/schemas/Event' } },
-      next_page_token: { type: 'string', description: 'Empty at the end.' },
-    },
-  },
-  Problem: {
-    type: 'object',
-    required: ['type', 'title', 'status', 'code', 'reason'],
-    properties: {
-      type: { type: 'string', format: 'uri' },
-      title: { type: 'string' },
-      status: { type: 'integer' },
-      detail: { type: 'string' },
-      code: { type: 'string', description: 'The status code of the RPC, such as not_found.' },
-      reason: { type: 'string', description: 'Why, such as EVENT_NOT_FOUND.' },
-      request_id: { type: 'string' },
-      metadata: { type: 'object', additionalProperties: { type: 'string' } },
-      violations: {
-        type: 'array',
-        items: {
-          type: 'object',
-          required: ['field', 'description'],
-          properties: { field: { type: 'string' }, description: { type: 'string' } },
-        },
-      },
-    },
-  },
-};
-
-const responses = {
-  Problem: {
-    description: 'What is wrong, as RFC 9457 says it.',
-    content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
   },
 };

@@ -1,0 +1,165 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { sendRequest } from './support/http-request.ts';
+import { startTestService, type TestService } from './support/test-service.ts';
+
+/** What the document uses of JSON Schema. */
+interface Schema {
+  readonly type?: string;
+  readonly enum?: readonly string[];
+  readonly pattern?: string;
+  readonly maxLength?: number;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly format?: string;
+  readonly items?: Schema;
+  readonly minItems?: number;
+  readonly maxItems?: number;
+}
+interface Parameter {
+  readonly name: string;
+  readonly in: string;
+  readonly required?: boolean;
+  readonly explode?: boolean;
+  readonly schema: Schema;
+}
+interface Operation {
+  readonly parameters?: readonly Parameter[];
+  readonly responses: Readonly<Record<string, unknown>>;
+}
+interface Document {
+  readonly servers: readonly { readonly url: string }[];
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: {
+    readonly schemas: { readonly NewEvent: { readonly properties: Record<string, Schema> } };
+  };
+}
+
+let service: TestService;
+let document: Document;
+beforeAll(async () => {
+  service = await startTestService();
+  document = JSON.parse((await sendRequest(service, '/openapi.json')).text);
+});
+afterAll(() => service.stop());
+
+/** Values that a schema allows, as they stand in a query or header. */
+function valuesOf(schema: Schema): fc.Arbitrary<string> {
+  if (schema.enum !== undefined) return fc.constantFrom(...schema.enum);
+  if (schema.format === 'date-time') {
+    // The pattern alone lets days pass that the format does not.
+    return fc
+      .date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) })
+      .map((date) => date.toISOString());
+  }
+  switch (schema.type) {
+    case 'integer':
+      return fc
+        .maxSafeInteger()
+        .filter((n) => n >= (schema.minimum ?? 0) && n <= (schema.maximum ?? n))
+        .map(String);
+    case 'array':
+      return fc
+        .array(valuesOf(schema.items ?? {}), {
+          minLength: schema.minItems ?? 0,
+          maxLength: schema.maxItems ?? 5,
+        })
+        .map((values) => values.join(','));
+    default: {
+      const { maxLength = 255 } = schema;
+      return fc
+        .stringMatching(new RegExp(schema.pattern ?? '', 'u'))
+        .filter((value) => [...value].length <= maxLength && value.isWellFormed());
+    }
+  }
+}
+
+/** The parameters of one place, each there or, unless it is required, not. */
+function parametersOf(
+  operation: Operation | undefined,
+  place: string,
+): fc.Arbitrary<Record<string, string>> {
+  const here = operation?.parameters?.filter((one) => one.in === place) ?? [];
+  const requiredKeys = here.filter(({ required }) => required).map(({ name }) => name);
+  return fc.record(Object.fromEntries(here.map(({ name, schema }) => [name, valuesOf(schema)])), {
+    requiredKeys,
+  });
+}
+
+/** JSON.stringify writes doubles beyond 2⁵³ as integers that they are not: those are to be sent as strings. */
+const storable = fc
+  .jsonValue({ maxDepth: 3 })
+  .filter((value) => !/\d{16,}|\\u0000/.test(JSON.stringify(value)));
+
+/** What can only be told by looking into the log: a cursor or token that is not of this one, no such workspace. */
+const ofContent = /SEQUENCE_IN_FUTURE|NOT_FOUND|page_token/;
+
+test('a list that the document allows is not refused for its form', async () => {
+  const query = parametersOf(document.paths['/v1/events']?.get, 'query');
+  await fc.assert(
+    fc.asyncProperty(query, async (parameters) => {
+      const { status, text } = await sendRequest(
+        service,
+        `/v1/events?${new URLSearchParams(parameters)}`,
+      );
+      if (status !== 200) expect(text).toMatch(ofContent);
+    }),
+    { numRuns: 200 },
+  );
+}, 60_000);
+
+test('a create that the document allows is not refused for its form', async () => {
+  const { workspace_id, type } = document.components.schemas.NewEvent.properties as Record<
+    string,
+    Schema
+  >;
+  const headers = parametersOf(document.paths['/v1/events']?.post, 'header');
+  const body = fc.record({
+    workspace_id: valuesOf(workspace_id ?? {}),
+    type: valuesOf(type ?? {}),
+    payload: fc.dictionary(fc.string(), storable),
+  });
+  await fc.assert(
+    fc.asyncProperty(headers, body, async (header, event) => {
+      const { status, text } = await sendRequest(service, '/v1/events', {
+        headers: header,
+        body: event,
+      });
+      if (status !== 201) expect(text).toMatch(ofContent);
+    }),
+    { numRuns: 200 },
+  );
+}, 60_000);
+
+test('an id that the document allows is not refused for its form', async () => {
+  const [id] = document.paths['/v1/events/{id}']?.get?.parameters ?? [];
+  await fc.assert(
+    fc.asyncProperty(valuesOf(id?.schema ?? {}), async (value) => {
+      expect((await sendRequest(service, `/v1/events/${value}`)).status).toBe(404);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('what is refused for its form is not allowed by the document either', () => {
+  const parameters = document.paths['/v1/events']?.get?.parameters ?? [];
+  const schemaOf = (name: string) => parameters.find((one) => one.name === name)?.schema;
+  const types = schemaOf('types');
+  const isAllowed = (schema: Schema | undefined, value: string) =>
+    new RegExp(schema?.pattern ?? '', 'u').test(value);
+  for (const value of ['', ' a', 'a ', 'a,b', '*a', 'a**', 'a\n', '\u0085']) {
+    expect([value, isAllowed(types?.items, value)]).toEqual([value, false]);
+  }
+  expect(types).toMatchObject({ minItems: 1, maxItems: 20 });
+  for (const value of ['2026-05-25', '2026-05-25t12:00:00z', '0000-01-01T00:00:00Z', 'now']) {
+    expect([value, isAllowed(schemaOf('created_after'), value)]).toEqual([value, false]);
+  }
+});
+
+test('every operation says where it is, and that it may fail otherwise than its statuses tell', () => {
+  expect(document.servers).toMatchObject([{ url: '/' }]);
+  const ofEvents = Object.entries(document.paths).filter(([path]) => path.startsWith('/v1/'));
+  const operations = ofEvents.flatMap(([, methods]) => Object.values(methods));
+  expect(operations).toHaveLength(4);
+  for (const { responses } of operations) expect(responses).toHaveProperty('default');
+});
