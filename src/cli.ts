@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { eventsCommand } from './cli/events.ts';
 import { explain } from './cli/explain.ts';
@@ -11,6 +12,7 @@ mendJsonParse();
 
 const program = new Command('harbor')
   .description('Run and administer Harbor Events.')
+  .version(readVersion())
   .showHelpAfterError('(harbor --help lists the commands)')
   .addHelpText(
     'after',
@@ -32,6 +34,11 @@ program.addCommand(migrateCommand());
 program.addCommand(workspacesCommand());
 program.addCommand(keysCommand());
 program.addCommand(eventsCommand());
+
+function readVersion(): string {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return JSON.parse(manifest).version;
+}
 
 // Whoever read the pipe has left: there is nothing more to say, and nothing wrong.
 process.stdout.on('error', () => process.exit(0));

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -63,6 +64,66 @@ test('workspaces create makes the id that was asked for, once', async () => {
     stdout: '',
     stderr: 'harbor: workspace ws_cli exists already\n',
   });
+});
+
+test('keys list prints every key as a line of JSON, the newest first, and no secret', async () => {
+  const { stdout: secret, stderr } = await harbor([
+    ...['keys', 'create', '--name', 'listed', '--scope', 'events:read', 'events:write'],
+    ...['--workspace', testWorkspaceId, '--type', 'invoice.*', '--expires', '2100-01-01'],
+  ]);
+  const id = /key_\w+/.exec(stderr)?.[0] ?? '';
+  await harbor(['keys', 'revoke', id]);
+  const { stdout } = await harbor(['keys', 'list']);
+  const lines = stdout.trimEnd().split('\n');
+  expect(JSON.parse(lines[0] ?? '')).toEqual({
+    id,
+    kind: 'restricted',
+    display_name: 'listed',
+    hint: expect.any(String),
+    scopes: ['events:read', 'events:write'],
+    workspace_ids: [testWorkspaceId],
+    type_patterns: ['invoice.*'],
+    created_at: expect.stringMatching(/^\d{4}-.*Z$/),
+    expires_at: '2100-01-01T00:00:00.000Z',
+    revoked_at: expect.stringMatching(/^\d{4}-.*Z$/),
+  });
+  expect(lines.length).toBeGreaterThan(1);
+  expect(stdout).not.toContain(secret.trim());
+});
+
+test('workspaces list prints each workspace with its last sequence', async () => {
+  await harbor(['events', 'create', 'workspace.listed', '{}']);
+  await harbor(['workspaces', 'create', 'ws_listed', '--name', 'Listed']);
+  const { stdout } = await harbor(['workspaces', 'list']);
+  const rows = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const created_at = expect.any(String);
+  expect(rows).toContainEqual({
+    id: 'ws_listed',
+    display_name: 'Listed',
+    last_sequence: 0,
+    created_at,
+  });
+  const used = rows.find(({ id }) => id === testWorkspaceId);
+  expect(used.last_sequence).toBeGreaterThan(0);
+});
+
+test('events get prints one event, and says in one line that there is none', async () => {
+  const created = await harbor(['events', 'create', 'event.got', '{"n":1}']);
+  const { id } = JSON.parse(created.stdout);
+  expect(await harbor(['events', 'get', id])).toMatchObject({ code: 0, stdout: created.stdout });
+  const missing = await harbor(['events', 'get', 'evt_01hzy9q7x8f4']);
+  expect(missing).toMatchObject({ code: 1, stdout: '' });
+  expect(missing.stderr).toMatch(/^harbor: .*evt_01hzy9q7x8f4.*\n$/);
+});
+
+test('--version prints the version of the package', async () => {
+  const { version } = JSON.parse(
+    await readFile(resolve(import.meta.dirname, '../package.json'), 'utf8'),
+  );
+  expect(await harbor(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
 });
 
 test('events create takes its payload from standard input and list prints it as a line of JSON', async () => {

@@ -1,4 +1,5 @@
 import type { Event } from '../../sdk/src/index.ts';
+import { toTerminalText } from './terminal-text.ts';
 
 /** One event as JSON on one line, with the names of the REST face: for programs. */
 export function toJsonLine(event: Event): string {
@@ -20,12 +21,7 @@ export function toTerminalLine(event: Event, columns: number): string {
   const payload = JSON.stringify(event.payload);
   const room = Math.max(20, columns - head.length);
   const told = payload.length > room ? `${payload.slice(0, room - 1)}…` : payload;
-  return head + withoutControls(told);
-}
-
-/** Control characters of a payload must not reach the terminal; JSON escapes only the first 32. */
-function withoutControls(text: string): string {
-  return text.replace(/[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+  return toTerminalText(head + told);
 }
 
 /** Writes events to standard output, for whoever reads it there. */

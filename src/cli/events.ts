@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { printEvent } from './event-line.ts';
-import { openWorkspace } from './with-harbor.ts';
+import { openHarbor, openWorkspace } from './with-harbor.ts';
 import { parseWorkspaceId } from './workspaces.ts';
 
 interface Filter {
@@ -11,7 +11,7 @@ interface Filter {
 }
 
 export function eventsCommand(): Command {
-  const events = new Command('events').description('create, list and follow events');
+  const events = new Command('events').description('create, get, list and follow events');
   events.addHelpText(
     'after',
     `
@@ -26,6 +26,11 @@ an event is a line for people, in a pipe it is a line of JSON.`,
     .addOption(workspaceOption())
     .option('--key <key>', 'the idempotency key; made when left out')
     .action(createEvent);
+  events
+    .command('get')
+    .description('print one event')
+    .argument('<id>', 'the id of the event, evt_…')
+    .action(async (id: string) => printEvent(await (await openHarbor()).events.retrieve(id)));
   withFilter(events.command('list'))
     .description('list events, the oldest first')
     .option('--desc', 'the newest first')

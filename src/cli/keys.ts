@@ -2,6 +2,8 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { ApiKeyNotFound, createApiKeyStore, issueApiKey, scopes } from '../api-keys/index.ts';
 import { newestTime } from '../timestamp.ts';
 import { createWorkspaceStore } from '../workspaces/index.ts';
+import { keyRows } from './key-rows.ts';
+import { printPages, readPages } from './rows.ts';
 import { withDatabase } from './with-database.ts';
 import { parseWorkspaceId } from './workspaces.ts';
 
@@ -15,7 +17,7 @@ interface CreateOptions {
 }
 
 export function keysCommand(): Command {
-  const keys = new Command('keys').description('create and revoke API keys');
+  const keys = new Command('keys').description('create, list and revoke API keys');
   keys
     .command('create')
     .description('create an API key; prints its secret, this once, and nothing else, on stdout')
@@ -37,6 +39,10 @@ export function keysCommand(): Command {
     )
     .option('--expires <time>', 'when it stops working, such as 2027-01-01', parseFutureTime)
     .action(createKey);
+  keys
+    .command('list')
+    .description('list API keys, the newest first, without their secrets')
+    .action(listKeys);
   keys
     .command('revoke')
     .description('revoke an API key; effective everywhere within 5 seconds')
@@ -61,6 +67,16 @@ async function createKey(options: CreateOptions): Promise<void> {
   });
   process.stderr.write(`created ${apiKey.id}; the secret is shown only now:\n`);
   process.stdout.write(`${secret}\n`);
+}
+
+async function listKeys(): Promise<void> {
+  await withDatabase(({ orm, statements }) => {
+    const store = createApiKeyStore(orm, statements);
+    return printPages(
+      readPages((afterId, limit) => store.list({ afterId, limit })),
+      keyRows,
+    );
+  });
 }
 
 async function revokeKey(id: string): Promise<void> {
