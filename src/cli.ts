@@ -6,7 +6,7 @@ import { keysCommand } from './cli/keys.ts';
 import { migrateCommand } from './cli/migrate.ts';
 import { workspacesCommand } from './cli/workspaces.ts';
 import { mendJsonParse } from './json-parse.ts';
-import { main, type ServeOptions } from './main.ts';
+import type { ServeOptions } from './main.ts';
 
 mendJsonParse();
 
@@ -29,7 +29,11 @@ program
     '--quick-start',
     'as "npm start" does: embedded where DATABASE_URL is not set, with a workspace and a key',
   )
-  .action((options: ServeOptions) => main(options));
+  .action(async (options: ServeOptions) => {
+    // Loaded only here: the other commands need a fraction of it.
+    const { main } = await import('./main.ts');
+    await main(options);
+  });
 program.addCommand(migrateCommand());
 program.addCommand(workspacesCommand());
 program.addCommand(keysCommand());

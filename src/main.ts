@@ -1,6 +1,6 @@
-import { join } from 'node:path';
 import { startApp } from './app.ts';
 import { readConfig } from './config.ts';
+import { devEnvFile } from './dev-env.ts';
 import { createLog } from './log.ts';
 import { describeQuickStart, prepareQuickStart } from './quick-start.ts';
 import { startServiceDatabase } from './service-database.ts';
@@ -38,7 +38,7 @@ export async function main({ quickStart = false, embedded = false }: ServeOption
     if (!quickStart) return;
     const { dataDirectory } = config;
     const facts = await prepareQuickStart(app, { dataDirectory, tls: config.tls !== undefined });
-    stdout.write(describeQuickStart(facts, join(dataDirectory, 'dev.env')));
+    stdout.write(describeQuickStart(facts, devEnvFile(dataDirectory)));
   } catch (error) {
     // The stop has begun, takes along what was started, and ends the process.
     if (shutdown.signal.aborted) return;

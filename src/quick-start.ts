@@ -1,8 +1,7 @@
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { parseEnv } from 'node:util';
+import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
 import { hashSecret, issueApiKey } from './api-keys/index.ts';
 import type { App } from './app.ts';
+import { devEnvFile, readDevEnv } from './dev-env.ts';
 import { WorkspaceAlreadyExists } from './workspaces/index.ts';
 
 /** The workspace of the public page's examples. */
@@ -20,7 +19,7 @@ export async function prepareQuickStart(
   app: App,
   options: { dataDirectory: string; tls: boolean },
 ): Promise<QuickStart> {
-  const devEnv = join(options.dataDirectory, 'dev.env');
+  const devEnv = devEnvFile(options.dataDirectory);
   await makeWorkspace(app);
   const secretKey = (await findSecretKey(app, options.dataDirectory)) ?? (await makeSecretKey(app));
   const baseUrl = baseUrlOf(app.address, options.tls);
@@ -76,11 +75,6 @@ async function makeSecretKey(app: App): Promise<string> {
     expiresAt: undefined,
   });
   return secret;
-}
-
-/** What the quick start of this data folder wrote into `dev.env`; empty when there is none. */
-export async function readDevEnv(dataDirectory: string): Promise<NodeJS.Dict<string>> {
-  return parseEnv(await readFile(join(dataDirectory, 'dev.env'), 'utf8').catch(() => ''));
 }
 
 /** The key of an earlier start, if this database still knows it. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Config, readConfig } from '../config.ts';
 import { type Database, openDatabase } from '../database/database.ts';
-import { readDevEnv } from '../quick-start.ts';
+import { readDevEnv } from '../dev-env.ts';
 import { embeddedUrlFile } from '../service-database.ts';
 import { explainStartError } from '../start-errors.ts';
 

@@ -1,6 +1,6 @@
 import { Harbor } from '../../sdk/src/index.ts';
 import { readConfig } from '../config.ts';
-import { readDevEnv } from '../quick-start.ts';
+import { readDevEnv } from '../dev-env.ts';
 
 /** The service that a command talks to, and the workspace where none is named. */
 export interface HarborTarget {
