@@ -118,6 +118,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
   const eventLog = createEventLogStore(statements);
   const feeds = createEventFeeds(eventLog, {
     onGap: (error) => log.fatal({ cause: describeCause(error) }, 'the log has a gap'),
+    onSetBack: (error) => log.error({ cause: describeCause(error) }, 'the log was set back'),
     onError: report('follow the log'),
   });
   const notifications = createNotifications(database, {

@@ -2,9 +2,9 @@ import type { Statement } from '../../src/database/statements.ts';
 import {
   type Direction,
   findTypesStatement,
-  lastSequencesStatement,
   listStatement,
   listTypesStatement,
+  logEndsStatement,
   placeOfTimeStatement,
   scanStatement,
 } from '../../src/events/event-log-statements.ts';
@@ -37,7 +37,7 @@ export function casesOf(last: number): Case[] {
   return [
     {
       name: 'the last sequence',
-      steps: [{ statement: lastSequencesStatement, values: [[workspaceId]] }],
+      steps: [{ statement: logEndsStatement, values: [[workspaceId]] }],
     },
     { name: 'first page', steps: [list('asc', 0, last)] },
     { name: 'middle page', steps: [list('asc', middle, last)] },

@@ -116,6 +116,27 @@ export class LogGap extends Error {
   }
 }
 
+/**
+ * The log no longer holds what was read of it: the database was restored to an earlier point, or a standby
+ * that lagged behind was promoted. A sequence that a reader keeps may be that of another event now.
+ */
+export class LogSetBack extends Error {
+  override readonly name = 'LogSetBack';
+  readonly workspaceId: string;
+  /** Where the log ends now; it may have grown again since it was set back. */
+  readonly lastSequence: number;
+
+  /** @param readUpTo the sequence up to which events were read, or were known to be there. */
+  constructor(workspaceId: string, readUpTo: number, lastSequence: number) {
+    super(
+      `the log of ${workspaceId} was set back: what was read of it up to sequence ${readUpTo} is no longer ` +
+        `all there, and it ends at ${lastSequence}`,
+    );
+    this.workspaceId = workspaceId;
+    this.lastSequence = lastSequence;
+  }
+}
+
 /** The process is being stopped; another one, or the next, goes on. */
 export class ShuttingDown extends Error {
   override readonly name = 'ShuttingDown';

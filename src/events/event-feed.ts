@@ -1,8 +1,9 @@
 import { cutByBytes } from './cut-by-bytes.ts';
 import type { Event } from './event.ts';
-import { LogGap } from './event-errors.ts';
-import type { EventLogStore } from './event-log-store.ts';
+import { LogGap, LogSetBack } from './event-errors.ts';
+import type { LogPlace } from './log-place.ts';
 import { wireBytesOf } from './payload.ts';
+import { assertGoesOn, type LogReader, readLog } from './read-log.ts';
 
 /**
  * What a feed keeps at hand for its subscribers: about a second of a busy log, 16 MiB of payloads at the
@@ -16,48 +17,53 @@ const chunkBytesMax = 2 * 1024 * 1024;
 
 /** The newest part of one workspace's log, read once for all who follow it. */
 export interface EventFeed {
-  /** The highest sequence that was read. */
-  readonly lastSequence: number;
+  /** Up to where it was read. */
+  readonly end: LogPlace;
   /** The events after a sequence, as far as they are at hand; undefined: older than what is kept. */
   peek(afterSequence: number): readonly Event[] | undefined;
   /** Calls `listener` whenever the feed has read further, or has failed, until what it returns is called. */
   watch(listener: () => void): () => void;
   /**
    * Reads what was committed before this call, at least up to `knownLast`; concurrent calls share the
-   * work. A log that ends before a sequence that is known to be committed has a gap.
+   * work.
    */
   advance(knownLast?: number): Promise<void>;
+  /** Ends it for everybody: `peek` throws the error from now on. */
+  fail(error: LogGap | LogSetBack): void;
 }
 
 /**
- * Follows a log from `startSequence` on. It asserts that the sequences which it reads are consecutive:
+ * Follows a log from `start` on. It asserts that the sequences which it reads are consecutive:
  * a transaction gives its numbers back when it rolls back, and holds the counter until it commits, so
  * whoever sees a number sees all lower ones.
  *
- * @param onGap is told of a sequence that is missing; every subscriber then fails with the same error.
+ * @param onFailure is told of a sequence that is missing, and of a log that was set back; every subscriber
+ * then fails with the same error.
  */
 export function createEventFeed(
-  store: Pick<EventLogStore, 'read'>,
-  workspaceId: string,
-  startSequence: number,
-  onGap: (error: LogGap) => void,
+  store: LogReader,
+  { workspaceId, start }: { readonly workspaceId: string; readonly start: LogPlace },
+  onFailure: (error: LogGap | LogSetBack) => void,
 ): EventFeed {
   /** The newest events, and the bytes of each. */
   const kept: Event[] = [];
   const keptBytes: number[] = [];
   let keptBytesTotal = 0;
-  let last = startSequence;
-  let gap: LogGap | undefined;
+  let end = start;
+  let failure: LogGap | LogSetBack | undefined;
   const listeners = new Set<() => void>();
   let advancing: Promise<void> | undefined;
   let advanceAgain = false;
-  let committed = startSequence;
+  let committed = start.sequence;
 
-  async function readOn(): Promise<void> {
+  async function readAll(): Promise<void> {
     try {
       do {
         advanceAgain = false;
-        const events = await readLog(store, workspaceId, last, committed);
+        const { sequence: afterSequence } = end;
+        const next = await readLog(store, { workspaceId, afterSequence, knownLast: committed });
+        await assertGoesOn(store, { workspaceId, place: end }, next);
+        const { events } = next;
         if (events.length > 0) {
           keep(events);
           wake();
@@ -65,6 +71,7 @@ export function createEventFeed(
         }
       } while (advanceAgain);
     } catch (error) {
+      if (!(error instanceof LogGap || error instanceof LogSetBack)) throw error;
       fail(error);
     } finally {
       // In the same turn as the last look at `advanceAgain`: whoever sets it later begins anew.
@@ -78,7 +85,7 @@ export function createEventFeed(
       kept.push(event);
       keptBytes.push(bytes);
       keptBytesTotal += bytes;
-      last = event.sequence;
+      end = { sequence: event.sequence, eventId: event.id };
     }
     let dropped = 0;
     while (
@@ -95,20 +102,20 @@ export function createEventFeed(
     for (const listener of listeners) listener();
   }
 
-  function fail(error: unknown): void {
-    if (!(error instanceof LogGap)) throw error;
-    gap = error;
-    onGap(error);
+  function fail(error: LogGap | LogSetBack): void {
+    if (failure !== undefined) return;
+    failure = error;
+    onFailure(error);
     wake();
   }
 
   return {
-    get lastSequence() {
-      return last;
+    get end() {
+      return end;
     },
     peek(afterSequence) {
-      if (gap !== undefined) throw gap;
-      if (afterSequence >= last) return [];
+      if (failure !== undefined) throw failure;
+      if (afterSequence >= end.sequence) return [];
       const first = kept[0]?.sequence;
       if (first === undefined || afterSequence < first - 1) return undefined;
       const from = afterSequence - first + 1;
@@ -119,44 +126,13 @@ export function createEventFeed(
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    advance(knownLast = startSequence) {
-      if (gap !== undefined) return Promise.resolve();
+    advance(knownLast = start.sequence) {
+      if (failure !== undefined) return Promise.resolve();
       committed = Math.max(committed, knownLast);
       advanceAgain = true;
-      advancing ??= readOn();
+      advancing ??= readAll();
       return advancing;
     },
+    fail,
   };
-}
-
-/**
- * Reads the next chunk of a log: consecutive events from `afterSequence` + 1 on, none at its end.
- *
- * @param knownLast a sequence that was committed: up to it there must be events.
- * @throws LogGap, DatabaseUnavailable
- */
-export async function readLog(
-  store: Pick<EventLogStore, 'read'>,
-  workspaceId: string,
-  afterSequence: number,
-  knownLast: number,
-): Promise<readonly Event[]> {
-  const { events } = await store.read(
-    {
-      workspaceId,
-      low: afterSequence,
-      high: Number.MAX_SAFE_INTEGER,
-      direction: 'asc',
-      limit: chunkEventsMax,
-    },
-    { kind: 'all' },
-  );
-  if (events.length === 0 && afterSequence < knownLast) {
-    throw new LogGap(workspaceId, afterSequence, undefined);
-  }
-  events.forEach((event, index) => {
-    const expected = afterSequence + 1 + index;
-    if (event.sequence !== expected) throw new LogGap(workspaceId, expected - 1, event.sequence);
-  });
-  return events;
 }

@@ -1,18 +1,33 @@
 import type { Event } from './event.ts';
-import { LogGap } from './event-errors.ts';
-import { createEventFeed, type EventFeed, readLog } from './event-feed.ts';
+import { LogGap, LogSetBack } from './event-errors.ts';
+import { createEventFeed, type EventFeed } from './event-feed.ts';
 import type { EventLogStore } from './event-log-store.ts';
+import { isSetBack, type LogPlace, logStart } from './log-place.ts';
+import { assertGoesOn, type NextEvents, readLog } from './read-log.ts';
 
 /** The feeds of this process: one per workspace that somebody follows. */
 export interface EventFeeds {
   /** Takes part in the feed of a workspace, which begins at its end; leave it at the end. */
   join(workspaceId: string): Promise<{ readonly feed: EventFeed; leave(): void }>;
-  /** The events after a sequence, from the feed or, further back, from the database; none at the end. */
-  read(feed: EventFeed, workspaceId: string, afterSequence: number): Promise<readonly Event[]>;
+  /**
+   * The events after a place, from the feed or, further back, from the database; none at the end.
+   *
+   * @throws LogGap, LogSetBack, DatabaseUnavailable
+   */
+  read(feed: EventFeed, workspaceId: string, place: LogPlace): Promise<readonly Event[]>;
+  /** Where a log ends; what is found is held against what the feed has read. */
+  readEnd(workspaceId: string): Promise<LogPlace>;
   /** Tells that a workspace's log has grown, here or in another process. */
   wake(workspaceId: string, lastSequence: number): void;
-  /** One query for all feeds: finds what no wake-up told of. */
+  /** One query for all feeds: finds what no wake-up told of, and logs that were set back. */
   poll(): Promise<void>;
+}
+
+/** Whom to tell what. */
+export interface FeedReports {
+  readonly onGap: (error: LogGap) => void;
+  readonly onSetBack: (error: LogSetBack) => void;
+  readonly onError: (error: unknown) => void;
 }
 
 interface Entry {
@@ -23,17 +38,24 @@ interface Entry {
   members: number;
 }
 
-export function createEventFeeds(
-  store: EventLogStore,
-  report: { readonly onGap: (error: LogGap) => void; readonly onError: (error: unknown) => void },
-): EventFeeds {
+export function createEventFeeds(store: EventLogStore, report: FeedReports): EventFeeds {
   const entries = new Map<string, Entry>();
   /** Chunks that are being read: subscribers that catch up side by side share them. */
-  const reads = new Map<string, Promise<readonly Event[]>>();
+  const reads = new Map<string, Promise<NextEvents>>();
 
   async function open(workspaceId: string): Promise<EventFeed> {
-    const last = (await store.readLastSequences([workspaceId])).get(workspaceId) ?? 0;
-    return createEventFeed(store, workspaceId, last, report.onGap);
+    const start = (await store.readLogEnds([workspaceId])).get(workspaceId) ?? logStart;
+    const feed = createEventFeed(store, { workspaceId, start }, (error) => {
+      if (error instanceof LogGap) report.onGap(error);
+      else dropSetBack(workspaceId, feed, error);
+    });
+    return feed;
+  }
+
+  /** Whoever comes now follows the log as it is now, in a feed of its own. */
+  function dropSetBack(workspaceId: string, feed: EventFeed, error: LogSetBack): void {
+    report.onSetBack(error);
+    if (entries.get(workspaceId)?.ready === feed) entries.delete(workspaceId);
   }
 
   function enter(workspaceId: string): Entry {
@@ -52,8 +74,41 @@ export function createEventFeeds(
   }
 
   function catchUp({ ready: feed, committed }: Entry): void {
-    if (feed === undefined || feed.lastSequence >= committed) return;
+    if (feed === undefined || feed.end.sequence >= committed) return;
     feed.advance(committed).catch(report.onError);
+  }
+
+  /** What is answered was read after what the feeds had read before: a log that ends earlier was set back. */
+  async function readEnds(workspaceIds: readonly string[]): Promise<Map<string, LogPlace>> {
+    const before = workspaceIds.flatMap((workspaceId) => {
+      const { ready: feed, committed = 0 } = entries.get(workspaceId) ?? {};
+      if (feed === undefined) return [];
+      const { end } = feed;
+      const place = end.sequence < committed ? { sequence: committed, eventId: undefined } : end;
+      return [{ workspaceId, feed, place }];
+    });
+    const ends = await store.readLogEnds(workspaceIds);
+    for (const { workspaceId, feed, place } of before) {
+      const now = ends.get(workspaceId) ?? logStart;
+      if (!isSetBack(place, now)) continue;
+      feed.fail(new LogSetBack(workspaceId, place.sequence, now.sequence));
+    }
+    return ends;
+  }
+
+  /** A chunk of the log, shared with whoever reads from the same sequence at the same time. */
+  function readChunk(workspaceId: string, afterSequence: number, knownLast: number) {
+    const key = `${workspaceId} ${afterSequence}`;
+    const running = reads.get(key);
+    if (running !== undefined) return running;
+    const read = readLog(store, { workspaceId, afterSequence, knownLast })
+      .catch((error: unknown) => {
+        if (error instanceof LogGap) report.onGap(error);
+        throw error;
+      })
+      .finally(() => reads.delete(key));
+    reads.set(key, read);
+    return read;
   }
 
   return {
@@ -72,20 +127,21 @@ export function createEventFeeds(
       }
     },
 
-    async read(feed, workspaceId, afterSequence) {
-      const kept = feed.peek(afterSequence);
+    async read(feed, workspaceId, place) {
+      const kept = feed.peek(place.sequence);
       if (kept !== undefined) return kept;
-      const place = `${workspaceId} ${afterSequence}`;
-      const running = reads.get(place);
-      if (running !== undefined) return running;
-      const read = readLog(store, workspaceId, afterSequence, feed.lastSequence)
-        .catch((error: unknown) => {
-          if (error instanceof LogGap) report.onGap(error);
-          throw error;
-        })
-        .finally(() => reads.delete(place));
-      reads.set(place, read);
-      return read;
+      try {
+        const next = await readChunk(workspaceId, place.sequence, feed.end.sequence);
+        await assertGoesOn(store, { workspaceId, place }, next);
+        return next.events;
+      } catch (error) {
+        if (error instanceof LogSetBack) feed.fail(error);
+        throw error;
+      }
+    },
+
+    async readEnd(workspaceId) {
+      return (await readEnds([workspaceId])).get(workspaceId) ?? logStart;
     },
 
     wake(workspaceId, lastSequence) {
@@ -97,9 +153,7 @@ export function createEventFeeds(
 
     async poll() {
       if (entries.size === 0) return;
-      for (const [id, last] of await store.readLastSequences([...entries.keys()])) {
-        this.wake(id, last);
-      }
+      for (const [id, { sequence }] of await readEnds([...entries.keys()])) this.wake(id, sequence);
     },
   };
 }

@@ -4,6 +4,7 @@ import { cutByBytes } from './cut-by-bytes.ts';
 import type { Event } from './event.ts';
 import { SequenceInFuture } from './event-errors.ts';
 import type { EventLogStore, LogRange, TypeSelection } from './event-log-store.ts';
+import { logStart } from './log-place.ts';
 import { wireBytesOf } from './payload.ts';
 
 /** Which events a list holds, and in which order. */
@@ -82,7 +83,8 @@ async function findBounds(
   query: EventQuery,
 ): Promise<{ low: number; high: number }> {
   const { workspaceId, createdAfter, createdBefore, afterSequence } = query;
-  const lastSequence = (await store.readLastSequences([workspaceId])).get(workspaceId) ?? 0;
+  const ends = await store.readLogEnds([workspaceId]);
+  const { sequence: lastSequence } = ends.get(workspaceId) ?? logStart;
   if (afterSequence > lastSequence) throw new SequenceInFuture(afterSequence, lastSequence);
   const [afterPlace, beforePlace] = await Promise.all([
     createdAfter && store.findPlaceOfTime(workspaceId, createdAfter, true),

@@ -4,26 +4,30 @@ import { eventColumns } from './event-row.ts';
 export type Direction = 'asc' | 'desc';
 
 /**
- * Cuts rows, in their order, where their payloads would exceed `$bytesMax`; the first row always stays.
+ * Cuts rows, in their order, where their payloads would exceed `$5`; the first row always stays.
  * Payloads are sized by their column, so that none beyond the cut is read. `rows_found` counts the rows
  * before the cut.
  */
-function cutByBytes(rows: string, direction: Direction, bytesMax: string): string {
+function cutByBytes(rows: string, direction: Direction, previousId = 'null::uuid'): string {
   return `
-    select ${eventColumns}, rows_found::float8 as rows_found from (
+    select ${eventColumns}, rows_found::float8 as rows_found, (${previousId}) as previous_id from (
       select rows.*, count(*) over () as rows_found, sum(payload_bytes) over (
         order by sequence ${direction} rows unbounded preceding) - payload_bytes as bytes_before
       from (${rows}) as rows
     ) as sized
-    where bytes_before < ${bytesMax}::bigint order by sized.sequence ${direction}`;
+    where bytes_before < $5::bigint order by sized.sequence ${direction}`;
 }
 
-/** Events of `$1` with `$2` < sequence ≤ `$3`, at most `$4` of them and `$5` bytes. */
+/**
+ * Events of `$1` with `$2` < sequence ≤ `$3`, at most `$4` of them and `$5` bytes. `previous_id` is the
+ * event at `$2`, in every row.
+ */
 export function listStatement(direction: Direction): Statement {
+  const previous = 'select id from events where workspace_id = $1 and sequence = $2::bigint';
   const rows = `
     select * from events where workspace_id = $1 and sequence > $2::bigint and sequence <= $3::bigint
     order by sequence ${direction} limit $4::int`;
-  return { name: `harbor_list_${direction}`, text: cutByBytes(rows, direction, '$5') };
+  return { name: `harbor_list_${direction}`, text: cutByBytes(rows, direction, previous) };
 }
 
 /**
@@ -45,7 +49,7 @@ export function listTypesStatement(direction: Direction): Statement {
     ) as picked cross join lateral (
       select * from events where workspace_id = $1 and sequence = picked.sequence limit 1
     ) as events`;
-  return { name: `harbor_list_types_${direction}`, text: cutByBytes(rows, direction, '$5') };
+  return { name: `harbor_list_types_${direction}`, text: cutByBytes(rows, direction) };
 }
 
 /**
@@ -58,7 +62,7 @@ export function scanStatement(direction: Direction): Statement {
     where workspace_id = $1 and sequence > $2::bigint and sequence <= $3::bigint
       and (type = any($6::text[]) or type ^@ any($7::text[]))
     order by sequence ${direction} limit $4::int`;
-  return { name: `harbor_scan_${direction}`, text: cutByBytes(rows, direction, '$5') };
+  return { name: `harbor_scan_${direction}`, text: cutByBytes(rows, direction) };
 }
 
 /** Up to `$3` types of `$1` that begin with `$2`, one index look-up each, however many events there are. */
@@ -98,10 +102,12 @@ export const placeOfTimeStatement: Statement = {
     select low::float8 as sequence from search order by high - low limit 1`,
 };
 
-/** The newest sequence of each of the workspaces in `$1`. */
-export const lastSequencesStatement: Statement = {
-  name: 'harbor_last_sequences',
+/** The newest sequence of each of the workspaces in `$1`, and the event that has it. */
+export const logEndsStatement: Statement = {
+  name: 'harbor_log_ends',
   text: `
-    select id as workspace_id, last_sequence::float8 as last_sequence
+    select id as workspace_id, last_sequence::float8 as last_sequence, (
+      select id from events where workspace_id = workspaces.id and sequence = last_sequence
+    ) as last_event_id
     from workspaces where id = any($1::text[])`,
 };

@@ -1,17 +1,18 @@
 import type { StatementRunner } from '../database/statements.ts';
+import { idOf } from '../type-id.ts';
 import type { Event } from './event.ts';
 import {
   type Direction,
   findTypesStatement,
-  lastSequencesStatement,
   listStatement,
   listTypesStatement,
+  logEndsStatement,
   placeOfTimeStatement,
   scanStatement,
 } from './event-log-statements.ts';
 import { type EventRow, toEvent } from './event-row.ts';
 import { fewAtOnce } from './few-at-once.ts';
-import { gatherLastSequences, type ReadLastSequences } from './last-sequences.ts';
+import { gatherLogEnds, type ReadLogEnds } from './log-place.ts';
 
 /** A part of a workspace's log: after `low`, up to and including `high`. */
 export interface LogRange {
@@ -37,6 +38,8 @@ export interface LogChunk {
   readonly events: readonly Event[];
   /** More events of the range and selection were left out, for their bytes. */
   readonly isCut: boolean;
+  /** The event before the range, where every type was asked for and there are events. */
+  readonly previousEventId: string | undefined;
 }
 
 /** The SQL that reads the log. Every answer is cut at 2 MiB of payloads, but holds one event at least. */
@@ -47,15 +50,15 @@ export interface EventLogStore {
   findTypes(workspaceId: string, prefix: string, limit: number): Promise<string[]>;
   /** The highest sequence that was created before `time`, or at it where `inclusive`; 0 for none. */
   findPlaceOfTime(workspaceId: string, time: Date, inclusive: boolean): Promise<number>;
-  /** The newest sequence of each workspace that exists, and maybe of others; look-ups are gathered. */
-  readonly readLastSequences: ReadLastSequences;
+  /** Where the log of each workspace that exists ends, and maybe of others; look-ups are gathered. */
+  readonly readLogEnds: ReadLogEnds;
 }
 
 const readTimeoutMs = 5_000;
 /** When PostgreSQL is silent, what was spent waiting for one's turn is taken off. */
 const turnMsMax = 2_000;
-/** Behind the query before: see `gatherLastSequences`. */
-const lastSequencesTimeoutMs = 4_000;
+/** Behind the query before: see `gatherLogEnds`. */
+const logEndsTimeoutMs = 4_000;
 /** Chunks that are read at once: a crowd that catches up leaves connections of the pool to the creates. */
 const readsAtOnceMax = 4;
 /** So that a page can be read by a gRPC client with its default limit of 4 MiB. */
@@ -76,13 +79,14 @@ export function createEventLogStore(runner: StatementRunner): EventLogStore {
       if (selection.kind === 'scan') values.push(selection.prefixes);
       const statement = statements[selection.kind][direction];
       const rows = await inTurn((waitedMs) =>
-        runner.run<EventRow & { rows_found: number }>(
-          statement,
-          values,
-          readTimeoutMs - Math.min(waitedMs, turnMsMax),
-        ),
+        runner.run<LogRow>(statement, values, readTimeoutMs - Math.min(waitedMs, turnMsMax)),
       );
-      return { events: rows.map(toEvent), isCut: rows.length < (rows[0]?.rows_found ?? 0) };
+      const { rows_found: found = 0, previous_id: previous = null } = rows[0] ?? {};
+      return {
+        events: rows.map(toEvent),
+        isCut: rows.length < found,
+        previousEventId: toEventId(previous),
+      };
     },
 
     async findTypes(workspaceId, prefix, limit) {
@@ -101,13 +105,29 @@ export function createEventLogStore(runner: StatementRunner): EventLogStore {
       return row?.sequence ?? 0;
     },
 
-    readLastSequences: gatherLastSequences(async (workspaceIds) => {
-      const rows = await runner.run<{ workspace_id: string; last_sequence: number }>(
-        lastSequencesStatement,
-        [workspaceIds],
-        lastSequencesTimeoutMs,
+    readLogEnds: gatherLogEnds(async (workspaceIds) => {
+      const rows = await runner.run<LogEndRow>(logEndsStatement, [workspaceIds], logEndsTimeoutMs);
+      return new Map(
+        rows.map((row) => {
+          const end = { sequence: row.last_sequence, eventId: toEventId(row.last_event_id) };
+          return [row.workspace_id, end];
+        }),
       );
-      return new Map(rows.map((row) => [row.workspace_id, row.last_sequence]));
     }),
   };
+}
+
+interface LogRow extends EventRow {
+  readonly rows_found: number;
+  readonly previous_id: string | null;
+}
+
+interface LogEndRow {
+  readonly workspace_id: string;
+  readonly last_sequence: number;
+  readonly last_event_id: string | null;
+}
+
+function toEventId(uuid: string | null): string | undefined {
+  return uuid === null ? undefined : idOf('evt', uuid);
 }

@@ -10,6 +10,7 @@ export {
   IdempotencyKeyReused,
   IdempotencyKeyTaken,
   LogGap,
+  LogSetBack,
   SequenceInFuture,
   ShuttingDown,
 } from './event-errors.ts';

@@ -5,6 +5,7 @@ import type { EventFeed } from './event-feed.ts';
 import type { EventFeeds } from './event-feeds.ts';
 import { selectTypes } from './event-list.ts';
 import type { EventLogStore, TypeSelection } from './event-log-store.ts';
+import type { LogPlace } from './log-place.ts';
 
 /** What a subscriber is told; it resumes after `sequence`. */
 export type StreamMessage =
@@ -28,7 +29,7 @@ export interface Subscription {
   /**
    * What comes next, as much as is at hand and at least one message; one call at a time.
    *
-   * @throws the reason of `end`, LogGap, DatabaseUnavailable; the subscription is over then.
+   * @throws the reason of `end`, LogGap, LogSetBack, DatabaseUnavailable; the subscription is over then.
    */
   next(): Promise<readonly StreamMessage[]>;
   /** Makes it over: `next` throws the reason, at once where it waits. */
@@ -50,7 +51,7 @@ export async function openSubscription(
   options: SubscriptionOptions,
 ): Promise<Subscription> {
   const { workspaceId, typePatterns, afterSequence } = options;
-  const now = (await store.readLastSequences([workspaceId])).get(workspaceId) ?? 0;
+  const { sequence: now } = await feeds.readEnd(workspaceId);
   const sequence = afterSequence ?? now;
   if (sequence > now) throw new SequenceInFuture(sequence, now);
   const selection = await selectTypes(store, workspaceId, typePatterns);
@@ -77,7 +78,7 @@ class LogSubscription implements Subscription {
   readonly closing = new DisposableStack();
   readonly #source: Source;
   /** What was told up to here. */
-  #sequence: number;
+  #place: LogPlace;
   /** What is looked up by type, as long as that lasts: up to the end at which the subscription began. */
   #types: TypeSelection | undefined;
   #isCaughtUp = false;
@@ -91,7 +92,7 @@ class LogSubscription implements Subscription {
 
   constructor(source: Source, sequence: number, selection: TypeSelection) {
     this.#source = source;
-    this.#sequence = sequence;
+    this.#place = { sequence, eventId: undefined };
     this.#types = selection.kind === 'types' && sequence < source.now ? selection : undefined;
     this.closing.defer(source.leave);
     this.closing.defer(source.feed.watch(() => this.#onNews()));
@@ -107,7 +108,7 @@ class LogSubscription implements Subscription {
       this.throwIfEnded();
       if (messages.length > 0) return messages;
       const quietMs = heartbeatMs - (performance.now() - this.#lastSaidAtMs);
-      if (quietMs <= 0) return [{ kind: 'heartbeat', sequence: this.#sequence }];
+      if (quietMs <= 0) return [{ kind: 'heartbeat', sequence: this.#place.sequence }];
       if (!this.#hasMore) await this.#pause(quietMs);
       this.throwIfEnded();
     }
@@ -135,16 +136,16 @@ class LogSubscription implements Subscription {
   async #follow(): Promise<readonly StreamMessage[]> {
     const { feeds, feed, workspaceId, typePatterns, now } = this.#source;
     this.#hasMore = false;
-    const events = await feeds.read(feed, workspaceId, this.#sequence);
+    const events = await feeds.read(feed, workspaceId, this.#place);
     const last = events.at(-1);
     if (last !== undefined) {
       this.#hasMore = true;
-      this.#sequence = last.sequence;
+      this.#place = { sequence: last.sequence, eventId: last.id };
       return events.filter(({ type }) => matchesAny(typePatterns, type)).map(toMessage);
     }
-    if (this.#isCaughtUp || this.#sequence < Math.max(now, feed.lastSequence)) return [];
+    if (this.#isCaughtUp || this.#place.sequence < Math.max(now, feed.end.sequence)) return [];
     this.#isCaughtUp = true;
-    return [{ kind: 'caught_up', sequence: this.#sequence }];
+    return [{ kind: 'caught_up', sequence: this.#place.sequence }];
   }
 
   /**
@@ -155,15 +156,17 @@ class LogSubscription implements Subscription {
     const { store, workspaceId, now } = this.#source;
     const range = {
       workspaceId,
-      low: this.#sequence,
+      low: this.#place.sequence,
       high: now,
       direction: 'asc',
       limit: chunkEventsMax,
     } as const;
     const { events, isCut } = await store.read(range, this.#types as TypeSelection);
     const isEnd = !isCut && events.length < chunkEventsMax;
-    this.#sequence = isEnd ? now : (events.at(-1)?.sequence ?? now);
-    if (this.#sequence === now) this.#types = undefined;
+    const sequence = isEnd ? now : (events.at(-1)?.sequence ?? now);
+    // Events of other types may stand between the last one and here.
+    this.#place = { sequence, eventId: undefined };
+    if (sequence === now) this.#types = undefined;
     return events.map(toMessage);
   }
 

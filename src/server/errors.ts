@@ -26,6 +26,7 @@ import {
   IdempotencyKeyReused,
   IdempotencyKeyTaken,
   LogGap,
+  LogSetBack,
   PayloadInvalid,
   PayloadTooLarge,
   payloadBytesMax,
@@ -147,6 +148,9 @@ refuse(SequenceInFuture, Code.OutOfRange, 'SEQUENCE_IN_FUTURE', (e) => ({
 }));
 refuse(LogGap, Code.DataLoss, 'LOG_GAP', (e) => ({
   metadata: { workspace_id: e.workspaceId, after_sequence: `${e.afterSequence}` },
+}));
+refuse(LogSetBack, Code.DataLoss, 'LOG_SET_BACK', (e) => ({
+  metadata: { workspace_id: e.workspaceId, last_sequence: `${e.lastSequence}` },
 }));
 refuse(AppendAbandoned, Code.DeadlineExceeded, 'DEADLINE_EXCEEDED');
 

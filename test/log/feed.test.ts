@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../src/database/database.ts';
 import { type Event, prepareEvent } from '../../src/events/event.ts';
-import { LogGap } from '../../src/events/event-errors.ts';
+import { LogGap, LogSetBack } from '../../src/events/event-errors.ts';
 import { createEventFeed } from '../../src/events/event-feed.ts';
 import { createEventFeeds, type EventFeeds } from '../../src/events/event-feeds.ts';
 import {
@@ -12,12 +12,13 @@ import {
   createEventStore,
   type EventLogStore,
 } from '../../src/events/index.ts';
+import type { LogReader } from '../../src/events/read-log.ts';
 import {
   openSubscription,
   type StreamMessage,
   type SubscriptionOptions,
 } from '../../src/events/subscription.ts';
-import { fillLog, tearOut } from '../support/filled-log.ts';
+import { fillLog, setBack, tearOut } from '../support/filled-log.ts';
 import { range } from '../support/subscriber.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
 
@@ -71,22 +72,24 @@ const append = (workspaceId: string, count: number) =>
 interface Reports {
   readonly feeds: EventFeeds;
   readonly gaps: LogGap[];
+  readonly setBacks: LogSetBack[];
   readonly errors: unknown[];
 }
 function openFeeds(over: EventLogStore = store): Reports {
   const gaps: LogGap[] = [];
+  const setBacks: LogSetBack[] = [];
   const errors: unknown[] = [];
   const feeds = createEventFeeds(over, {
     onGap: (gap) => void gaps.push(gap),
+    onSetBack: (error) => void setBacks.push(error),
     onError: (error) => void errors.push(error),
   });
-  return { feeds, gaps, errors };
+  return { feeds, gaps, setBacks, errors };
 }
-const openFeed = (
-  workspaceId: string,
-  startSequence: number,
-  over: Pick<EventLogStore, 'read'> = store,
-) => createEventFeed(over, workspaceId, startSequence, () => undefined);
+const openFeed = (workspaceId: string, startSequence: number, over: LogReader = store) => {
+  const start = { sequence: startSequence, eventId: undefined };
+  return createEventFeed(over, { workspaceId, start }, () => undefined);
+};
 
 const sequencesOf = (events: readonly Event[] | undefined) =>
   events?.map(({ sequence }) => sequence);
@@ -132,7 +135,7 @@ test('a feed holds what was committed since it began, and tells who is further b
   expect(feed.peek(7)).toEqual([]);
   expect(feed.peek(6)).toBeUndefined();
   await feed.advance();
-  expect(feed.lastSequence).toBe(10);
+  expect(feed.end.sequence).toBe(10);
   expect(sequencesOf(feed.peek(7))).toEqual([8, 9, 10]);
   expect(sequencesOf(feed.peek(9))).toEqual([10]);
   expect(feed.peek(10)).toEqual([]);
@@ -153,7 +156,7 @@ test('a feed keeps 16 MiB of large events and gives them out 2 MiB at a time', a
   await fill(workspaceId, 100, { text: 'x'.repeat(250_000) });
   const feed = openFeed(workspaceId, 0);
   await feed.advance();
-  expect(feed.lastSequence).toBe(100);
+  expect(feed.end.sequence).toBe(100);
   expect(sequencesOf(feed.peek(30))).toBeUndefined();
   expect(sequencesOf(feed.peek(45))).toEqual(range(46, 53));
   expect(sequencesOf(feed.peek(98))).toEqual([99, 100]);
@@ -199,6 +202,7 @@ test('what was committed before a feed is told to advance is there when that is 
     let reads = 0;
     let told: Promise<void> | undefined;
     const feed = openFeed(workspaceId, 0, {
+      ...store,
       async read(range, selection) {
         const chunk = await store.read(range, selection);
         reads++;
@@ -213,7 +217,7 @@ test('what was committed before a feed is told to advance is there when that is 
     });
     await feed.advance();
     await told;
-    if (feed.lastSequence !== 2) lost.push(turns);
+    if (feed.end.sequence !== 2) lost.push(turns);
   }
   expect(lost).toEqual([]);
 });
@@ -223,8 +227,8 @@ test('a wake-up that comes while a feed is being opened is not lost', async () =
   const gate = Promise.withResolvers<void>();
   const { feeds } = openFeeds({
     ...store,
-    async readLastSequences(ids) {
-      const found = await store.readLastSequences(ids);
+    async readLogEnds(ids) {
+      const found = await store.readLogEnds(ids);
       await gate.promise;
       return found;
     },
@@ -236,7 +240,7 @@ test('a wake-up that comes while a feed is being opened is not lost', async () =
   feeds.wake(workspaceId, 4);
   gate.resolve();
   const { feed, leave } = await joining;
-  await expect.poll(() => feed.lastSequence, { timeout: 500 }).toBe(4);
+  await expect.poll(() => feed.end.sequence, { timeout: 500 }).toBe(4);
   leave();
 });
 
@@ -333,7 +337,7 @@ test('a gap is told once by each feed, and never again crossed', async () => {
   await feed.advance();
   expect(() => feed.peek(0)).toThrow(LogGap);
   await feed.advance();
-  expect(feed.lastSequence).toBe(0);
+  expect(feed.end.sequence).toBe(0);
   const messages = subscribe(feeds, store, { workspaceId, ...everything }, never);
   await expect(take(messages, () => false)).rejects.toThrow(LogGap);
   expect(gaps).toEqual([expect.any(LogGap)]);
@@ -356,12 +360,54 @@ test('a log that lacks its end is a gap and not a loop without end', async () =>
   expect(gaps).toHaveLength(1);
 });
 
+test('a log that is shorter than what was told of it was set back, and has no gap', async () => {
+  const workspaceId = await newWorkspace(5);
+  const { feeds, gaps, setBacks } = openFeeds();
+  const messages = subscribe(feeds, store, { workspaceId, ...everything }, never);
+  // Five events, and that it has caught up.
+  for (let taken = 0; taken < 6; taken++) await messages.next();
+  // Told of 8, which are gone before anybody has read them.
+  feeds.wake(workspaceId, 8);
+  await expect(messages.next()).rejects.toThrow(LogSetBack);
+  expect([gaps, setBacks]).toEqual([[], [expect.any(LogSetBack)]]);
+});
+
+test('whoever comes after a log was set back reads what it holds now, however soon that is', async () => {
+  const workspaceId = await newWorkspace(5);
+  const { feeds, setBacks } = openFeeds();
+  const { feed } = await feeds.join(workspaceId);
+  await fill(workspaceId, 5);
+  await feed.advance();
+  expect(sequencesOf(feed.peek(5))).toEqual(range(6, 10));
+  await setBack(testDatabase, workspaceId, { lastSequence: 7 });
+  // The feed still has 8 to 10, which are no more; nobody has polled.
+  const options = { workspaceId, typePatterns: [], afterSequence: 5 };
+  const taken = await take(
+    subscribe(feeds, store, options, never),
+    ({ kind }) => kind === 'caught_up',
+  );
+  expect(eventsIn(taken)).toEqual([6, 7]);
+  expect(() => feed.peek(5)).toThrow(LogSetBack);
+  expect(setBacks).toHaveLength(1);
+});
+
+test('a reader that catches up notices that the log has become another one behind its place', async () => {
+  const workspaceId = await newWorkspace(2_000);
+  const { feeds, gaps, setBacks } = openFeeds();
+  const messages = subscribe(feeds, store, { workspaceId, ...everything }, never);
+  for (let sequence = 1; sequence <= 500; sequence++) await messages.next();
+  await setBack(testDatabase, workspaceId, { lastSequence: 400 });
+  await fill(workspaceId, 3_000);
+  await expect(messages.next()).rejects.toThrow(LogSetBack);
+  expect([gaps, setBacks]).toEqual([[], [expect.any(LogSetBack)]]);
+});
+
 test('a thousand subscribers that come at once ask for the end of the log a few times', async () => {
   const workspaceId = await newWorkspace(1);
   let asked = 0;
   const counting = createEventLogStore({
     run(statement, values, timeoutMs) {
-      if (statement.name === 'harbor_last_sequences') asked++;
+      if (statement.name === 'harbor_log_ends') asked++;
       return database.statements.run(statement, values, timeoutMs);
     },
   });
@@ -409,9 +455,9 @@ test('a feed that all have left is not polled any more', async () => {
   let polls = 0;
   const { feeds } = openFeeds({
     ...store,
-    readLastSequences(ids) {
+    readLogEnds(ids) {
       polls++;
-      return store.readLastSequences(ids);
+      return store.readLogEnds(ids);
     },
   });
   const options = { workspaceId, ...everything };

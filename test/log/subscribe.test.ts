@@ -811,7 +811,7 @@ describe('many subscribers', () => {
     expect(counter.count('harbor_list_asc') - readsBefore).toBeLessThanOrEqual(110);
 
     // While somebody follows, the poll asks once a second, and once everybody has left never again.
-    const polls = () => counter.count('harbor_last_sequences');
+    const polls = () => counter.count('harbor_log_ends');
     const sweeps = () => counter.count('harbor_sweep_keys');
     const pollsWhileFollowed = polls();
     await expect.poll(polls, { timeout: 5_000 }).toBeGreaterThan(pollsWhileFollowed + 1);

@@ -143,6 +143,7 @@ describe('a subscription that loses its connection', () => {
     [Code.NotFound, 'WORKSPACE_NOT_FOUND', 'NotFoundError'],
     [Code.OutOfRange, 'SEQUENCE_IN_FUTURE', 'InvalidRequestError'],
     [Code.DataLoss, 'LOG_GAP', 'InternalError'],
+    [Code.DataLoss, 'LOG_SET_BACK', 'InternalError'],
     [Code.Internal, 'INTERNAL', 'InternalError'],
   ])('throws code %i (%s) into the loop, after what came before it', async (code, reason, name) => {
     const error = serviceError(code, reason, { metadata: { last_sequence: '1' } });

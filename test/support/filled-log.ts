@@ -1,3 +1,4 @@
+import type { Client } from 'pg';
 import type { TestDatabase } from './test-database.ts';
 
 export interface FilledEvent {
@@ -39,14 +40,49 @@ export async function tearOut(
   workspaceId: string,
   sequence: number,
 ): Promise<void> {
-  const client = await database.connect();
-  try {
-    await client.query('begin');
-    await client.query('alter table events disable trigger all');
+  await withoutTrigger(database, async (client) => {
     await client.query('delete from events where workspace_id = $1 and sequence = $2', [
       workspaceId,
       sequence,
     ]);
+  });
+}
+
+/**
+ * Leaves a log as a restore to an earlier point does: up to `lastSequence`, and then `regrown` others in
+ * place of those that were there.
+ */
+export async function setBack(
+  database: TestDatabase,
+  workspaceId: string,
+  { lastSequence, regrown = 0 }: { readonly lastSequence: number; readonly regrown?: number },
+): Promise<void> {
+  await withoutTrigger(database, async (client) => {
+    const values = [workspaceId, lastSequence];
+    await client.query('delete from events where workspace_id = $1 and sequence > $2', values);
+    await client.query(
+      `insert into events (id, workspace_id, sequence, type, payload, payload_bytes, created_at)
+       select gen_random_uuid(), $1, $2::bigint + place, 'regrown', '{}', 2, now()
+       from generate_series(1, $3::int) as place`,
+      [...values, regrown],
+    );
+    await client.query('update workspaces set last_sequence = $2::bigint + $3::int where id = $1', [
+      ...values,
+      regrown,
+    ]);
+  });
+}
+
+/** What `change` does is one transaction, in spite of the trigger. */
+async function withoutTrigger(
+  database: TestDatabase,
+  change: (client: Client) => Promise<void>,
+): Promise<void> {
+  const client = await database.connect();
+  try {
+    await client.query('begin');
+    await client.query('alter table events disable trigger all');
+    await change(client);
     await client.query('alter table events enable trigger all');
     await client.query('commit');
   } finally {

@@ -1,0 +1,66 @@
+/** A place in the log of a workspace: after an event, or where the log begins. */
+export interface LogPlace {
+  /** 0: where the log begins. */
+  readonly sequence: number;
+  /** The event of the sequence, where it is known: after a restore another one may have it. */
+  readonly eventId: string | undefined;
+}
+
+/** Where the log of a workspace without events ends. */
+export const logStart: LogPlace = { sequence: 0, eventId: undefined };
+
+/** Reads where the log of each workspace that exists ends. */
+export type ReadLogEnds = (workspaceIds: readonly string[]) => Promise<Map<string, LogPlace>>;
+
+/** A query that takes longer holds up the next one no more: 1 s here and 4 s for the query make 5. */
+const turnMsMax = 1_000;
+
+/**
+ * Gathers look-ups: while one query is in flight, the next one fills. Two thousand subscribers that come
+ * back at once after a restart cost two queries and no crowd at the pool. What is answered was read after
+ * it was asked for; the answer may hold other workspaces too.
+ */
+export function gatherLogEnds(read: ReadLogEnds): ReadLogEnds {
+  let asked = new Set<string>();
+  let running: Promise<unknown> = Promise.resolve();
+  let next: Promise<Map<string, LogPlace>> | undefined;
+
+  function run(): Promise<Map<string, LogPlace>> {
+    const workspaceIds = [...asked];
+    asked = new Set();
+    next = undefined;
+    const reading = read(workspaceIds);
+    running = reading.catch(() => undefined);
+    return reading;
+  }
+
+  return (workspaceIds) => {
+    for (const id of workspaceIds) asked.add(id);
+    next ??= atMost(turnMsMax, running).then(run);
+    return next;
+  };
+}
+
+/** Resolves with a promise that never rejects, or when the time is up. */
+async function atMost(ms: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}
+
+/**
+ * Whether a log that ended at `before` ends at `now` because it was set back, as a restore does. One that
+ * has grown past `before` again is told by who reads on: see `readLog`.
+ */
+export function isSetBack(before: LogPlace, now: LogPlace): boolean {
+  if (now.sequence !== before.sequence) return now.sequence < before.sequence;
+  return areOthers(before.eventId, now.eventId);
+}
+
+/** Whether two ids are known, and differ. */
+export function areOthers(one: string | undefined, other: string | undefined): boolean {
+  return one !== undefined && other !== undefined && one !== other;
+}
