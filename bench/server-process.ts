@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { findFreePort } from '../src/database/embedded/free-port.ts';
 
 /** A server under test, in a process of its own on a free port of this machine. */
 export interface ServerProcess {
@@ -68,14 +68,4 @@ async function answers(port: number): Promise<void> {
     if (performance.now() > giveUpAt) throw new Error(`port ${port} does not answer`);
     await delay(50);
   }
-}
-
-async function findFreePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { findFreePort } from '../../src/database/embedded/free-port.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
 
 const main = resolve(import.meta.dirname, '../../src/main.ts');
@@ -30,15 +30,6 @@ async function startService(stdout: number | 'pipe') {
   const get = () => fetch(`http://127.0.0.1:${port}/healthz`).then(({ status }) => status);
   await expect.poll(() => get().catch(() => 0)).toBe(200);
   return { child, get, exited: once(child, 'exit') };
-}
-
-async function findFreePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 async function call(get: () => Promise<number>, count: number): Promise<void> {

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { findFreePort } from '../../src/database/embedded/free-port.ts';
 
 /** The program, where it is installed; Debian puts it where an ordinary user's PATH does not lead. */
 export const pgBouncerProgram = ['pgbouncer', '/usr/sbin/pgbouncer'].find(
@@ -63,15 +64,6 @@ export async function startPgBouncer(
       await rm(directory, { recursive: true, force: true });
     },
   };
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 async function untilOpen(child: ChildProcess, port: number): Promise<void> {

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { chooseAccount, makeDirectory } from './account.ts';
 import { locateBinaries } from './binaries.ts';
 import { makeDatabase } from './client.ts';
 import { CLUSTER_USER, dataDirOf, openCluster } from './cluster.ts';
 import { EmbeddedPostgresError, errorCode } from './error.ts';
+import { findFreePort } from './free-port.ts';
 import { endLeftover } from './processes.ts';
 import type { Exit, Server, ServerPlan } from './server.ts';
 import { spawnServer, waitUntilReady } from './server.ts';
@@ -162,16 +162,4 @@ async function readLastPort(dataDir: string): Promise<number | undefined> {
   const command = await readFile(join(dataDir, 'postmaster.opts'), 'utf8').catch(() => '');
   const port = /"port=(\d+)"/.exec(command)?.[1];
   return port === undefined ? undefined : Number(port);
-}
-
-function findFreePort(): Promise<number> {
-  return new Promise((done, fail) => {
-    const probe = createServer();
-    probe.once('error', fail);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      const port = address !== null && typeof address === 'object' ? address.port : 0;
-      probe.close(() => done(port));
-    });
-  });
 }
