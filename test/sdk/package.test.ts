@@ -4,6 +4,7 @@ import { builtinModules } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startScriptedServer } from './scripted-server.ts';
@@ -33,9 +34,16 @@ describe('the packed package', () => {
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  test('holds compiled code, types and the README, and no sources', async () => {
+  test('holds compiled code, types, README and licence, and no sources', async () => {
     const installed = join(folder, 'node_modules/@harbor/sdk');
-    expect((await readdir(installed)).sort()).toEqual(['README.md', 'dist', 'package.json']);
+    expect((await readdir(installed)).sort()).toEqual([
+      'LICENSE',
+      'README.md',
+      'dist',
+      'package.json',
+    ]);
+    const licence = await readFile(join(installed, 'LICENSE'), 'utf8');
+    expect(licence).toBe(await readFile(join(root, 'LICENSE'), 'utf8'));
     const files = await readdir(join(installed, 'dist'), { recursive: true, withFileTypes: true });
     const names = files.filter((file) => file.isFile()).map((file) => file.name);
     expect(names.filter((name) => !/(\.js|\.d\.ts)$/.test(name))).toEqual([]);
@@ -50,6 +58,23 @@ describe('the packed package', () => {
       invoice_id: 'inv_0192ac4e8b1d',
       amount_cents: 4200,
     });
+  });
+
+  test('runs the snippets of its page as printed, in the form that each has', async () => {
+    const server = await startScriptedServer();
+    const [javascript = ''] = await readSnippets('docs/using-the-sdk.md', 'js');
+    const [typescript = ''] = await readSnippets('docs/using-the-sdk.md', 'ts');
+    await writeFile(join(folder, 'page.js'), javascript);
+    await writeFile(join(folder, 'page.ts'), typescript);
+    const first = await runNode(folder, 'page.js', server.baseUrl);
+    expect(first.stdout).toBe('evt_00000000000000000000000001 1\n');
+    expect((await runNode(folder, 'page.ts', server.baseUrl)).stdout).toBe('4200\n');
+  });
+
+  test('adds at most 46,000 bytes to a bundle, minified and with gzip', async () => {
+    const entry = `import { Harbor } from '@harbor/sdk'; globalThis.harbor = new Harbor({});`;
+    const code = await bundleForBrowser(folder, entry, { minify: true });
+    expect(gzipSync(code).length).toBeLessThan(46_000);
   });
 
   test('bundles for the browser without modules of Node, and runs where there is no process', async () => {
@@ -188,9 +213,10 @@ async function install(folder: string): Promise<void> {
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
 }
 
-async function readSnippets(): Promise<string[]> {
-  const readme = await readFile(join(root, 'sdk/README.md'), 'utf8');
-  return [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => match[1] ?? '');
+async function readSnippets(page = 'sdk/README.md', language = 'ts'): Promise<string[]> {
+  const text = await readFile(join(root, page), 'utf8');
+  const blocks = text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'));
+  return [...blocks].map((match) => match[1] ?? '');
 }
 
 function runNode(folder: string, file: string, baseUrl: string) {
@@ -200,11 +226,15 @@ function runNode(folder: string, file: string, baseUrl: string) {
   });
 }
 
-async function bundleForBrowser(folder: string, entry: string): Promise<string> {
+async function bundleForBrowser(
+  folder: string,
+  entry: string,
+  { minify = false } = {},
+): Promise<string> {
   const input = join(folder, 'browser.js');
   await writeFile(input, entry);
   const bundle = await rolldown({ input, platform: 'browser', logLevel: 'silent' });
-  const { output } = await bundle.generate({ format: 'es' });
+  const { output } = await bundle.generate({ format: 'es', minify });
   await bundle.close();
   const [chunk] = output;
   expect(
