@@ -43,7 +43,7 @@ import { describeCause } from './server/call-log.ts';
 import { createContractValidator } from './server/contract-validator.ts';
 import { createMessageCheck } from './server/interceptors.ts';
 import { explainItem } from './server/item-error.ts';
-import { createHealth, createServer } from './server/server.ts';
+import { createHealth, createServer, type ServerLoad } from './server/server.ts';
 import {
   createWorkspaceStore,
   createWorkspacesRpc,
@@ -68,6 +68,8 @@ export interface App {
   readonly address: { readonly host: string; readonly port: number };
   readonly apiKeys: ApiKeyStore;
   readonly workspaces: WorkspaceStore;
+  /** What the process holds at this moment. */
+  load(): ServerLoad;
   /** Drains and stops: no call in flight fails, nothing that was accepted is lost. */
   stop(): Promise<void>;
 }
@@ -217,6 +219,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
       address,
       apiKeys,
       workspaces,
+      load: server.load,
       async stop() {
         health.stop();
         streams.endAll(new ShuttingDown());

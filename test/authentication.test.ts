@@ -104,8 +104,9 @@ describe('a call without a key, of which only the headers are sent', () => {
     socket.write(
       `POST ${path} HTTP/1.1\r\nHost: h\r\nContent-Type: ${type}\r\nContent-Length: 1000000000\r\n\r\n`,
     );
-    expect(await socket.ended()).toMatch(refusal);
+    expect(await socket.until(refusal)).toMatch(refusal);
     expect(performance.now() - startedAt).toBeLessThan(1_000);
+    await socket.ended();
   });
 
   test.each([

@@ -1,11 +1,37 @@
 import type { Call, Room } from './call.ts';
 import { createKeyShares, type KeyShares } from './key-shares.ts';
-import { bufferedBytesMax, callsInFlightMax, streamsMax, streamsWithoutKeyMax } from './limits.ts';
+import {
+  bodyBytesMax,
+  bodyBytesWithoutKeyMax,
+  callsInFlightMax,
+  callsWithoutKeyMax,
+  streamsMax,
+  streamsWithoutKeyMax,
+} from './limits.ts';
 import { CallsInFlightFull } from './request-errors.ts';
+
+/** What the process holds at a moment. */
+export interface Load {
+  /** Calls of every kind, until their answers are taken. */
+  readonly calls: number;
+  /** Those among them that were not admitted to a room. */
+  readonly callsWithoutKey: number;
+  /** Bodies of calls with a place, as allocated. */
+  readonly bodyBytes: number;
+  /** Bodies of calls that have shown no key yet, as allocated. */
+  readonly bodyBytesWithoutKey: number;
+}
 
 /** Counts what the process has taken on, and refuses what would be too much. */
 export interface Admission {
-  begin(): void;
+  readonly load: Load;
+  /**
+   * Counts a call among those without a key, until it is admitted. Of these the oldest makes room for the
+   * newest, so that a crowd without a key keeps out nobody but itself.
+   *
+   * @param giveWay ends the call, or lets go of its body alone and returns true: it counts as new then.
+   */
+  begin(call: Call, giveWay: () => boolean): void;
   end(call: Call): void;
   /** Resolves when nothing is being answered. */
   idle(): Promise<void>;
@@ -15,9 +41,13 @@ export interface Admission {
    * @throws CallsInFlightFull
    */
   admit(call: Call | undefined, room: Room): void;
-  /** @throws CallsInFlightFull when all bodies together would be too large to hold. */
-  reserve(bytes: number): void;
-  release(bytes: number): void;
+  /**
+   * Counts bytes of a call's body until they are released, or the call ends.
+   *
+   * @throws CallsInFlightFull when all bodies together would be too large to hold.
+   */
+  hold(call: Call, bytes: number): void;
+  release(call: Call, bytes: number): void;
 }
 
 export function createAdmission(): Admission {
@@ -27,15 +57,43 @@ export function createAdmission(): Admission {
     stream_without_key: createKeyShares(streamsWithoutKeyMax),
   };
   let calls = 0;
-  let bytesHeld = 0;
+  let bodyBytes = 0;
+  let bodyBytesWithoutKey = 0;
+  /** The oldest first. */
+  const withoutKey = new Map<Call, () => boolean>();
   const waiting: (() => void)[] = [];
+
+  /** Lets the oldest call without a key that holds so much give way to `newest`; false when there is none. */
+  function crowdOut(newest: Call, bodyBytesMin: number): boolean {
+    for (const [call, giveWay] of withoutKey) {
+      if (call === newest || call.bodyBytes < bodyBytesMin) continue;
+      withoutKey.delete(call);
+      if (giveWay()) withoutKey.set(call, giveWay);
+      return true;
+    }
+    return false;
+  }
+
+  function release(call: Call, bytes: number): void {
+    call.bodyBytes -= bytes;
+    if (call.room === undefined) bodyBytesWithoutKey -= bytes;
+    else bodyBytes -= bytes;
+  }
+
   return {
-    begin() {
-      calls++;
+    get load() {
+      return { calls, callsWithoutKey: withoutKey.size, bodyBytes, bodyBytesWithoutKey };
     },
-    end({ room, apiKeyId }) {
+    begin(call, giveWay) {
+      calls++;
+      withoutKey.set(call, giveWay);
+      if (withoutKey.size > callsWithoutKeyMax) crowdOut(call, 0);
+    },
+    end(call) {
+      release(call, call.bodyBytes);
+      withoutKey.delete(call);
       calls--;
-      if (room !== undefined) places[room].give(apiKeyId);
+      if (call.room !== undefined) places[call.room].give(call.apiKeyId);
       if (calls === 0) for (const resolve of waiting.splice(0)) resolve();
     },
     idle() {
@@ -46,15 +104,25 @@ export function createAdmission(): Admission {
     },
     admit(call, room) {
       if (call === undefined) return;
+      if (bodyBytes + call.bodyBytes > bodyBytesMax) throw new CallsInFlightFull();
       places[room].take(call.apiKeyId);
+      withoutKey.delete(call);
+      bodyBytesWithoutKey -= call.bodyBytes;
+      bodyBytes += call.bodyBytes;
       call.room = room;
     },
-    reserve(bytes) {
-      if (bytesHeld + bytes > bufferedBytesMax) throw new CallsInFlightFull();
-      bytesHeld += bytes;
+    hold(call, bytes) {
+      if (call.room !== undefined) {
+        if (bodyBytes + bytes > bodyBytesMax) throw new CallsInFlightFull();
+        bodyBytes += bytes;
+      } else {
+        while (bodyBytesWithoutKey + bytes > bodyBytesWithoutKeyMax) {
+          if (!crowdOut(call, 1)) throw new CallsInFlightFull();
+        }
+        bodyBytesWithoutKey += bytes;
+      }
+      call.bodyBytes += bytes;
     },
-    release(bytes) {
-      bytesHeld -= bytes;
-    },
+    release,
   };
 }

@@ -23,22 +23,46 @@ function toIncoming(
     headers: request.headers,
     source: request,
     sink: nodeResponse,
-    writeHead({ status, header }, requestId) {
+    writeHead({ status, header, trailer }, requestId, length) {
       nodeResponse.setHeader('x-request-id', requestId);
       header.forEach((value, name) => {
         nodeResponse.setHeader(name, value);
       });
-      // A body that nobody has read cannot be skipped: the connection ends with this answer.
+      // A body may be without end: the connection ends with this answer.
       if (!request.complete || closing.aborted) nodeResponse.setHeader('connection', 'close');
+      if (!request.complete && length !== undefined && trailer === undefined) {
+        nodeResponse.setHeader('content-length', length);
+      }
       nodeResponse.writeHead(status);
     },
     end({ trailer }, chunk) {
       if (trailer !== undefined) nodeResponse.addTrailers(Object.fromEntries(trailer));
-      if (!request.complete) nodeResponse.once('finish', () => request.socket.destroySoon());
-      nodeResponse.end(chunk);
+      const isWhole = nodeResponse.hasHeader('content-length');
+      if (request.complete || chunk === undefined || !isWhole) return void nodeResponse.end(chunk);
+      nodeResponse.write(chunk);
+      whenSent(request, () => nodeResponse.end());
     },
     cutOff: () => nodeResponse.destroy(),
   };
+}
+
+/** A client that has sent nothing for this time is not sending any more. */
+const quietMs = 500;
+
+/**
+ * Calls back when the rest of a request has come, or nothing comes any more. Many clients read the answer only
+ * when they have sent all; a connection that ended before would take it from them. Node ends a request
+ * that takes longer than its time limit.
+ */
+function whenSent(request: IncomingMessage, goOn: () => void): void {
+  const more = () => void timer.refresh();
+  const done = () => {
+    clearTimeout(timer);
+    request.off('data', more).off('end', done).off('close', done);
+    goOn();
+  };
+  const timer = setTimeout(done, quietMs);
+  request.on('data', more).on('end', done).on('close', done);
 }
 
 /** The one Host that a request has; undefined when it has none or, to mislead someone on its way, several. */

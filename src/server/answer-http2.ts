@@ -53,6 +53,8 @@ function toIncoming(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): In
       const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_INTERNAL_ERROR } = constants;
       const code = reason === 'stalled' ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_INTERNAL_ERROR;
       if (!stream.closed) stream.close(code);
+      // A peer that reads nothing does not take the reset either, which Node would wait for.
+      stream.destroy();
     },
   };
 }

@@ -18,6 +18,8 @@ export interface Call {
   isReceived?: boolean;
   /** The origin of a browser app whose preflight was refused. */
   refusedOrigin?: string;
+  /** What is held of its body, as allocated; kept by the admission. */
+  bodyBytes: number;
   /** Why it failed, as the caller was told. */
   failure?: { readonly code: string; readonly reason: string };
   /** What only the operator sees. */
@@ -37,6 +39,7 @@ export function beginCall(method: string, requestId: string | null | undefined):
     requestId: sane ? requestId : randomUUID(),
     startedAtMs: performance.now(),
     method,
+    bodyBytes: 0,
   };
 }
 

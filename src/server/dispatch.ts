@@ -9,7 +9,12 @@ import { Health as HealthService } from '../../gen/typescript/health/v1/health_p
 import { callKey } from './call.ts';
 import { checkConnectGet } from './connect-get.ts';
 import { writeEnd } from './ended-call.ts';
-import type { Dispatch, ExchangeRequest, ExchangeResponse } from './exchange.ts';
+import {
+  type Dispatch,
+  type ExchangeRequest,
+  type ExchangeResponse,
+  unbuffered,
+} from './exchange.ts';
 import type { Health } from './health.ts';
 import { createHealthChecks } from './health-checks.ts';
 import type { OpenCheckedStream } from './open-stream.ts';
@@ -71,7 +76,9 @@ async function runRpc(
 ): Promise<ExchangeResponse> {
   const response = await runHandler(handler, request, body);
   const header = response.header ?? new Headers();
-  return { ...response, header, unary: handler.method.methodKind === 'unary' };
+  const unary = handler.method.methodKind === 'unary';
+  if (!unary) header.set(...unbuffered);
+  return { ...response, header, unary };
 }
 
 async function runHandler(

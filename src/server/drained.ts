@@ -51,7 +51,7 @@ export function drained(stream: Writable, stallMsMax: number, hurry?: AbortSigna
 }
 
 /** A reader that takes this much within the time of a stall is slow, but not stalled. */
-const partBytesMax = 16 * 1024;
+export const partBytesMax = 16 * 1024;
 
 /** A chunk in parts, so that a slow reader of a large one is seen to go on. */
 export function* inParts(chunk: Uint8Array): Iterable<Uint8Array> {

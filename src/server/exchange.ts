@@ -12,13 +12,18 @@ export interface ExchangeRequest extends Omit<UniversalServerRequest, 'body' | '
   readonly call: Call;
 }
 
-/** A response whose body may be a text at hand instead of a stream. */
+/** A response whose body may be at hand instead of a stream. */
 export interface ExchangeResponse extends Omit<UniversalServerResponse, 'body' | 'header'> {
   readonly header: Headers;
-  readonly body?: UniversalServerResponse['body'] | string;
+  readonly body?: UniversalServerResponse['body'] | string | Uint8Array;
+  /** The body is the same bytes for everyone: an answer that waits keeps none of its own. */
+  readonly isShared?: boolean;
   /** The body is one chunk: written together with the end of the stream. */
   readonly unary?: boolean;
 }
+
+/** The header of every stream: a proxy would wait until its buffer is full (nginx does so by default). */
+export const unbuffered = ['x-accel-buffering', 'no'] as const;
 
 export type Dispatch = (request: ExchangeRequest) => Promise<ExchangeResponse>;
 

@@ -10,10 +10,20 @@ export const batchBytesMax = 8 * 1024 * 1024;
  * limit would refuse the answer to what was stored.
  */
 export const responseBytesMax = 40 * 1024 * 1024;
-/** Bodies that are being received, all together. */
-export const bufferedBytesMax = 256 * 1024 * 1024;
-/** What asks for health: a name. A Watch keeps its room for days. */
-export const healthRequestBytesMax = 4 * 1024;
+/** Bodies of calls with a place, and what they inflate to, as allocated, all together. */
+export const bodyBytesMax = 256 * 1024 * 1024;
+/** The same of calls that have shown no key yet; the oldest gives way. */
+export const bodyBytesWithoutKeyMax = 32 * 1024 * 1024;
+/** What needs no key: the name of a service, or nothing. A Watch keeps its room for days. */
+export const requestBytesWithoutKeyMax = 4 * 1024;
+/** Bodies that are inflated at once, as many as Node has threads for it; the others wait. */
+export const inflationsMax = 4;
+/** What is thrown away of a body after its answer; more, and the sender is cut off. */
+export const discardedBytesMax = 16 * 1024 * 1024;
+/** Unary answers that were written and not taken yet, all together. */
+export const answerBytesMax = 256 * 1024 * 1024;
+/** An answer of this size goes in any case: a created event, an error. */
+export const smallAnswerBytesMax = 64 * 1024;
 /** Unary calls in flight, half of them of one key; what comes on top is refused at once, so that these keep their latency. */
 export const callsInFlightMax = 2_000;
 /** Streams at once; they are idle most of the time and count by themselves. */
@@ -22,6 +32,8 @@ export const streamsMax = 20_000;
 export const streamsWithoutKeyMax = 100;
 /** Calls that ask for health at once; one more, and the oldest is refused. They need no other place. */
 export const healthChecksMax = 1_000;
+/** Calls that have shown no key, or whose key is being looked up; one more, and the oldest is ended. */
+export const callsWithoutKeyMax = 12_000;
 /** The longest timeout that a caller may ask for; a stream has none unless it asks. */
 export const timeoutMsMax = 10 * 60_000;
 /** A body must be complete, and a request's headers too, within this time. */

@@ -1,10 +1,22 @@
 import type { Validator } from '@bufbuild/protovalidate';
-import { type ConnectRouter, createConnectRouter } from '@connectrpc/connect';
+import {
+  type ConnectRouter,
+  type ConnectRouterOptions,
+  createConnectRouter,
+} from '@connectrpc/connect';
 import type { UniversalHandler } from '@connectrpc/connect/protocol';
 import { compressionBrotli, compressionGzip } from '@connectrpc/connect-node';
+import { createInflation } from './inflation.ts';
 import { createInterceptors } from './interceptors.ts';
-import { batchBytesMax, responseBytesMax, timeoutMsMax } from './limits.ts';
+import {
+  batchBytesMax,
+  requestBytesMax,
+  requestBytesWithoutKeyMax,
+  responseBytesMax,
+  timeoutMsMax,
+} from './limits.ts';
 import { type RequestGate, toConnectGate } from './request-gate.ts';
+import { messageBytesMaxOf } from './request-limits.ts';
 import { readIdempotencyHeader } from './rest/idempotency-header.ts';
 import { strictJson } from './strict-json.ts';
 
@@ -20,17 +32,16 @@ export interface Handlers {
 
 /** Puts every RPC behind the same gate, limits and interceptors. */
 export function createHandlers(routes: Routes, gate: RequestGate, validator: Validator): Handlers {
+  const inflation = createInflation();
   const options = {
     requestGate: toConnectGate(gate),
     interceptors: createInterceptors(validator),
-    acceptCompression: [compressionGzip, compressionBrotli],
-    // The largest of any RPC; what each may send is bounded where its body is received.
-    readMaxBytes: batchBytesMax,
+    acceptCompression: [compressionGzip, compressionBrotli].map(inflation.bounded),
     writeMaxBytes: responseBytesMax,
     maxTimeoutMs: timeoutMsMax,
   };
-  const rpc = createConnectRouter({ ...options, jsonOptions: strictJson });
-  const rest = createConnectRouter({
+  const rpc = { ...options, jsonOptions: strictJson };
+  const rest = {
     ...options,
     interceptors: createInterceptors(validator, [readIdempotencyHeader]),
     grpc: false,
@@ -41,12 +52,23 @@ export function createHandlers(routes: Routes, gate: RequestGate, validator: Val
       alwaysEmitImplicit: true,
       ignoreUnknownFields: false,
     },
-  });
-  routes(rpc);
-  routes(rest);
+  };
+  const byPath = (faceOptions: ConnectRouterOptions) =>
+    new Map(
+      handlersWithin(faceOptions, routes).map((handler) => [
+        handler.requestPath,
+        inflation.counted(handler),
+      ]),
+    );
   return { rpc: byPath(rpc), rest: byPath(rest) };
 }
 
-function byPath(router: ConnectRouter): ReadonlyMap<string, UniversalHandler> {
-  return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+/** Connect's limit is that of a whole router: each RPC is taken from one that has its own. */
+function handlersWithin(options: ConnectRouterOptions, routes: Routes): UniversalHandler[] {
+  const limits = [requestBytesWithoutKeyMax, requestBytesMax, batchBytesMax];
+  return limits.flatMap((readMaxBytes) => {
+    const router = createConnectRouter({ ...options, readMaxBytes });
+    routes(router);
+    return router.handlers.filter(({ method }) => messageBytesMaxOf(method) === readMaxBytes);
+  });
 }

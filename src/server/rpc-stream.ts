@@ -9,7 +9,7 @@ import { EventsService } from '../../gen/typescript/harbor/events/v1/events_serv
 import { createStreamEncoder, openedStreamKey, type Subscription } from '../events/index.ts';
 import { callerGone, callKey } from './call.ts';
 import { writeEnd } from './ended-call.ts';
-import type { ExchangeRequest, ExchangeResponse } from './exchange.ts';
+import { type ExchangeRequest, type ExchangeResponse, unbuffered } from './exchange.ts';
 import { requestBytesMax, responseBytesMax } from './limits.ts';
 import type { OpenCheckedStream } from './open-stream.ts';
 import { CompressionUndeclared } from './request-errors.ts';
@@ -40,6 +40,7 @@ export function createRpcStreams(open: OpenCheckedStream) {
     const { call, signal } = request;
     // A stream goes on for days; the bytes of its request are needed no more.
     request.body.release();
+    header.set(...unbuffered);
     const contentType = header.get('content-type') ?? '';
     const encode = contentType.endsWith('json') ? encodeJson : encodeBinary;
     const finish = async (error: unknown) => {

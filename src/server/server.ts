@@ -1,11 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Validator } from '@bufbuild/protovalidate';
-import { createMethodUrl } from '@connectrpc/connect/protocol';
-import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
-import { Health as HealthService } from '../../gen/typescript/health/v1/health_pb.ts';
 import type { OpenStream } from '../events/index.ts';
 import type { Log } from '../log.ts';
-import { createAdmission } from './admission.ts';
+import { createAdmission, type Load } from './admission.ts';
 import { answerHttp1 } from './answer-http1.ts';
 import { answerHttp2 } from './answer-http2.ts';
 import { createCallLog } from './call-log.ts';
@@ -15,9 +12,10 @@ import { createToHeaders } from './exchange.ts';
 import { createFront } from './front.ts';
 import { createHealth, type Health } from './health.ts';
 import { addHealthService } from './health-service.ts';
-import { batchBytesMax, healthRequestBytesMax, requestBytesMax } from './limits.ts';
+import { createOpenAnswers } from './open-answers.ts';
 import { createOpenCheckedStream } from './open-stream.ts';
 import { createRequestGate, type RequestGateDeps } from './request-gate.ts';
+import { createRequestLimits } from './request-limits.ts';
 import { createHandlers, type Routes } from './router.ts';
 
 export interface ServerDeps extends Omit<RequestGateDeps, 'admission'> {
@@ -37,8 +35,15 @@ export interface ServerDeps extends Omit<RequestGateDeps, 'admission'> {
   readonly stallMsMax: number;
 }
 
+/** What the process holds at a moment. */
+export interface ServerLoad extends Load {
+  /** Unary answers that were written and not taken yet. */
+  readonly answerBytes: number;
+}
+
 /** Sockets, protocols, gate and answers: everything between the network and the handlers. */
 export interface Server {
+  load(): ServerLoad;
   listen(host: string, port: number): Promise<{ readonly host: string; readonly port: number }>;
   /**
    * Takes no more calls, lets those in flight finish for `graceMs` at the most, and ends every
@@ -46,9 +51,6 @@ export interface Server {
    */
   stop(graceMs: number): Promise<void>;
 }
-
-const healthPrefix = `/${HealthService.typeName}/`;
-const batchPath = createMethodUrl('/', EventsService.method.batchCreateEvents);
 
 /** Between the last answer and the end of its connection. */
 const lastBytesMs = 2_000;
@@ -66,19 +68,23 @@ export function createServer(deps: ServerDeps): Server {
   const openStream = createOpenCheckedStream(gate, deps.validator, deps.openStream);
   const dispatch = withCors(deps.corsOrigins, createDispatch(handlers, deps.health, openStream));
   const front = createFront(deps.tls);
+  const { stallMsMax } = deps;
+  const openAnswers = createOpenAnswers(stallMsMax, front.closing);
   const exchange = {
     dispatch,
     admission,
     toHeaders: createToHeaders(deps.headersRead),
-    bytesMaxOf,
+    openAnswers,
+    bytesMaxOf: createRequestLimits(handlers.rpc),
     closing: front.closing,
-    stallMsMax: deps.stallMsMax,
+    stallMsMax,
     onEnd: createCallLog(deps.log),
   };
   answerHttp1(front.http1, exchange);
   answerHttp2(front.http2, exchange);
 
   return {
+    load: () => ({ ...admission.load, answerBytes: openAnswers.bytes }),
     listen: (host, port) => front.listen(host, port),
     async stop(graceMs) {
       const closed = front.close();
@@ -89,12 +95,6 @@ export function createServer(deps: ServerDeps): Server {
       await closed;
     },
   };
-}
-
-/** The largest body of a path's requests, in bytes. */
-function bytesMaxOf(path: string): number {
-  if (path === batchPath) return batchBytesMax;
-  return path.startsWith(healthPrefix) ? healthRequestBytesMax : requestBytesMax;
 }
 
 /** Resolves when the promise does, or after `timeoutMs`, whichever is first. */

@@ -8,7 +8,7 @@ import {
 } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { createStreamEncoder } from '../../events/index.ts';
 import { callKey } from '../call.ts';
-import type { ExchangeRequest, ExchangeResponse } from '../exchange.ts';
+import { type ExchangeRequest, type ExchangeResponse, unbuffered } from '../exchange.ts';
 import type { OpenCheckedStream } from '../open-stream.ts';
 import { readParameters } from '../parameters.ts';
 import { methodNotAllowed } from '../plain-answers.ts';
@@ -49,8 +49,7 @@ export function createEventStream(openStream: OpenCheckedStream) {
         header: new Headers({
           'content-type': 'text/event-stream',
           'cache-control': 'no-store',
-          // Told to proxies that would wait until a buffer is full.
-          'x-accel-buffering': 'no',
+          [unbuffered[0]]: unbuffered[1],
         }),
         body,
       };

@@ -22,13 +22,14 @@ export function createRestFace(
   handlers: ReadonlyMap<string, UniversalHandler>,
   openStream: OpenCheckedStream,
 ) {
-  const openApiDocument = openApi();
+  const document = json(200, openApi());
+  const documentBytes = Buffer.from(document.body as string);
   const streamEvents = createEventStream(openStream);
 
   return async (request: ExchangeRequest): Promise<ExchangeResponse> => {
     if (request.path === '/openapi.json') {
       return request.method === 'GET'
-        ? json(200, openApiDocument)
+        ? { ...document, header: new Headers(document.header), body: documentBytes, isShared: true }
         : methodNotAllowed(request, ['GET']);
     }
     if (request.path === eventStreamPath) return streamEvents(request);

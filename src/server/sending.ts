@@ -1,0 +1,144 @@
+import type { Writable } from 'node:stream';
+import { drained, inParts, partBytesMax, ReaderStalled } from './drained.ts';
+import type { ExchangeResponse } from './exchange.ts';
+import type { OpenAnswer, OpenAnswers } from './open-answers.ts';
+
+/** Where an answer goes: one version of HTTP. */
+export interface AnswerSink {
+  /** Closes when the answer is taken, or nobody is there to take it. */
+  readonly sink: Writable;
+  /** @param length of the body in bytes, where it is at hand. */
+  writeHead(response: ExchangeResponse, requestId: string, length?: number): void;
+  /** Writes the last chunk and, where there are some, the trailers. */
+  end(response: ExchangeResponse, chunk?: Uint8Array): void;
+  /** Ends an answer that cannot be finished, and frees at once what it holds. */
+  cutOff(reason: 'stalled' | 'failed'): void;
+}
+
+export interface SendingDeps {
+  readonly openAnswers: OpenAnswers;
+  /** An answer whose reader takes nothing for this time is cut off. */
+  readonly stallMsMax: number;
+  /** Aborts when the service stops: the readers of streams hurry. */
+  readonly closing: AbortSignal;
+}
+
+/** One answer, from its first byte until its reader has taken the last one. */
+export class Sending implements OpenAnswer {
+  bytes = 0;
+  round = 0;
+  readonly #to: AnswerSink;
+  readonly #deps: SendingDeps;
+  readonly #over = Promise.withResolvers<void>();
+  #isSent = false;
+  #isCutOff = false;
+
+  /** @param onGone called when the reader leaves before it was answered. */
+  constructor(to: AnswerSink, deps: SendingDeps, onGone: () => void) {
+    this.#to = to;
+    this.#deps = deps;
+    to.sink.once('close', () => {
+      if (!this.#isSent) onGone();
+      this.#over.resolve();
+    });
+  }
+
+  /**
+   * Resolves when the answer is taken, or its reader has left.
+   *
+   * @param onReady called when the call is done, and only its answer is left.
+   * @throws ReaderStalled when the reader took nothing for too long, or others needed the room.
+   */
+  async send(response: ExchangeResponse, requestId: string, onReady: () => void): Promise<void> {
+    const { openAnswers, stallMsMax } = this.#deps;
+    const { body } = response;
+    try {
+      if (response.unary === true || body === undefined || isWhole(body)) {
+        const whole = isWhole(body) ? body : await collect(body);
+        onReady();
+        await this.#sendWhole(response, requestId, whole);
+      } else await this.#sendStream(response, requestId, body);
+      await this.#over.promise;
+    } finally {
+      openAnswers.close(this);
+    }
+    if (this.#isCutOff) throw new ReaderStalled(stallMsMax);
+  }
+
+  cutOff = (): void => {
+    this.#isCutOff = true;
+    this.#to.cutOff('stalled');
+    this.#over.resolve();
+  };
+
+  async #sendWhole(
+    response: ExchangeResponse,
+    requestId: string,
+    whole: string | Uint8Array | undefined,
+  ): Promise<void> {
+    const { openAnswers, stallMsMax } = this.#deps;
+    const { sink } = this.#to;
+    if (sink.destroyed) return;
+    const bytes = typeof whole === 'string' ? Buffer.from(whole) : whole;
+    const length = bytes?.byteLength ?? 0;
+    this.#to.writeHead(response, requestId, length);
+    this.bytes = response.isShared === true ? 0 : length;
+    openAnswers.open(this);
+    if (bytes === undefined || length <= partBytesMax) return this.#end(response, bytes);
+    const parts = [...inParts(bytes)];
+    const last = parts.pop();
+    for (const part of parts) {
+      if (!sink.write(part)) await drained(sink, stallMsMax);
+      if (sink.destroyed) return;
+      openAnswers.goOn(this);
+    }
+    this.#end(response, last);
+  }
+
+  /** Pulls the answer chunk by chunk, each when the one before is taken: a slow reader holds one. */
+  async #sendStream(
+    response: ExchangeResponse,
+    requestId: string,
+    body: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    const { openAnswers, stallMsMax, closing } = this.#deps;
+    const { sink } = this.#to;
+    const chunks = body[Symbol.asyncIterator]();
+    try {
+      // Connect lets handlers add headers until the first chunk is there.
+      let chunk = await chunks.next();
+      if (sink.destroyed) return;
+      this.#to.writeHead(response, requestId);
+      while (chunk.done !== true) {
+        for (const part of inParts(chunk.value)) {
+          if (!sink.write(part)) await drained(sink, stallMsMax, closing);
+        }
+        if (sink.destroyed) return;
+        chunk = await chunks.next();
+      }
+      openAnswers.open(this);
+      this.#end(response);
+    } finally {
+      await chunks.return?.();
+    }
+  }
+
+  #end(response: ExchangeResponse, last?: Uint8Array): void {
+    this.#isSent = true;
+    this.#to.end(response, last);
+  }
+}
+
+function isWhole(body: ExchangeResponse['body']): body is string | Uint8Array {
+  return typeof body === 'string' || body instanceof Uint8Array;
+}
+
+/** The one chunk of a unary answer, where there is one. */
+async function collect(
+  body: AsyncIterable<Uint8Array> | undefined,
+): Promise<Uint8Array | undefined> {
+  if (body === undefined) return undefined;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return chunks.length > 1 ? Buffer.concat(chunks) : chunks[0];
+}

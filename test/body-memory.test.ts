@@ -1,0 +1,217 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { gzipSync } from 'node:zlib';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CreateEventRequestSchema } from '../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { newSecret } from '../src/api-keys/index.ts';
+import { createAdmission } from '../src/server/admission.ts';
+import { beginCall } from '../src/server/call.ts';
+import { bodyBytesWithoutKeyMax, callsWithoutKeyMax } from '../src/server/limits.ts';
+import { connectPost, createEventPath, refusalIn } from './support/connect-post.ts';
+import { sendGrpc } from './support/grpc-send.ts';
+import { sendRequest } from './support/http-request.ts';
+import {
+  frame,
+  frameTypes,
+  grpcEnvelope,
+  grpcFields,
+  headersFrame,
+  opening,
+} from './support/http2-frames.ts';
+import { openRawSocket, type RawSocket } from './support/raw-socket.ts';
+import { startTestService, type TestService } from './support/test-service.ts';
+
+let service: TestService;
+beforeAll(async () => {
+  service = await startTestService();
+});
+afterAll(() => service.stop());
+
+const requestBytesMax = 2 * 1024 * 1024;
+const checkPath = '/grpc.health.v1.Health/Check';
+const connectionCount = 2;
+const pieceCount = 200_000;
+/** More than an allocator may keep for itself, and far less than the 330 bytes of a piece that is kept. */
+const memoryBytesMax = connectionCount * pieceCount * 60;
+
+setFlagsFromString('--expose-gc');
+const collectGarbage: () => void = runInNewContext('gc');
+
+function usedBytes(): number {
+  collectGarbage();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+const wires = {
+  'HTTP/1.1': {
+    head: (path: string, secretKey: string) =>
+      `POST ${path} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer ${secretKey}\r\n` +
+      'Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n',
+    piece: Buffer.from('1\r\n \r\n'),
+  },
+  'HTTP/2': {
+    head: (path: string, secretKey: string) =>
+      Buffer.concat([opening, headersFrame(1, grpcFields(path, { secretKey }))]),
+    piece: frame(frameTypes.data, 0, 1, Buffer.from(' ')),
+  },
+};
+
+/** A body of one-byte pieces that does not end, as far as the other side takes it. */
+async function sendPieces(wire: keyof typeof wires, path: string, key: string): Promise<RawSocket> {
+  const { head, piece } = wires[wire];
+  const socket = await openRawSocket(service);
+  socket.write(head(path, key));
+  const batch = Buffer.concat(new Array(5_000).fill(piece));
+  for (let sent = 0; sent < pieceCount && socket.socket.writable; sent += 5_000) {
+    await new Promise((written) => socket.socket.write(batch, written));
+  }
+  return socket;
+}
+
+const sendFromAll = (wire: keyof typeof wires, path: string, key: string) =>
+  Promise.all(Array.from({ length: connectionCount }, () => sendPieces(wire, path, key)));
+
+describe.each(['HTTP/1.1', 'HTTP/2'] as const)('a body of one-byte pieces over %s', (wire) => {
+  test('costs about its bytes while it is received', async () => {
+    const before = usedBytes();
+    const sockets = await sendFromAll(wire, createEventPath, service.secretKey);
+    const sentBytes = connectionCount * pieceCount;
+    await expect.poll(() => service.app.load().bodyBytes).toBeGreaterThanOrEqual(sentBytes);
+    expect(usedBytes() - before).toBeLessThan(memoryBytesMax);
+    expect(service.app.load().bodyBytes).toBeLessThanOrEqual(2 * sentBytes);
+    for (const socket of sockets) socket.destroy();
+    await expect.poll(() => service.app.load()).toMatchObject({ calls: 0, bodyBytes: 0 });
+  });
+
+  test.each([
+    ['to an RPC without a key', checkPath, ''],
+    ['with an unknown key', createEventPath, newSecret('restricted')],
+    ['to no path of ours', '/nowhere', ''],
+  ])('is not kept %s', async (_what, path, key) => {
+    const before = usedBytes();
+    const sockets = await sendFromAll(wire, path, key);
+    await expect
+      .poll(() => service.app.load())
+      .toMatchObject({ bodyBytes: 0, bodyBytesWithoutKey: 0 });
+    expect(usedBytes() - before).toBeLessThan(memoryBytesMax);
+    await expect.poll(() => sockets.every((socket) => socket.received().length > 60)).toBe(true);
+    for (const socket of sockets) socket.destroy();
+    await expect.poll(() => service.app.load()).toMatchObject({ calls: 0, callsWithoutKey: 0 });
+  });
+});
+
+describe('among calls without a key', () => {
+  const ignore = () => false;
+
+  test('the oldest body gives way to the newest when all together are too large', () => {
+    const admission = createAdmission();
+    const crowd = Array.from({ length: 4 }, () => beginCall('POST', undefined));
+    const refused: unknown[] = [];
+    for (const call of crowd) {
+      admission.begin(call, () => {
+        refused.push(call);
+        admission.release(call, call.bodyBytes);
+        return true;
+      });
+      admission.hold(call, bodyBytesWithoutKeyMax / 4);
+    }
+    const late = beginCall('POST', undefined);
+    admission.begin(late, ignore);
+    admission.hold(late, 1);
+    expect(refused).toEqual([crowd[0]]);
+    expect(admission.load.bodyBytesWithoutKey).toBeLessThanOrEqual(bodyBytesWithoutKeyMax);
+  });
+
+  test('the oldest ends when there are too many', () => {
+    const admission = createAdmission();
+    const ended: number[] = [];
+    for (let index = 0; index <= callsWithoutKeyMax; index++) {
+      admission.begin(beginCall('POST', undefined), () => {
+        ended.push(index);
+        return false;
+      });
+    }
+    expect(ended).toEqual([0]);
+    expect(admission.load.callsWithoutKey).toBe(callsWithoutKeyMax);
+  });
+
+  test('a body counts among those with a place once its call is admitted', () => {
+    const admission = createAdmission();
+    const call = beginCall('POST', undefined);
+    admission.begin(call, ignore);
+    admission.hold(call, 1_000);
+    admission.admit(call, 'unary');
+    expect(admission.load).toMatchObject({ bodyBytes: 1_000, bodyBytesWithoutKey: 0 });
+    admission.end(call);
+    expect(admission.load).toMatchObject({ calls: 0, callsWithoutKey: 0, bodyBytes: 0 });
+  });
+});
+
+/** A valid request of exactly so many bytes: field 1000, which nobody knows, fills it up. */
+function requestOf(bytes: number): Uint8Array {
+  const message = create(CreateEventRequestSchema, {
+    workspaceId: service.workspaceId,
+    type: 'exact',
+    payload: {},
+  });
+  const known = toBinary(CreateEventRequestSchema, message);
+  const fillerBytes = bytes - known.length - 6;
+  const filler = Buffer.alloc(6 + fillerBytes);
+  // The tag of field 1000, and a length of four bytes.
+  filler.set([0xc2, 0x3e]);
+  for (let at = 0; at < 4; at++) {
+    filler[2 + at] = ((fillerBytes >> (7 * at)) & 0x7f) | (at < 3 ? 0x80 : 0);
+  }
+  return Buffer.concat([known, filler]);
+}
+
+describe('the limit of a request counts its message', () => {
+  const ofGrpcWeb = { 'content-type': 'application/grpc-web+proto' };
+
+  test.each([
+    ['at', requestBytesMax, '0', 200],
+    ['above', requestBytesMax + 1, '8', 429],
+  ])('%s the limit', async (_where, bytes, grpcStatus, connectStatus) => {
+    const message = requestOf(bytes);
+    expect(message.length).toBe(bytes);
+    const envelope = grpcEnvelope(message);
+    expect((await sendGrpc(service, createEventPath, [envelope])).status).toBe(grpcStatus);
+    const web = await sendRequest(service, createEventPath, { headers: ofGrpcWeb, body: envelope });
+    expect(web.headers['grpc-status'] ?? /grpc-status: *(\d+)/.exec(web.text)?.[1]).toBe(
+      grpcStatus,
+    );
+    const connect = await connectPost(service, createEventPath, message);
+    expect(connect.status).toBe(connectStatus);
+  });
+});
+
+describe('what a body inflates to', () => {
+  const blankBody = (bytes: number) => {
+    const json = JSON.stringify({ workspaceId: service.workspaceId, type: 'blank', payload: {} });
+    return gzipSync(json.padEnd(bytes));
+  };
+  const asGzip = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+
+  test('is limited as the body itself', async () => {
+    const within = await connectPost(service, createEventPath, blankBody(requestBytesMax), asGzip);
+    expect(within.status).toBe(200);
+    const beyond = blankBody(requestBytesMax + 1);
+    const answer = await connectPost(service, createEventPath, beyond, asGzip);
+    expect(await refusalIn(answer)).toMatchObject({ reason: 'REQUEST_TOO_LARGE' });
+    const check = await connectPost(service, checkPath, gzipSync('{}'.padEnd(5_000)), asGzip);
+    expect(check.status).toBe(429);
+  });
+
+  test('counts among the bytes of bodies until the call ends', async () => {
+    const holder = await service.database.connect();
+    await holder.query('begin');
+    await holder.query('select from workspaces where id = $1 for update', [service.workspaceId]);
+    const answer = connectPost(service, createEventPath, blankBody(1024 * 1024), asGzip);
+    await expect.poll(() => service.app.load().bodyBytes).toBeGreaterThanOrEqual(1024 * 1024);
+    await holder.end();
+    expect((await answer).status).toBe(200);
+    await expect.poll(() => service.app.load().bodyBytes).toBe(0);
+  });
+});
