@@ -246,3 +246,30 @@ test.each(['[]', '"text"', '5', 'true', 'null'])(
     });
   },
 );
+
+const badTimes = ['2026-02-30T00:00:00Z', '2026-04-31T12:00:00Z', '2026-01-01T24:00:00Z', 'soon'];
+const timeFields = {
+  createdAfter: ['EventsService/ListEvents', 'created_after'],
+  created_before: ['EventsService/ListEvents', 'created_before'],
+  expiresAt: ['ApiKeysService/CreateApiKey', 'expires_at'],
+} as const;
+
+describe.each(Object.entries(timeFields))('the time %s in JSON', (name, [method, field]) => {
+  const path = method.startsWith('Api')
+    ? `/harbor.api_keys.v1.${method}`
+    : `/harbor.events.v1.${method}`;
+
+  test.each(badTimes)('is refused as %s, which is none', async (time) => {
+    const body = JSON.stringify({ workspaceId: service.workspaceId, kind: 1, [name]: time });
+    expect(await refusalIn(await connectPost(service, path, body))).toMatchObject({
+      code: 'InvalidArgument',
+      reason: 'INVALID_REQUEST',
+      fields: [field],
+    });
+  });
+});
+
+test.each(json)('a payload may hold a time that is none over %s', async (wire) => {
+  const payload = { expiresAt: '2026-02-30T00:00:00Z', created_after: 'soon' };
+  expect((await create(wire, { payload })).event?.payload).toEqual(payload);
+});

@@ -1,6 +1,7 @@
 import { isFieldError } from '@bufbuild/protobuf/reflect';
 import { Code, type ConnectError } from '@connectrpc/connect';
 import { addErrorInfo } from './errors.ts';
+import { InvalidField } from './request-errors.ts';
 
 /** As Connect says it: a message that says it is compressed, without an encoding in the headers. */
 const compressionUndeclared = 'received compressed envelope, but do not know how to decompress';
@@ -44,6 +45,7 @@ function findUnreadableField(
   error: ConnectError,
 ): { field: string; description: string } | undefined {
   for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof InvalidField) return { field: cause.field, description: cause.rule };
     if (isFieldError(cause)) return { field: cause.field().name, description: cause.message };
     const unknown = /key "(.+)" is unknown/.exec(cause.message)?.[1];
     if (unknown !== undefined)

@@ -1,6 +1,6 @@
 import { readParameters } from '../parameters.ts';
 import { InvalidField } from '../request-errors.ts';
-import { isTime } from './time.ts';
+import { isTime, timeRule } from '../time.ts';
 
 /**
  * The parameters of a query, each at most once. A name that nobody knows is refused: a filter that is
@@ -60,5 +60,5 @@ export function readWholeNumber(name: string, text: string | undefined): number 
 export function readTime(name: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   if (isTime(text)) return text;
-  throw new InvalidField(name, 'must be a time such as 2026-05-25T12:00:00Z, with any + as %2B');
+  throw new InvalidField(name, `${timeRule}, with any + as %2B`);
 }

@@ -1,3 +1,8 @@
+import { InvalidField } from './request-errors.ts';
+
+/** What a caller is told about a text that is no time. */
+export const timeRule = 'must be a time such as 2026-05-25T12:00:00Z';
+
 const form = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(?:Z|[+-](\d\d):(\d\d))$/;
 
 /**
@@ -18,4 +23,23 @@ export function isTime(text: string): boolean {
 function daysOf(year: number, month: number): number {
   // Day 0 of the next month; Date.UTC would take years below 100 for those of 1900.
   return new Date(Date.UTC(2000 + (year % 400), month, 0)).getUTCDate();
+}
+
+const member = /"(created_?[Aa]fter|created_?[Bb]efore|expires_?[Aa]t)"\s*:\s*"([^"\\]*)"/g;
+
+/**
+ * Refuses a request in JSON for a time that its calendar does not have, before the codec takes it for another.
+ * Only for requests without a payload, which may hold what it likes under these names.
+ *
+ * @throws InvalidField
+ */
+export function checkTimes(json: string): void {
+  if (json.includes('"payload"')) return;
+  for (const [, name = '', text = ''] of json.matchAll(member)) {
+    const field = name.replace(
+      /([a-z])([A-Z])/,
+      (_, before, after) => `${before}_${after.toLowerCase()}`,
+    );
+    if (!isTime(text)) throw new InvalidField(field, timeRule);
+  }
 }
