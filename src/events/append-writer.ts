@@ -20,6 +20,8 @@ export interface Flight {
   readonly onLeft: (workspaceId: string, how: 'done' | 'locked') => void;
 }
 
+type Counters = Awaited<ReturnType<EventStore['inspectCounters']>>;
+
 export interface AppendWriter {
   /** Writes a batch and answers, or puts back, every create in it. Never rejects. */
   write(parts: readonly BatchPart[], flight: Flight): Promise<void>;
@@ -66,41 +68,51 @@ class BatchWriting {
       for (const part of parts) this.#leave(part);
       await this.#answer(written, results);
     } catch (error) {
-      await this.#divide(parts, error).catch((unforeseen: unknown) => {
-        for (const part of parts) this.#refuse(part, unforeseen);
-      });
+      await this.#divide(parts, error);
     }
   }
 
   async #divide(parts: readonly BatchPart[], error: unknown): Promise<void> {
-    if (error instanceof AppendContended) return this.#withoutLocked(parts, error);
-    if (error instanceof AppendRowRefused) {
-      return error.workspaceMissing
-        ? this.#withoutMissing(parts, error)
-        : this.#halve(parts, error);
+    const isMissing = error instanceof AppendRowRefused && error.workspaceMissing;
+    if (error instanceof AppendContended || isMissing) {
+      const counters = await this.#inspect(parts).catch((cause: unknown) => {
+        for (const part of parts) this.#fail(part, cause);
+      });
+      if (counters === undefined) return;
+      if (isMissing) await this.#withoutMissing(parts, counters, error);
+      else await this.#withoutLocked(parts, counters, error as AppendContended);
+    } else if (error instanceof AppendRowRefused) {
+      await this.#halve(parts, error);
+    } else {
+      for (const part of parts) this.#fail(part, error);
     }
-    for (const part of parts) this.#refuse(part, error);
   }
 
   /** Whoever is not locked goes on at once; where nobody is, the lock is that of a key. */
-  async #withoutLocked(parts: readonly BatchPart[], error: AppendContended): Promise<void> {
-    const counters = await this.#inspect(parts);
+  async #withoutLocked(
+    parts: readonly BatchPart[],
+    counters: Counters,
+    error: AppendContended,
+  ): Promise<void> {
     const isLocked = ({ workspaceId }: BatchPart) => counters.get(workspaceId) === 'locked';
     const locked = parts.filter(isLocked);
     if (locked.length === 0 && this.#flight.isDetour && hasManyRows(parts)) {
       return this.#halve(parts, error);
     }
     const others = locked.length === 0 ? [] : parts.filter((part) => !isLocked(part));
-    for (const part of locked.length === 0 ? parts : locked) this.#putBack(part, error);
+    for (const part of locked.length === 0 ? parts : locked) this.#fail(part, error);
     await this.write(others);
   }
 
-  async #withoutMissing(parts: readonly BatchPart[], error: AppendRowRefused): Promise<void> {
-    const counters = await this.#inspect(parts);
+  async #withoutMissing(
+    parts: readonly BatchPart[],
+    counters: Counters,
+    error: AppendRowRefused,
+  ): Promise<void> {
     const isMissing = ({ workspaceId }: BatchPart) => !counters.has(workspaceId);
     const missing = parts.filter(isMissing);
     if (missing.length === 0) return this.#halve(parts, error);
-    for (const part of missing) this.#refuse(part, new EventWorkspaceMissing(part.workspaceId));
+    for (const part of missing) this.#fail(part, new EventWorkspaceMissing(part.workspaceId));
     await this.write(parts.filter((part) => !isMissing(part)));
   }
 
@@ -108,10 +120,7 @@ class BatchWriting {
     const halves = halvesOf(parts);
     this.#halvings += 2;
     if (halves === undefined || this.#halvings > halvingsMax) {
-      for (const part of parts) {
-        if (error instanceof AppendContended) this.#putBack(part, error);
-        else this.#refuse(part, error);
-      }
+      for (const part of parts) this.#fail(part, error);
       return;
     }
     const [only] = parts;
@@ -125,7 +134,7 @@ class BatchWriting {
     else this.#halved.set(workspaceId, { parts: 2, isLocked: false });
   }
 
-  #inspect(parts: readonly BatchPart[]) {
+  #inspect(parts: readonly BatchPart[]): Promise<Counters> {
     return this.#store.inspectCounters(
       parts.map(({ workspaceId }) => workspaceId),
       this.#restMs(),
@@ -143,14 +152,16 @@ class BatchWriting {
     if (--halved.parts === 0) this.#flight.onLeft(workspaceId, halved.isLocked ? 'locked' : 'done');
   }
 
-  #refuse(part: BatchPart, error: unknown): void {
-    this.#leave(part);
-    for (const row of part.rows) rejectRow(row, error);
-  }
-
-  #putBack(part: BatchPart, error: AppendContended): void {
-    for (const row of part.rows) for (const one of row) one.putBack(error);
-    this.#leave(part, true);
+  #fail(part: BatchPart, error: unknown): void {
+    const isLocked = error instanceof AppendContended;
+    if (!isLocked) this.#leave(part);
+    for (const row of part.rows) {
+      for (const one of row) {
+        if (isLocked) one.putBack(error);
+        else one.reject(error);
+      }
+    }
+    if (isLocked) this.#leave(part, true);
   }
 
   #tellCommitted(results: readonly AppendedRow[]): void {

@@ -67,7 +67,11 @@ export interface EventStore {
     turns: readonly number[],
     limits: AppendLimits,
   ): Promise<AppendedRow[]>;
-  /** Which of the workspaces exist, and whether somebody holds a lock on their counter; waits for none. */
+  /**
+   * Which of the workspaces exist, and whether somebody holds a lock on their counter; waits for none.
+   *
+   * @throws DatabaseUnavailable, AppendContended when somebody has locked the whole table.
+   */
   inspectCounters(
     workspaceIds: readonly string[],
     timeoutMs: number,
@@ -106,11 +110,13 @@ export function createEventStore(statements: StatementRunner): EventStore {
     },
 
     async inspectCounters(workspaceIds, timeoutMs) {
-      const rows = await statements.run<{ id: string; is_free: boolean }>(
-        inspectCountersStatement,
-        [textArray(workspaceIds)],
-        timeoutMs,
-      );
+      const rows = await statements
+        .run<{ id: string; is_free: boolean }>(
+          inspectCountersStatement,
+          [textArray(workspaceIds)],
+          timeoutMs,
+        )
+        .catch(rethrowAsAppendError);
       return new Map(rows.map(({ id, is_free }) => [id, is_free ? 'free' : 'locked']));
     },
 

@@ -131,6 +131,19 @@ test('a locked idempotency key delays neither other workspaces nor the other key
   await expect(stuck.answers()).resolves.toMatchObject([{ replayed: false }]);
 });
 
+test('while a whole table is locked, as by a migration, creates wait for it and are then stored', async () => {
+  const queue = createAppendQueue(store);
+  await holder.query('begin');
+  await holder.query('lock table workspaces in access exclusive mode');
+  const creates = appendAll(queue, sixty('ws_free'));
+  // An inspection waits for a second.
+  const inspection = store.inspectCounters(['ws_free_1'], 10_000);
+  await expect(inspection).rejects.toThrow(AppendContended);
+  expect(creates.states()).toEqual(['pending']);
+  await holder.query('rollback');
+  expect(await creates.answers()).toHaveLength(60);
+});
+
 test('500 creates of a missing workspace cost three statements, and none of their neighbours', async () => {
   const counted = countStatements(store);
   const queue = createAppendQueue(counted);
