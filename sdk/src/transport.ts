@@ -3,7 +3,10 @@ import { createConnectTransport } from '@connectrpc/connect-web';
 import { createNetworkFetch } from './network.ts';
 import type { Settings } from './options.ts';
 
-/** Connect over fetch, as JSON, with the API key on every call. */
+/**
+ * Connect over fetch, with the API key on every call. Binary: the JSON.parse of Node 23 and later takes some
+ * member names for others (nodejs/node#63785), and JSON would have numbers as text.
+ */
 export function createTransport(
   settings: Pick<Settings, 'baseUrl' | 'secretKey' | 'fetch'>,
 ): Transport {
@@ -15,5 +18,6 @@ export function createTransport(
     baseUrl: settings.baseUrl,
     interceptors: [authenticate],
     fetch: createNetworkFetch(settings.fetch),
+    useBinaryFormat: true,
   });
 }

@@ -1,6 +1,10 @@
+import { create, toBinary } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import { describe, expect, test } from 'vitest';
-import { EventOrder } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import {
+  EventOrder,
+  ListEventsResponseSchema,
+} from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import {
   type Event,
   type EventPage,
@@ -206,8 +210,10 @@ describe('a list that is iterated', () => {
   });
 
   test('ends with an error when a page leads to itself', async () => {
-    const fetch: typeof globalThis.fetch = async () =>
-      Response.json({ events: [], nextPageToken: 'again' });
+    const page = create(ListEventsResponseSchema, { nextPageToken: 'again' });
+    const body = toBinary(ListEventsResponseSchema, page);
+    const headers = { 'content-type': 'application/proto' };
+    const fetch: typeof globalThis.fetch = async () => new Response(body, { headers });
     const list = new Harbor({ secretKey, fetch }).events.list({ workspaceId });
     await expect(sequences(list)).rejects.toMatchObject({ reason: 'RESPONSE_INVALID' });
   });

@@ -82,8 +82,8 @@ export async function startScriptedServer(
         return;
       case 'cut':
         steps.shift();
-        response.writeHead(200, { 'content-type': 'application/json', 'content-length': 1000 });
-        response.write('{"event": {"id": "evt_', () => request.socket.resetAndDestroy());
+        response.writeHead(200, { 'content-type': 'application/proto', 'content-length': 1000 });
+        response.write('\n\x64\n\x1eevt_', () => request.socket.resetAndDestroy());
         return;
       case 'proxy':
         steps.shift();

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { create, fromJsonString, type MessageInitShape, toJsonString } from '@bufbuild/protobuf';
+import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ConnectError } from '@connectrpc/connect';
 import { encodeEnvelope } from '@connectrpc/connect/protocol';
@@ -67,7 +67,7 @@ export class ServerConnection {
     this.request = request;
     this.#response = response;
     this.closed = new Promise((resolve) => response.once('close', () => resolve()));
-    response.setHeader('content-type', 'application/connect+json');
+    response.setHeader('content-type', 'application/connect+proto');
     response.setHeader('x-request-id', 'req_1');
   }
 
@@ -101,10 +101,12 @@ export class ServerConnection {
 }
 
 export function encodeMessages(messages: readonly StreamMessage[]): Uint8Array {
-  const json = messages.map((message) =>
-    toJsonString(SubscribeEventsResponseSchema, create(SubscribeEventsResponseSchema, message)),
+  return Buffer.concat(
+    messages.map((message) => {
+      const whole = create(SubscribeEventsResponseSchema, message);
+      return encodeEnvelope(0, toBinary(SubscribeEventsResponseSchema, whole));
+    }),
   );
-  return Buffer.concat(json.map((text) => encodeEnvelope(0, Buffer.from(text))));
 }
 
 export function encodeEnd(error?: ConnectError): Uint8Array {
@@ -164,5 +166,5 @@ async function readRequest(request: IncomingMessage): Promise<SubscribeEventsReq
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk);
   const envelope = Buffer.concat(chunks);
-  return fromJsonString(SubscribeEventsRequestSchema, envelope.subarray(5).toString());
+  return fromBinary(SubscribeEventsRequestSchema, envelope.subarray(5));
 }

@@ -106,7 +106,7 @@ describe('harbor.events.subscribe', () => {
           },
           { highWaterMark: 0 },
         ),
-        { headers: { 'content-type': 'application/connect+json' } },
+        { headers: { 'content-type': 'application/connect+proto' } },
       );
     const harbor = new Harbor({ secretKey, fetch });
     for await (const { sequence } of harbor.events.subscribe(fromStart)) {
@@ -169,7 +169,7 @@ describe('the cursor of a subscription', () => {
 
   test('throws when a message cannot be read', async () => {
     const server = await startScriptedStream([
-      (connection) => connection.sendBytes(Buffer.from('\0\0\0\0\x05{"a":')),
+      (connection) => connection.sendBytes(Buffer.from('\0\0\0\0\x05proto')),
     ]);
     const subscription = connectTo(server.baseUrl).subscribe(fromStart);
     await expect(take(subscription, 1)).rejects.toMatchObject({ reason: 'RESPONSE_INVALID' });

@@ -58,10 +58,9 @@ export class EventStream {
   }
 }
 
-/** Connect says "invalid argument" of a message that it cannot parse, too. */
+/** Connect says "internal" of a message that it cannot parse, as the service does of its own faults. */
 function refuseUnreadable(error: unknown): never {
-  if (error instanceof ConnectError && error.code === Code.InvalidArgument && !error.isWireError) {
-    throw invalidResponse('cannot be read');
-  }
-  throw error;
+  const isUnreadable =
+    error instanceof ConnectError && !error.isWireError && /^parse binary/.test(error.rawMessage);
+  throw isUnreadable ? invalidResponse('cannot be read') : error;
 }

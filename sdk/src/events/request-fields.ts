@@ -15,7 +15,9 @@ export function refuseField(field: string, description: string): InvalidRequestE
 }
 
 export function requireString(field: string, value: unknown): string {
-  if (typeof value === 'string') return value;
+  // Half a pair would be U+FFFD on the wire.
+  if (typeof value === 'string' && value.isWellFormed()) return value;
+  if (typeof value === 'string') throw refuseField(field, 'must not hold a lone surrogate.');
   throw refuseField(field, value === undefined ? 'is missing.' : 'must be a string.');
 }
 
