@@ -139,6 +139,16 @@ test('events create takes its payload from standard input and list prints it as 
   });
 });
 
+test('events create refuses an integer that would be rounded, and takes one beyond 2^53 that is exact', async () => {
+  const create = (n: string) => harbor(['events', 'create', 'cli.counted', `{"n":[${n}]}`]);
+  const { code, stderr } = await create('9007199254740993');
+  expect(code).toBe(1);
+  expect(stderr).toBe(
+    'harbor: the payload holds 9007199254740993, which would be rounded: write it as a string\n',
+  );
+  expect((await create('9007199254740994')).stdout).toContain('{"n":[9007199254740994]}');
+});
+
 test('events tail prints what is there after a sequence, and then each event as it comes', async () => {
   await harbor(['events', 'create', 'tail.first', '{}']);
   const child = spawn(

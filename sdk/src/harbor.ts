@@ -37,6 +37,7 @@ export class Harbor {
       client: createClient(EventsService, transport),
       call: createCaller({ ...deps, maxRetries: settings.maxRetries }),
       payloadKeys: settings.payloadKeys,
+      payloadIntegers: settings.payloadIntegers,
       idleMs: streamIdleMs,
     });
   }

@@ -1,5 +1,6 @@
 import { InvalidOptionError } from './errors.ts';
 import type { SubscribeOptions } from './events/subscribe.ts';
+import type { PayloadIntegers } from './payload-integers.ts';
 import { camelCaseKeys, type PayloadKeys, preservedKeys } from './payload-keys.ts';
 
 /** Options of a Harbor client. */
@@ -13,6 +14,11 @@ export interface HarborOptions {
    * toWireKeys and fromWireKeys. 'preserve': payload keys are the same on both sides.
    */
   readonly payloadKeys?: 'camelCase' | 'preserve' | undefined;
+  /**
+   * 'safe' (default): integers of a payload beyond 2^53 − 1 are refused, since JavaScript may have rounded
+   * them; from 1e21 on they are taken. 'any': they are sent as they are.
+   */
+  readonly payloadIntegers?: 'safe' | 'any' | undefined;
   /** How often a failed call is sent again, 0–100; default 2, 0 means never. */
   readonly maxRetries?: number | undefined;
   /** How long one attempt may take, in milliseconds, 1–2,147,483,647; default 10,000. */
@@ -36,6 +42,7 @@ export interface Settings {
   readonly secretKey: string;
   readonly baseUrl: string;
   readonly payloadKeys: PayloadKeys;
+  readonly payloadIntegers: PayloadIntegers;
   readonly maxRetries: number;
   readonly timeoutMs: number;
   readonly fetch: typeof globalThis.fetch;
@@ -50,6 +57,7 @@ export function parseOptions(options: HarborOptions, environmentBaseUrl?: string
     secretKey: parseSecretKey(options.secretKey),
     baseUrl: parseBaseUrl(options.baseUrl, environmentBaseUrl),
     payloadKeys: parsePayloadKeys(options.payloadKeys),
+    payloadIntegers: parsePayloadIntegers(options.payloadIntegers),
     maxRetries: parseMaxRetries(options.maxRetries) ?? 2,
     timeoutMs: parseTimeoutMs(options.timeoutMs) ?? 10_000,
     fetch: parseFetch(options.fetch),
@@ -111,6 +119,12 @@ function parsePayloadKeys(payloadKeys: unknown): PayloadKeys {
   if (payloadKeys === undefined || payloadKeys === 'camelCase') return camelCaseKeys;
   if (payloadKeys === 'preserve') return preservedKeys;
   throw new InvalidOptionError('payloadKeys', "payloadKeys must be 'camelCase' or 'preserve'.");
+}
+
+function parsePayloadIntegers(payloadIntegers: unknown): PayloadIntegers {
+  if (payloadIntegers === undefined || payloadIntegers === 'safe') return 'safe';
+  if (payloadIntegers === 'any') return 'any';
+  throw new InvalidOptionError('payloadIntegers', "payloadIntegers must be 'safe' or 'any'.");
 }
 
 function parseMaxRetries(maxRetries: unknown): number | undefined {

@@ -1,20 +1,20 @@
-import { InvalidRequestError } from './errors.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import { memberPath } from './payload-path.ts';
+import { refusePayload } from './payload-refusal.ts';
 
-/** Far above the 32 levels of the service, which is the authority; only keeps the stack in bounds. */
-const levelsMax = 100;
+/** Above the 32 levels of the service, which is the authority; beyond 49 it could not read them to say so. */
+const levelsMax = 40;
 
 /**
  * The payload as plain JSON: what JSON.stringify would write, where that loses nothing. Dates become
  * ISO strings, toJSON() is honoured, undefined members are dropped, undefined items become null.
  * Where JSON.stringify would lose or garble data in silence (NaN, infinities, functions, Map, Set,
- * invalid dates) or throw (BigInt, cycles), an InvalidRequestError names the path and what to do.
+ * invalid dates) or throw (BigInt, cycles), or a text is not well-formed, an InvalidRequestError names the path and what to do.
  */
 export function toJsonObject(payload: unknown): JsonObject {
   const json = toJsonValue(unwrap(payload, ''), 'payload', []);
   if (json === null || typeof json !== 'object' || Array.isArray(json)) {
-    throw refusal('payload', 'must be an object, for example { invoiceId: "inv_1" }.');
+    throw refusePayload('payload', 'must be an object, for example { invoiceId: "inv_1" }.');
   }
   return json;
 }
@@ -22,29 +22,35 @@ export function toJsonObject(payload: unknown): JsonObject {
 function toJsonValue(value: unknown, path: string, ancestors: readonly object[]): JsonValue {
   switch (typeof value) {
     case 'string':
+      return requireText(value, path);
     case 'boolean':
       return value;
     case 'number':
-      if (Number.isFinite(value)) return value;
-      throw refusal(path, `is ${value}, which JSON cannot say. Send a finite number, or null.`);
+      // JSON has no negative zero.
+      if (Number.isFinite(value)) return value === 0 ? 0 : value;
+      throw refusePayload(
+        path,
+        `is ${value}, which JSON cannot say. Send a finite number, or null.`,
+      );
     case 'bigint':
-      throw refusal(path, 'is a BigInt, which JSON cannot say. Send it as a string.');
+      throw refusePayload(path, 'is a BigInt, which JSON cannot say. Send it as a string.');
     case 'undefined':
-      throw refusal(path, 'is missing.');
+      throw refusePayload(path, 'is missing.');
     case 'object':
       return value === null ? null : toJsonContainer(value, path, ancestors);
     default:
-      throw refusal(path, `is a ${typeof value}, which JSON cannot say. Leave it out.`);
+      throw refusePayload(path, `is a ${typeof value}, which JSON cannot say. Leave it out.`);
   }
 }
 
 function toJsonContainer(value: object, path: string, ancestors: readonly object[]): JsonValue {
   if (ancestors.includes(value))
-    throw refusal(path, 'contains itself. Send an object without cycles.');
+    throw refusePayload(path, 'contains itself. Send an object without cycles.');
   if (ancestors.length >= levelsMax) {
-    throw refusal(path, `is more than ${levelsMax} levels deep; the service takes 32.`);
+    throw refusePayload(path, `is more than ${levelsMax} levels deep; the service takes 32.`);
   }
-  if (value instanceof Date) throw refusal(path, 'is an invalid date. Send a valid one, or null.');
+  if (value instanceof Date)
+    throw refusePayload(path, 'is an invalid date. Send a valid one, or null.');
   const inside = [...ancestors, value];
   if (Array.isArray(value)) {
     return Array.from(value, (raw: unknown, index) => {
@@ -55,7 +61,7 @@ function toJsonContainer(value: object, path: string, ancestors: readonly object
   // A Map, a Set, an Error or a buffer has no members of its own to write down: it would become {}.
   const kind = Object.prototype.toString.call(value).slice('[object '.length, -1);
   if (kind !== 'Object') {
-    throw refusal(
+    throw refusePayload(
       path,
       `is of type ${kind}, which JSON cannot say. Send a plain object or a string.`,
     );
@@ -64,8 +70,17 @@ function toJsonContainer(value: object, path: string, ancestors: readonly object
     Object.entries(value)
       .map(([key, raw]): [string, unknown] => [key, unwrap(raw, key)])
       .filter(([, member]) => member !== undefined)
-      .map(([key, member]) => [key, toJsonValue(member, memberPath(path, key), inside)]),
+      .map(([key, member]) => [
+        requireText(key, path),
+        toJsonValue(member, memberPath(path, key), inside),
+      ]),
   );
+}
+
+/** The wire has UTF-8, which would have U+FFFD in place of half a pair. */
+function requireText(text: string, path: string): string {
+  if (text.isWellFormed()) return text;
+  throw refusePayload(path, 'holds a lone surrogate, which is no character. Send whole ones.');
 }
 
 /** What a value says of itself through toJSON, as for JSON.stringify; an invalid date says nothing. */
@@ -74,11 +89,4 @@ function unwrap(value: unknown, key: string): unknown {
   if (value instanceof Date && Number.isNaN(value.getTime())) return value;
   const { toJSON } = value as { toJSON?: unknown };
   return typeof toJSON === 'function' ? toJSON.call(value, key) : value;
-}
-
-function refusal(path: string, description: string): InvalidRequestError {
-  return new InvalidRequestError(`${path} ${description}`, [{ field: path, description }], {
-    code: 'invalid_argument',
-    reason: 'PAYLOAD_INVALID',
-  });
 }

@@ -1,6 +1,7 @@
-import { InvalidRequestError } from './errors.ts';
+import type { InvalidRequestError } from './errors.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import { memberPath } from './payload-path.ts';
+import { refusePayload } from './payload-refusal.ts';
 
 /** A key whose upper-case letters, if it has any, go out as `_` and the lower-case letter. */
 const camelCaseKey = /^[a-z][a-zA-Z0-9]*$/;
@@ -106,8 +107,5 @@ function collision(path: string, key: string, wireKey: string): InvalidRequestEr
   const description =
     `has both "${key}" and "${wireKey}", which are one key on the wire. ` +
     "Keep one of them, or set payloadKeys: 'preserve'.";
-  return new InvalidRequestError(`${path} ${description}`, [{ field: path, description }], {
-    code: 'invalid_argument',
-    reason: 'PAYLOAD_INVALID',
-  });
+  return refusePayload(path, description);
 }

@@ -1,5 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { findInexactInteger } from '../json-integers.ts';
 import { printEvent } from './event-line.ts';
 import { openHarbor, openWorkspace } from './with-harbor.ts';
 import { parseWorkspaceId } from './workspaces.ts';
@@ -104,6 +105,11 @@ async function tailEvents(options: Filter): Promise<void> {
 }
 
 function parsePayload(given: string): object {
+  const integer = findInexactInteger(given);
+  if (integer !== undefined) {
+    const told = integer.length > 40 ? `${integer.slice(0, 40)}…` : integer;
+    throw new Error(`the payload holds ${told}, which would be rounded: write it as a string`);
+  }
   try {
     return JSON.parse(given);
   } catch (error) {

@@ -57,5 +57,5 @@ function connect({ HARBOR_BASE_URL: baseUrl, HARBOR_SECRET_KEY: secretKey }: Sou
       'no service: set HARBOR_BASE_URL and HARBOR_SECRET_KEY, or run "npm start" in this checkout first',
     );
   }
-  return new Harbor({ baseUrl, secretKey, payloadKeys: 'preserve' });
+  return new Harbor({ baseUrl, secretKey, payloadKeys: 'preserve', payloadIntegers: 'any' });
 }

@@ -46,6 +46,14 @@ describe('harbor.events.createBatch', () => {
     expect(server.batches[0]?.requests[0]?.payload).toEqual({ invoice_id: 'inv_1' });
   });
 
+  test('sends the others when an integer of one may have been rounded', async () => {
+    const server = await startScriptedServer();
+    const rounded = item('b', { payload: { n: 2 ** 53 } });
+    const results = await connect(server).events.createBatch([item('a'), rounded, item('c')]);
+    expect(results.map(({ ok }) => ok)).toEqual([true, false, true]);
+    expect(results[1]?.error).toMatchObject({ violations: [{ field: 'payload.n' }] });
+  });
+
   test('gives each refused item the error that create would have thrown', async () => {
     const server = await startScriptedServer([
       {

@@ -33,6 +33,40 @@ describe('harbor.events.create', () => {
     });
   });
 
+  test('keeps member names with escapes, whatever this process has parsed before', async () => {
+    const server = await startScriptedServer();
+    JSON.parse('{"h":[],"\\\\":0}');
+    const event = await connect(server).events.create(invoicePaid({ h: 1, '"': 2 }));
+    expect(Object.keys(server.creates[0]?.payload ?? {})).toEqual(['h', '"']);
+    expect(Object.keys(event.payload)).toEqual(['h', '"']);
+  });
+
+  test.each([
+    [{ total: { cents: 2 ** 53 } }, 'payload.total.cents'],
+    [{ lines: [1, -(2 ** 60)] }, 'payload.lines[1]'],
+    [{ 'due in': 999999999999999900000 }, 'payload["due in"]'],
+  ])(
+    'refuses %j, whose integer may have been rounded, before it is sent',
+    async (payload, field) => {
+      const server = await startScriptedServer();
+      await expect(connect(server).events.create(invoicePaid(payload))).rejects.toMatchObject({
+        name: 'InvalidRequestError',
+        reason: 'PAYLOAD_INVALID',
+        message: expect.stringContaining('Send it as a string'),
+        violations: [{ field }],
+      });
+      expect(server.requests()).toBe(0);
+      await connect(server, { payloadIntegers: 'any' }).events.create(invoicePaid(payload));
+      expect(server.requests()).toBe(1);
+    },
+  );
+
+  test('sends integers up to 2^53 − 1, and numbers that nobody takes for exact ones', async () => {
+    const server = await startScriptedServer();
+    const payload = { n: [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER, 1e21, -1e300, 0.1] };
+    expect((await connect(server).events.create(invoicePaid(payload))).payload).toEqual(payload);
+  });
+
   test('sends the API key as a bearer token', async () => {
     const server = await startScriptedServer();
     await connect(server).events.create(invoicePaid());

@@ -16,6 +16,7 @@ export function connectTo(baseUrl: string, given: Partial<EventsDeps> = {}): Eve
     client: createClient(EventsService, createTransport(settings)),
     call: () => Promise.reject(new Error('these tests make no unary calls')),
     payloadKeys: settings.payloadKeys,
+    payloadIntegers: settings.payloadIntegers,
     toHarborError: createErrorTranslation(settings),
     timeoutMs: 10_000,
     idleMs: 45_000,

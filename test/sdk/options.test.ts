@@ -50,6 +50,7 @@ describe('options of a client', () => {
     [{ baseUrl: 'https://user:pass@events.example.com' }, /^baseUrl must be/],
     [{ baseUrl: '' }, /^baseUrl must be/],
     [{ payloadKeys: 'snake_case' }, /^payloadKeys must be 'camelCase' or 'preserve'/],
+    [{ payloadIntegers: 'all' }, /^payloadIntegers must be 'safe' or 'any'/],
     [{ fetch: 'fetch' }, /^fetch must be a function/],
   ])('refuses %j and says the rule', (option, message) => {
     expect(construct({ secretKey, ...option })).toThrow(InvalidOptionError);

@@ -23,6 +23,7 @@ describe('what a payload may hold', () => {
       zero: -0,
     };
     expect(JSON.stringify(toJsonObject(payload))).toBe(JSON.stringify(payload));
+    expect(Object.is(toJsonObject(payload).zero, 0)).toBe(true);
   });
 
   test('takes the same object twice, which is no cycle', () => {
@@ -50,7 +51,9 @@ describe('what a payload may hold', () => {
     ['an invalid date', { paidAt: new Date('nonsense') }, 'payload.paidAt is an invalid date'],
     ['an error', { error: new Error('secret') }, 'payload.error is of type Error'],
     ['a cycle', cycle, 'payload.self.again[0] contains itself'],
-    ['101 levels', deep(101), 'is more than 100 levels deep'],
+    ['41 levels', deep(41), 'is more than 40 levels deep'],
+    ['half a pair in a text', { lines: ['\ud800'] }, 'payload.lines[0] holds a lone surrogate'],
+    ['half a pair in a member name', { a: { '\udfff': 1 } }, 'payload.a holds a lone surrogate'],
     ['an array', [], 'payload must be an object'],
     ['text', '{}', 'payload must be an object'],
     ['null', null, 'payload must be an object'],

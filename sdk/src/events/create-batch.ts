@@ -7,7 +7,6 @@ import type { Caller } from '../caller.ts';
 import { HarborError } from '../errors.ts';
 import { makeIdempotencyKey } from '../idempotency-key.ts';
 import { parseRequestOptions, type RequestOptions } from '../options.ts';
-import type { PayloadKeys } from '../payload-keys.ts';
 import type { Translation } from '../to-harbor-error.ts';
 import { type BatchItem, type BatchResult, batchItemsMax } from './batch.ts';
 import { batchResultFromMessage } from './batch-result.ts';
@@ -15,15 +14,15 @@ import { invalidResponse } from './from-message.ts';
 import {
   type NewEventMessage,
   newEventToMessage,
+  type PayloadRules,
   type UncheckedEvent,
 } from './new-event-message.ts';
 import { refuseField } from './request-fields.ts';
 
 /** What a batch is sent with. */
-export interface BatchDeps {
+export interface BatchDeps extends PayloadRules {
   readonly client: Pick<Client<typeof EventsService>, 'batchCreateEvents'>;
   readonly call: Caller;
-  readonly payloadKeys: PayloadKeys;
   readonly toHarborError: Translation;
 }
 
@@ -61,7 +60,7 @@ class Batch<Payload extends object> {
 
   constructor(deps: BatchDeps, items: readonly UncheckedItem[]) {
     this.#deps = deps;
-    this.entries = items.map((item) => toEntry(item, deps.payloadKeys));
+    this.entries = items.map((item) => toEntry(item, deps));
     this.#idempotencyKeys = this.entries.map((entry) => entry.idempotencyKey);
     this.#pending = this.entries.filter((entry) => entry.message !== undefined);
   }
@@ -140,14 +139,11 @@ function longerWait(one: HarborError, other: HarborError): HarborError {
 }
 
 /** An item that cannot be sent is refused by itself, as the service would do it. */
-function toEntry<Payload extends object>(
-  item: UncheckedItem,
-  payloadKeys: PayloadKeys,
-): Entry<Payload> {
+function toEntry<Payload extends object>(item: UncheckedItem, rules: PayloadRules): Entry<Payload> {
   const idempotencyKey =
     item?.idempotencyKey === undefined ? makeIdempotencyKey() : item.idempotencyKey;
   try {
-    const message = newEventToMessage(item, idempotencyKey, payloadKeys);
+    const message = newEventToMessage(item, idempotencyKey, rules);
     return { idempotencyKey, message, result: undefined };
   } catch (error) {
     if (!(error instanceof HarborError)) throw error;

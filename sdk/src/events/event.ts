@@ -35,8 +35,8 @@ export interface NewEvent<Payload extends object = JsonObject> {
   readonly type: string;
   /**
    * A JSON object: at most 262,144 bytes of compact JSON, as it goes over the wire, and 32 levels deep.
-   * Dates are recorded as ISO strings, undefined members are left out; send integers beyond 2^53 as
-   * strings. Unless Payload is given, any object is taken and checked when it is sent.
+   * Dates are recorded as ISO strings, undefined members are left out; send integers beyond 2^53 − 1 as
+   * strings (see `payloadIntegers`). Unless Payload is given, any object is taken and checked when it is sent.
    */
   readonly payload: JsonObject extends Payload ? object : Payload;
 }

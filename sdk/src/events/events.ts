@@ -9,7 +9,7 @@ import type { CreatedEvent, Event, NewEvent } from './event.ts';
 import { createdEventFromMessage, eventFromMessage } from './from-message.ts';
 import type { EventList, ListQuery } from './list.ts';
 import { listEvents } from './list-events.ts';
-import { newEventToMessage } from './new-event-message.ts';
+import { newEventToMessage, type PayloadRules } from './new-event-message.ts';
 import { parseSequence, parseTypes, requireString } from './request-fields.ts';
 import type { SubscribeOptions, SubscribeQuery } from './subscribe.ts';
 import { EventSubscription, type SubscriptionDeps } from './subscription.ts';
@@ -25,7 +25,7 @@ export interface CreateOptions extends RequestOptions {
 }
 
 /** @internal What Events is made of. */
-export interface EventsDeps extends SubscriptionDeps {
+export interface EventsDeps extends SubscriptionDeps, PayloadRules {
   readonly client: Client<typeof EventsService>;
   readonly call: Caller;
 }
@@ -52,7 +52,7 @@ export class Events {
     options: CreateOptions = {},
   ): Promise<CreatedEvent<Payload>> {
     const { client, call, payloadKeys } = this.#deps;
-    const request = newEventToMessage(event, options.idempotencyKey, payloadKeys);
+    const request = newEventToMessage(event, options.idempotencyKey, this.#deps);
     const sent = { idempotencyKey: request.idempotencyKey };
     const answer = await call((attempt) => client.createEvent(request, attempt), options, sent);
     return createdEventFromMessage<Payload>(answer, payloadKeys, sent);
@@ -66,7 +66,7 @@ export class Events {
    *
    * The whole call is sent again as a create is; items whose own error is retryable are sent again by
    * themselves, with the same keys. Both together make at most 1 + maxRetries attempts. The request is at
-   * most 8 MiB.
+   * most 8 MiB, in which a number takes 11 bytes, and a member 8 more than its name and value.
    *
    * Rejects as `create` does when no attempt was answered: nothing is known then, and
    * `error.idempotencyKeys` makes it safe to send the same items again. With InvalidRequestError for no
