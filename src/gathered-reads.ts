@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DatabaseUnavailable } from './database-unavailable.ts';
 
 /**
@@ -24,6 +25,8 @@ export interface GatheredReadsOptions<Value> {
 
 /** Keys a statement. */
 const keysMax = 500;
+/** What follows an answer is work as well: 500 refusals at once would hold up everybody else for 100 ms. */
+const answersATurn = 25;
 /** Behind the statements before one's own. */
 const waitMsMax = 3_500;
 
@@ -56,7 +59,10 @@ export function createGatheredReads<Value>({
   async function fly(keys: readonly string[]): Promise<void> {
     try {
       const values = await read(keys);
-      for (const key of keys) answer(key, (one) => one.resolve(values.get(key)));
+      for (const [index, key] of keys.entries()) {
+        if (index > 0 && index % answersATurn === 0) await nextTurn();
+        answer(key, (one) => one.resolve(values.get(key)));
+      }
     } catch (error) {
       // Whoever waits behind a statement that failed would only wait as long again.
       for (const key of [...reads.keys()]) answer(key, (one) => one.reject(error));

@@ -45,6 +45,24 @@ describe('reads that wait together', () => {
     expect(statements).toHaveLength(1);
   });
 
+  test('are answered a few at a time, so that others have their turns in between', async () => {
+    const { reads, statements } = startReads();
+    let answered = 0;
+    const all = Array.from({ length: 500 }, (_, n) => reads.find(`${n}`).then(() => answered++));
+    await inFlight(statements, 1);
+    const answeredByTurn: number[] = [];
+    const turn = () => {
+      answeredByTurn.push(answered);
+      if (answered < 500) setImmediate(turn);
+    };
+    setImmediate(turn);
+    statements[0]?.answer();
+    await Promise.all(all);
+    const most = answeredByTurn.map((count, index) => count - (answeredByTurn[index - 1] ?? 0));
+    expect(answeredByTurn.length).toBeGreaterThan(10);
+    expect(Math.max(...most)).toBeLessThanOrEqual(50);
+  });
+
   test('are refused once too many wait, and taken on when those were answered', async () => {
     const { reads, statements } = startReads(3);
     const waiting = ['a', 'b', 'b'].map((key) => reads.find(key));

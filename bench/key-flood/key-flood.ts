@@ -32,7 +32,10 @@ export async function benchKeyFlood(stage: Stage): Promise<Report> {
   };
   const flooded = (wellFormed: boolean) => async (): Promise<During> => {
     const flood = startFlood({ port, perSecond: floodPerSecond, wellFormed });
-    const created = await create();
+    const created = await create().catch(async (error) => {
+      await flood.stop();
+      throw error;
+    });
     const { answered, perSecond } = await flood.stop();
     return { refusedPerSecond: perSecond, created, calls: created.answered + answered };
   };
