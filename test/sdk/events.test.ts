@@ -61,6 +61,16 @@ describe('harbor.events.create', () => {
     },
   );
 
+  test('refuses half a surrogate pair, which the wire would change, in a type too', async () => {
+    const server = await startScriptedServer();
+    const half = { ...invoicePaid(), type: 'invoice.\ud800' };
+    await expect(connect(server).events.create(half)).rejects.toMatchObject({
+      reason: 'INVALID_REQUEST',
+      violations: [{ field: 'type' }],
+    });
+    expect(server.requests()).toBe(0);
+  });
+
   test('sends integers up to 2^53 − 1, and numbers that nobody takes for exact ones', async () => {
     const server = await startScriptedServer();
     const payload = { n: [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER, 1e21, -1e300, 0.1] };
