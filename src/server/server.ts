@@ -19,6 +19,8 @@ import { createRequestLimits } from './request-limits.ts';
 import { createHandlers, type Routes } from './router.ts';
 
 export interface ServerDeps extends Omit<RequestGateDeps, 'admission'> {
+  /** One of its own unless it is given. */
+  readonly admission?: Admission;
   readonly routes: Routes;
   /** Headers that the routes read beside those of the protocols, in lower case; others they do not see. */
   readonly headersRead?: readonly string[];
@@ -58,7 +60,7 @@ const lastBytesMs = 2_000;
 export { createHealth, type Health };
 
 export function createServer(deps: ServerDeps): Server {
-  const admission = createAdmission();
+  const { admission = createAdmission() } = deps;
   const routes: Routes = (router) => {
     deps.routes(router);
     addHealthService(router, deps.health, deps.serviceNames);

@@ -3,7 +3,7 @@ import { create, type Message } from '@bufbuild/protobuf';
 import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect';
 import { ErrorInfoSchema } from '../../gen/typescript/google/rpc/error_details_pb.ts';
-import { toConnectGate } from '../../src/server/request-gate.ts';
+import { type RequestGate, toConnectGate } from '../../src/server/request-gate.ts';
 import { strictJson } from '../../src/server/strict-json.ts';
 import {
   ConformanceService,
@@ -16,22 +16,26 @@ import {
 } from './suite-schema.ts';
 
 /**
- * The suite shows no key, and counts the details of errors: the one that every error of ours carries is
- * taken off again, at the last place that errors pass. What else is made of an error stays.
+ * The suite counts the details of errors: the one that every error of ours carries is taken off again, at
+ * the last place that errors pass. What else the gate makes of an error stays.
  */
-const completeErrors = toConnectGate({ admit: () => undefined });
-function requestGate(context: HandlerContext): void {
-  completeErrors(context);
-  const controller = context as HandlerContext & { abort(reason?: unknown): void };
-  const { abort } = controller;
-  controller.abort = (reason) => {
-    abort(reason);
-    if (!(reason instanceof ConnectError)) return;
-    reason.details = reason.details.filter(
-      (detail) => !('desc' in detail && detail.desc.typeName === ErrorInfoSchema.typeName),
-    );
+function withoutErrorInfo(gate: ConnectGate): ConnectGate {
+  return (context) => {
+    const admitted = gate(context);
+    const controller = context as HandlerContext & { abort(reason?: unknown): void };
+    const { abort } = controller;
+    controller.abort = (reason) => {
+      abort(reason);
+      if (!(reason instanceof ConnectError)) return;
+      reason.details = reason.details.filter(
+        (detail) => !('desc' in detail && detail.desc.typeName === ErrorInfoSchema.typeName),
+      );
+    };
+    return admitted;
   };
 }
+
+type ConnectGate = ReturnType<typeof toConnectGate>;
 
 const requestInfo = messageSchema('ConformancePayload.RequestInfo');
 
@@ -43,9 +47,13 @@ type Request<Wanted> = Message & { readonly responseDefinition?: Wanted };
  *
  * @param messageBytesMax the limit of messages that the suite wants to see kept; 0 is none.
  */
-export function addConformanceService(router: ConnectRouter, messageBytesMax: number): void {
+export function addConformanceService(
+  router: ConnectRouter,
+  gate: RequestGate,
+  messageBytesMax: number,
+): void {
   const options = {
-    requestGate,
+    requestGate: withoutErrorInfo(toConnectGate(gate)),
     jsonOptions: { ...strictJson, registry },
     ...(messageBytesMax > 0 && { readMaxBytes: messageBytesMax }),
   };

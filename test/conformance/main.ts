@@ -5,10 +5,10 @@ import { hasCommand, runCommand } from '../toolchains/run-command.ts';
 
 /**
  * `npm run conformance`: the suite of Connect against the server of this project, with the suite's own
- * service behind it. Front, adapter, interceptors and router are those of the service; three things
+ * service behind it. Front, adapter, gate, interceptors and router are those of the service; three things
  * differ, all of them in `conformance-routes.ts`:
  *
- * - the gate asks for no key, and errors leave without the ErrorInfo that each of ours carries;
+ * - errors leave without the ErrorInfo that each of ours carries, since the suite counts their details;
  * - JSON is given the suite's types, since the suite sends Any, which no message of ours has;
  * - messages are bounded as the suite wants it. The bound of a body as a whole, 2 MiB, stays.
  *

@@ -1,9 +1,17 @@
 import { create, fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
+import type { Caller } from '../../src/api-keys/index.ts';
 import { createLog } from '../../src/log.ts';
+import { createAdmission } from '../../src/server/admission.ts';
 import { createContractValidator } from '../../src/server/contract-validator.ts';
+import { createRequestGate } from '../../src/server/request-gate.ts';
 import { createHealth, createServer } from '../../src/server/server.ts';
 import { addConformanceService } from './conformance-routes.ts';
-import { ConformanceService, messageSchema, type WantedServer } from './suite-schema.ts';
+import {
+  ConformanceService,
+  messageSchema,
+  suiteScope,
+  type WantedServer,
+} from './suite-schema.ts';
 
 /**
  * One server under test: reads from standard input what the suite wants, starts the service's own server
@@ -18,21 +26,32 @@ const tls =
     ? { cert: text(serverCreds.cert), key: text(serverCreds.key) }
     : undefined;
 
-const nothing = () => {
-  throw new Error('no route of the suite needs this');
+const caller: Caller = {
+  apiKeyId: 'key_suite',
+  kind: 'restricted',
+  scopes: [suiteScope],
+  workspaceIds: [],
+  typePatterns: [],
+  expiresAt: undefined,
 };
+const admission = createAdmission();
+const toGate = {
+  admission,
+  authenticator: { authenticate: () => caller },
+  lastUsed: { note: () => undefined },
+};
+const gate = createRequestGate(toGate);
 const server = createServer({
-  routes: (router) => addConformanceService(router, wanted.messageReceiveLimit),
+  ...toGate,
+  routes: (router) => addConformanceService(router, gate, wanted.messageReceiveLimit),
   headersRead: ['x-conformance-test'],
   validator: createContractValidator([ConformanceService]),
   serviceNames: [ConformanceService.typeName],
-  openStream: nothing,
-  authenticator: { authenticate: nothing },
-  lastUsed: { note: nothing },
+  openStream: () => Promise.reject(new Error('the suite opens no stream of ours')),
   health: createHealth(),
   tls,
   corsOrigins: [],
-  log: createLog('error', { write: (line) => void process.stderr.write(line) }),
+  log: createLog('fatal', { write: (line) => void process.stderr.write(line) }),
   stallMsMax: 30_000,
 });
 const { port } = await server.listen('127.0.0.1', 0);

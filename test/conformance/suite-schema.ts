@@ -1,12 +1,28 @@
 import { readFileSync } from 'node:fs';
-import { createFileRegistry, type DescMessage, fromBinary } from '@bufbuild/protobuf';
-import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import {
+  create,
+  createFileRegistry,
+  type DescMessage,
+  fromBinary,
+  setExtension,
+} from '@bufbuild/protobuf';
+import { FileDescriptorSetSchema, MethodOptionsSchema } from '@bufbuild/protobuf/wkt';
+import { required_scope } from '../../gen/typescript/harbor/api_keys/v1/required_scope_pb.ts';
 
 /** The suite's protos as `buf build` writes them: read as they are, so that no code is generated. */
 const path = process.argv[2] ?? '';
 
+/** What a caller of the suite's RPCs must be allowed to, so that they pass the gate as those of ours do. */
+export const suiteScope = 'suite:call';
+
+const files = fromBinary(FileDescriptorSetSchema, readFileSync(path));
+for (const method of files.file.flatMap(({ service }) => service.flatMap((one) => one.method))) {
+  method.options ??= create(MethodOptionsSchema);
+  setExtension(method.options, required_scope, suiteScope);
+}
+
 /** Also resolves the Any messages in which the suite wants requests to be echoed. */
-export const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(path)));
+export const registry = createFileRegistry(files);
 
 const packageName = 'connectrpc.conformance.v1';
 
