@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Validator } from '@bufbuild/protovalidate';
 import type { OpenStream } from '../events/index.ts';
 import type { Log } from '../log.ts';
-import { createAdmission, type Load } from './admission.ts';
+import { type Admission, createAdmission, type Load } from './admission.ts';
 import { answerHttp1 } from './answer-http1.ts';
 import { answerHttp2 } from './answer-http2.ts';
 import { createCallLog } from './call-log.ts';
