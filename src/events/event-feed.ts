@@ -1,19 +1,9 @@
-import { cutByBytes } from './cut-by-bytes.ts';
 import type { Event } from './event.ts';
 import { LogGap, LogSetBack } from './event-errors.ts';
+import type { FeedMemory } from './feed-memory.ts';
+import { KeptEvents } from './kept-events.ts';
 import type { LogPlace } from './log-place.ts';
-import { wireBytesOf } from './payload.ts';
 import { assertGoesOn, type LogReader, readLog } from './read-log.ts';
-
-/**
- * What a feed keeps at hand for its subscribers: about a second of a busy log, 16 MiB of payloads at the
- * most. The bytes that its events are sent as hang on them, once for each form that somebody follows in.
- */
-const keptEventsMax = 2_000;
-const keptBytesMax = 16 * 1024 * 1024;
-/** What is given out at once, and so held for a slow subscriber: as much as a read from the database. */
-const chunkEventsMax = 500;
-const chunkBytesMax = 2 * 1024 * 1024;
 
 /** The newest part of one workspace's log, read once for all who follow it. */
 export interface EventFeed {
@@ -30,6 +20,15 @@ export interface EventFeed {
   advance(knownLast?: number): Promise<void>;
   /** Ends it for everybody: `peek` throws the error from now on. */
   fail(error: LogGap | LogSetBack): void;
+  /** For the last one to leave: it keeps nothing any more. */
+  close(): void;
+}
+
+export interface FeedOptions {
+  readonly workspaceId: string;
+  readonly start: LogPlace;
+  /** What it keeps is a share of this. */
+  readonly memory: FeedMemory;
 }
 
 /**
@@ -42,13 +41,10 @@ export interface EventFeed {
  */
 export function createEventFeed(
   store: LogReader,
-  { workspaceId, start }: { readonly workspaceId: string; readonly start: LogPlace },
+  { workspaceId, start, memory }: FeedOptions,
   onFailure: (error: LogGap | LogSetBack) => void,
 ): EventFeed {
-  /** The newest events, and the bytes of each. */
-  const kept: Event[] = [];
-  const keptBytes: number[] = [];
-  let keptBytesTotal = 0;
+  const kept = new KeptEvents(memory);
   let end = start;
   let failure: LogGap | LogSetBack | undefined;
   const listeners = new Set<() => void>();
@@ -63,9 +59,10 @@ export function createEventFeed(
         const { sequence: afterSequence } = end;
         const next = await readLog(store, { workspaceId, afterSequence, knownLast: committed });
         await assertGoesOn(store, { workspaceId, place: end }, next);
-        const { events } = next;
-        if (events.length > 0) {
-          keep(events);
+        const newest = next.events.at(-1);
+        if (newest !== undefined) {
+          end = { sequence: newest.sequence, eventId: newest.id };
+          kept.add(next.events);
           wake();
           advanceAgain = true;
         }
@@ -79,25 +76,6 @@ export function createEventFeed(
     }
   }
 
-  function keep(events: readonly Event[]): void {
-    for (const event of events) {
-      const bytes = wireBytesOf(event.payload);
-      kept.push(event);
-      keptBytes.push(bytes);
-      keptBytesTotal += bytes;
-      end = { sequence: event.sequence, eventId: event.id };
-    }
-    let dropped = 0;
-    while (
-      kept.length - dropped > keptEventsMax ||
-      (keptBytesTotal > keptBytesMax && dropped < kept.length - 1)
-    ) {
-      keptBytesTotal -= keptBytes[dropped++] ?? 0;
-    }
-    kept.splice(0, dropped);
-    keptBytes.splice(0, dropped);
-  }
-
   function wake(): void {
     for (const listener of listeners) listener();
   }
@@ -105,6 +83,7 @@ export function createEventFeed(
   function fail(error: LogGap | LogSetBack): void {
     if (failure !== undefined) return;
     failure = error;
+    kept.close();
     onFailure(error);
     wake();
   }
@@ -116,11 +95,7 @@ export function createEventFeed(
     peek(afterSequence) {
       if (failure !== undefined) throw failure;
       if (afterSequence >= end.sequence) return [];
-      const first = kept[0]?.sequence;
-      if (first === undefined || afterSequence < first - 1) return undefined;
-      const from = afterSequence - first + 1;
-      const chunk = kept.slice(from, from + chunkEventsMax);
-      return cutByBytes(chunk, (_, index) => keptBytes[from + index] ?? 0, chunkBytesMax);
+      return kept.after(afterSequence);
     },
     watch(listener) {
       listeners.add(listener);
@@ -134,5 +109,6 @@ export function createEventFeed(
       return advancing;
     },
     fail,
+    close: () => kept.close(),
   };
 }

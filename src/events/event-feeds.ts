@@ -2,6 +2,7 @@ import type { Event } from './event.ts';
 import { LogGap, LogSetBack } from './event-errors.ts';
 import { createEventFeed, type EventFeed } from './event-feed.ts';
 import type { EventLogStore } from './event-log-store.ts';
+import { createFeedMemory, type FeedMemory } from './feed-memory.ts';
 import { isSetBack, type LogPlace, logStart } from './log-place.ts';
 import { assertGoesOn, type NextEvents, readLog } from './read-log.ts';
 
@@ -19,6 +20,8 @@ export interface EventFeeds {
   readEnd(workspaceId: string): Promise<LogPlace>;
   /** Tells that a workspace's log has grown, here or in another process. */
   wake(workspaceId: string, lastSequence: number): void;
+  /** What all of them keep together. */
+  readonly memory: FeedMemory;
   /** One query for all feeds: finds what no wake-up told of, and logs that were set back. */
   poll(): Promise<void>;
 }
@@ -38,14 +41,18 @@ interface Entry {
   members: number;
 }
 
-export function createEventFeeds(store: EventLogStore, report: FeedReports): EventFeeds {
+export function createEventFeeds(
+  store: EventLogStore,
+  report: FeedReports,
+  memory: FeedMemory = createFeedMemory(),
+): EventFeeds {
   const entries = new Map<string, Entry>();
   /** Chunks that are being read: subscribers that catch up side by side share them. */
   const reads = new Map<string, Promise<NextEvents>>();
 
   async function open(workspaceId: string): Promise<EventFeed> {
     const start = (await store.readLogEnds([workspaceId])).get(workspaceId) ?? logStart;
-    const feed = createEventFeed(store, { workspaceId, start }, (error) => {
+    const feed = createEventFeed(store, { workspaceId, start, memory }, (error) => {
       if (error instanceof LogGap) report.onGap(error);
       else dropSetBack(workspaceId, feed, error);
     });
@@ -112,12 +119,16 @@ export function createEventFeeds(store: EventLogStore, report: FeedReports): Eve
   }
 
   return {
+    memory,
+
     async join(workspaceId) {
       const entry = enter(workspaceId);
       entry.members++;
       const leave = () => {
         entry.members--;
-        if (entry.members === 0 && entries.get(workspaceId) === entry) entries.delete(workspaceId);
+        if (entry.members > 0) return;
+        entry.ready?.close();
+        if (entries.get(workspaceId) === entry) entries.delete(workspaceId);
       };
       try {
         return { feed: await entry.feed, leave };

@@ -9,7 +9,7 @@ import type { StreamMessage } from './subscription.ts';
 
 /**
  * Turns the messages of streams into bytes of one form. Subscribers of a feed are given the same events:
- * each is written once for all of them, and its bytes go when the event does.
+ * each is written once for all of them, its bytes go when the event does, and the memory of the feeds counts them.
  */
 export function createStreamEncoder(
   write: (message: SubscribeEventsResponse) => Uint8Array,
@@ -24,6 +24,7 @@ export function createStreamEncoder(
     if (known !== undefined) return known;
     const bytes = encode(message);
     written.set(message.event, bytes);
+    message.memory.hang(message.event, bytes.byteLength);
     return bytes;
   };
 }

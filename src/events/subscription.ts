@@ -5,11 +5,18 @@ import type { EventFeed } from './event-feed.ts';
 import type { EventFeeds } from './event-feeds.ts';
 import { selectTypes } from './event-list.ts';
 import type { EventLogStore, TypeSelection } from './event-log-store.ts';
+import type { FeedMemory } from './feed-memory.ts';
 import type { LogPlace } from './log-place.ts';
 
 /** What a subscriber is told; it resumes after `sequence`. */
 export type StreamMessage =
-  | { readonly kind: 'event'; readonly sequence: number; readonly event: Event }
+  | {
+      readonly kind: 'event';
+      readonly sequence: number;
+      readonly event: Event;
+      /** Told of what is hung on the event. */
+      readonly memory: Pick<FeedMemory, 'hang'>;
+    }
   | { readonly kind: 'caught_up'; readonly sequence: number }
   | { readonly kind: 'heartbeat'; readonly sequence: number };
 
@@ -141,7 +148,9 @@ class LogSubscription implements Subscription {
     if (last !== undefined) {
       this.#hasMore = true;
       this.#place = { sequence: last.sequence, eventId: last.id };
-      return events.filter(({ type }) => matchesAny(typePatterns, type)).map(toMessage);
+      return events
+        .filter(({ type }) => matchesAny(typePatterns, type))
+        .map((event) => this.#toMessage(event));
     }
     if (this.#isCaughtUp || this.#place.sequence < Math.max(now, feed.end.sequence)) return [];
     this.#isCaughtUp = true;
@@ -167,7 +176,7 @@ class LogSubscription implements Subscription {
     // Events of other types may stand between the last one and here.
     this.#place = { sequence, eventId: undefined };
     if (sequence === now) this.#types = undefined;
-    return events.map(toMessage);
+    return events.map((event) => this.#toMessage(event));
   }
 
   /** Resolves after a time, or when the feed has read further or failed, or the subscription is to end. */
@@ -182,12 +191,13 @@ class LogSubscription implements Subscription {
     });
   }
 
+  #toMessage(event: Event): StreamMessage {
+    const { memory } = this.#source.feeds;
+    return { kind: 'event', sequence: event.sequence, event, memory };
+  }
+
   #onNews(): void {
     this.#hasMore = true;
     this.#resume?.();
   }
-}
-
-function toMessage(event: Event): StreamMessage {
-  return { kind: 'event', sequence: event.sequence, event };
 }

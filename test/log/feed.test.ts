@@ -5,6 +5,7 @@ import { type Event, prepareEvent } from '../../src/events/event.ts';
 import { LogGap, LogSetBack } from '../../src/events/event-errors.ts';
 import { createEventFeed } from '../../src/events/event-feed.ts';
 import { createEventFeeds, type EventFeeds } from '../../src/events/event-feeds.ts';
+import { createFeedMemory } from '../../src/events/feed-memory.ts';
 import {
   type AppendQueue,
   createAppendQueue,
@@ -88,7 +89,7 @@ function openFeeds(over: EventLogStore = store): Reports {
 }
 const openFeed = (workspaceId: string, startSequence: number, over: LogReader = store) => {
   const start = { sequence: startSequence, eventId: undefined };
-  return createEventFeed(over, { workspaceId, start }, () => undefined);
+  return createEventFeed(over, { workspaceId, start, memory: createFeedMemory() }, () => undefined);
 };
 
 const sequencesOf = (events: readonly Event[] | undefined) =>

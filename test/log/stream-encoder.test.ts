@@ -12,6 +12,7 @@ const at = (sequence: number) => ({
     createdAt: new Date(0),
     sequence,
   },
+  memory: { hang: () => undefined },
 });
 
 test('an event is written once, however many subscribers it is sent to', () => {
