@@ -1,13 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { createServer as createHttp1Server, type Server as Http1Server } from 'node:http';
-import {
-  createServer as createHttp2Server,
-  type Http2Server,
-  type ServerHttp2Session,
-} from 'node:http2';
+import { createServer as createHttp2Server, type Http2Server } from 'node:http2';
 import { createServer as createNetServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
+import { watchSessions } from './http2-sessions.ts';
 import {
   bodyTimeoutMs,
   connectionsMax,
@@ -36,29 +33,48 @@ export interface Front {
 
 /** HTTP/2 begins with this preface; no method of HTTP/1.1 begins like it. */
 const http2Preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+/** The network is asked for a peer that has said nothing for this time. */
+const keepAliveMs = 60_000;
 /** Connections that say nothing may still have a request on its way: they end after this time. */
 const quietMs = 500;
 
-export function createFront(tls: { cert: string; key: string } | undefined): Front {
+/** Beside a listener of its own: what a test may shorten. */
+export interface FrontTimes {
+  readonly idleMs: number;
+  /** Between a connection and the end of its TLS handshake, and between that and the first bytes. */
+  readonly beginMs: number;
+}
+
+const usualTimes: FrontTimes = { idleMs: idleTimeoutMs, beginMs: headersTimeoutMs };
+
+export function createFront(
+  tls: { cert: string; key: string } | undefined,
+  { idleMs, beginMs }: FrontTimes = usualTimes,
+): Front {
   const http1 = createHttp1();
   const http2 = createHttp2();
+  /** Over TLS, the connections beneath: one is there before its handshake, and may never come to that. */
   const sockets = new Set<Socket>();
-  const sessions = trackSessions(http2);
+  const sessions = watchSessions(http2, { idleMs, settingsMs: beginMs });
   const closing = new AbortController();
 
-  const onConnection = (socket: Socket) => {
+  const track = (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
-    readPreface(socket, (isHttp2) => {
-      (isHttp2 ? http2 : http1).emit('connection', socket);
+    // Finds a peer that is gone without a word, also while there is nothing to say to it.
+    socket.setKeepAlive(true, keepAliveMs);
+  };
+  const speak = (socket: Socket) => {
+    socket.on('error', () => socket.destroy());
+    readPreface(socket, beginMs, (isHttp2) => {
+      if (isHttp2) sessions.begin(socket);
+      else http1.emit('connection', socket);
     });
   };
-  const front: Server = tls
-    ? createTlsServer({ ...tls, ALPNProtocols: ['h2', 'http/1.1'], minVersion: 'TLSv1.2' })
-    : createNetServer();
-  front.on(tls ? 'secureConnection' : 'connection', onConnection);
-  front.on('tlsClientError', (_error, socket: Socket) => socket.destroy());
+  const front: Server = tls ? createTls(tls, beginMs) : createNetServer();
+  front.on('connection', track);
+  front.on(tls ? 'secureConnection' : 'connection', speak);
   front.maxConnections = connectionsMax;
 
   return {
@@ -73,7 +89,7 @@ export function createFront(tls: { cert: string; key: string } | undefined): Fro
       // HTTP/1.1: idle connections end now, the others with their answer.
       http1.close();
       // HTTP/2: GOAWAY; what a client sends before it hears of that is refused unread (REFUSED_STREAM).
-      for (const session of sessions) session.close();
+      sessions.close();
       await closed;
     },
     destroy() {
@@ -110,25 +126,28 @@ function createHttp2(): Http2Server {
     maxSessionRejectedStreams: 100,
   });
   server.on('sessionError', (_error, session) => session.destroy());
-  server.on('session', (session) => {
-    session.setTimeout(idleTimeoutMs, () => session.close());
-  });
   return server;
 }
 
-function trackSessions(http2: Http2Server): Set<ServerHttp2Session> {
-  const sessions = new Set<ServerHttp2Session>();
-  http2.on('session', (session) => {
-    sessions.add(session);
-    session.once('close', () => sessions.delete(session));
+function createTls(tls: { cert: string; key: string }, handshakeTimeout: number): Server {
+  const server = createTlsServer({
+    ...tls,
+    ALPNProtocols: ['h2', 'http/1.1'],
+    minVersion: 'TLSv1.2',
+    handshakeTimeout,
   });
-  return sessions;
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
+  return server;
 }
 
 /** Reads the first bytes of a connection, puts them back, and tells whether they ask for HTTP/2. */
-function readPreface(socket: Socket, handOver: (isHttp2: boolean) => void): void {
+function readPreface(
+  socket: Socket,
+  timeoutMs: number,
+  handOver: (isHttp2: boolean) => void,
+): void {
   socket.setNoDelay(true);
-  socket.setTimeout(headersTimeoutMs, () => socket.destroy());
+  socket.setTimeout(timeoutMs, () => socket.destroy());
   let seen = Buffer.alloc(0);
   const onReadable = () => {
     for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) {

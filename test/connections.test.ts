@@ -1,0 +1,96 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:http2';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createFront, type Front } from '../src/server/front.ts';
+import {
+  endStream,
+  frame,
+  framesOf,
+  frameTypes,
+  grpcFields,
+  headersFrame,
+  opening,
+} from './support/http2-frames.ts';
+import { openRawSocket, type RawSocket } from './support/raw-socket.ts';
+import { startTestService } from './support/test-service.ts';
+
+const times = { idleMs: 500, beginMs: 500 };
+const read = (name: string) => readFileSync(join(import.meta.dirname, 'support/tls', name), 'utf8');
+const tls = { cert: read('cert.pem'), key: read('key.pem') };
+const settingsTaken = frame(frameTypes.settings, 1, 0);
+const ask = headersFrame(1, grpcFields('/stream'), endStream);
+const ping = frame(6, 0, 0, Buffer.from('are you?'));
+
+describe('a connection of HTTP/2', () => {
+  let front: Front;
+  let address: { host: string; port: number };
+  beforeEach(async () => {
+    front = createFront(undefined, times);
+    // A stream that has nothing to say for now.
+    front.http2.on('stream', (stream) => {
+      stream.on('error', () => undefined).resume();
+      stream.respond({ ':status': 200 });
+    });
+    address = await front.listen('127.0.0.1', 0);
+  });
+  afterEach(async () => {
+    front.destroy();
+    await front.close();
+  });
+
+  async function open(...bytes: Buffer[]): Promise<RawSocket> {
+    const socket = await openRawSocket(address);
+    socket.write(Buffer.concat([opening, ...bytes]));
+    return socket;
+  }
+
+  test('without a call ends, however many pings its peer sends', async () => {
+    const socket = await open(settingsTaken);
+    const pings = setInterval(() => socket.write(ping), 50);
+    await socket.ended();
+    clearInterval(pings);
+    expect(framesOf(socket).some(({ type }) => type === frameTypes.goAway)).toBe(true);
+  });
+
+  test('ends when its peer never takes the settings', async () => {
+    const socket = await open(ask);
+    const pings = setInterval(() => socket.write(ping), 50);
+    await socket.ended();
+    clearInterval(pings);
+  });
+
+  test('with a stream goes on while its peer answers pings, and ends when it does not', async () => {
+    const session = connect(`http://${address.host}:${address.port}`);
+    let pinged = 0;
+    session.on('ping', () => pinged++);
+    const call = session.request({ ':path': '/stream' });
+    await once(call, 'response');
+    const silent = await open(settingsTaken, ask);
+    await silent.ended();
+    // By now the client has been silent for longer.
+    await expect.poll(() => pinged, { timeout: 5_000 }).toBeGreaterThan(4);
+    expect(session.destroyed).toBe(false);
+    expect(call.closed).toBe(false);
+    session.destroy();
+  });
+});
+
+describe('over TLS, a connection that never finishes its handshake', () => {
+  test('ends in time', async () => {
+    const front = createFront(tls, times);
+    const socket = await openRawSocket(await front.listen('127.0.0.1', 0));
+    await socket.ended();
+    await front.close();
+  });
+
+  test('holds no stop', async () => {
+    const service = await startTestService({ tls });
+    const sockets = await Promise.all([openRawSocket(service), openRawSocket(service)]);
+    // Half a hello.
+    sockets[1]?.write(Buffer.from('16030100c8010000c40303', 'hex'));
+    await service.stop();
+    await Promise.all(sockets.map((socket) => socket.ended()));
+  }, 9_000);
+});
