@@ -14,11 +14,11 @@ export interface Language {
 
 export const languages: readonly Language[] = [
   { name: 'Go', needs: [['go', 'version']], programs: 2 },
-  { name: 'Python', needs: [['python3', '-m', 'venv', '--help']], programs: 1 },
+  { name: 'Python', needs: [['python3', '-c', 'import ensurepip, venv']], programs: 1 },
   {
     name: 'Java',
     needs: [
-      ['javac', '-version'],
+      ['javac', '--release', '17', '-version'],
       ['mvn', '--version'],
     ],
     programs: 1,
