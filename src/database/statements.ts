@@ -70,12 +70,19 @@ interface Deadline {
 function createDeadline(timeoutMs: number): Deadline {
   const { promise: passed, reject } = Promise.withResolvers<never>();
   passed.catch(() => undefined);
-  const deadline = { passed, isSent: false, clear: () => clearTimeout(timer) };
+  let isOver = false;
+  const clear = () => {
+    isOver = true;
+    clearTimeout(timer);
+  };
+  const deadline = { passed, isSent: false, clear };
   const pass = () => {
+    if (isOver) return;
     const { isSent: sent } = deadline;
     reject(new DatabaseUnavailable('PostgreSQL did not answer in time', { sent }));
   };
-  const timer = setTimeout(pass, timeoutMs);
+  // A process that was busy itself first reads what has come in meanwhile: it may be the answer.
+  const timer = setTimeout(() => setImmediate(pass), timeoutMs);
   if (timeoutMs <= 0) pass();
   return deadline;
 }

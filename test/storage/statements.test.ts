@@ -46,3 +46,12 @@ test('the wait for a connection is part of the time that a statement has, and no
   client.release();
   expect(await database.statements.run(statement, [], 5_000)).toHaveLength(1);
 });
+
+test('an answer that came in time is taken, although the process was too busy to read it', async () => {
+  await database.statements.run(statement, [], 5_000);
+  const answer = database.statements.run(statement, [], 100);
+  await new Promise((resolve) => setImmediate(resolve));
+  // Busy for three times as long: nothing is read meanwhile, and then the timer is due first.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+  expect(await answer).toHaveLength(1);
+});
