@@ -1,52 +1,21 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/database/database.ts';
 import { createEventFeeds } from '../../src/events/event-feeds.ts';
 import { createFeedMemory, feedBytesMax } from '../../src/events/feed-memory.ts';
-import {
-  createEventLogStore,
-  createStreamEncoder,
-  type EventLogStore,
-  type StreamMessage,
-} from '../../src/events/index.ts';
+import { createStreamEncoder, type StreamMessage } from '../../src/events/index.ts';
 import { openSubscription } from '../../src/events/subscription.ts';
-import { fillLog } from '../support/filled-log.ts';
+import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
 import { range } from '../support/subscriber.ts';
-import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
 
-let testDatabase: TestDatabase;
-let database: Database;
-let store: EventLogStore;
+let logs: TestLogStore;
+let store: TestLogStore['store'];
+let newWorkspace: TestLogStore['newWorkspace'];
+let fill: TestLogStore['fill'];
 
 beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  database = await openDatabase({
-    url: testDatabase.url,
-    poolSize: 8,
-    applicationName: 'test',
-    onNotice: () => undefined,
-  });
-  store = createEventLogStore(database.statements);
+  logs = await openTestLogStore();
+  ({ store, newWorkspace, fill } = logs);
 });
-afterAll(async () => {
-  await database.close();
-  await testDatabase.drop();
-});
-
-let workspaces = 0;
-async function newWorkspace(): Promise<string> {
-  const id = `ws_memory${++workspaces}`;
-  await testDatabase.query(
-    `insert into workspaces (id, display_name, created_at) values ($1, '', now())`,
-    [id],
-  );
-  return id;
-}
-const fill = (workspaceId: string, count: number, payload: unknown) =>
-  fillLog(
-    testDatabase,
-    workspaceId,
-    range(1, count).map(() => ({ type: 'kept', payload })),
-  );
+afterAll(() => logs.stop());
 
 /** Three forms, as a service writes them: what is sent of an event hangs on it once for each. */
 const createEncoders = () =>
@@ -72,7 +41,7 @@ test('many workspaces that are followed in several forms keep no more than the b
   const [workspaceCount, eventCount] = [12, 24];
   const { memory, failures, feeds } = openFeeds(bytesMax);
   const encoders = createEncoders();
-  const workspaceIds = await Promise.all(range(1, workspaceCount).map(newWorkspace));
+  const workspaceIds = await Promise.all(range(1, workspaceCount).map(() => newWorkspace()));
   let most = 0;
   let written = 0;
 
@@ -173,7 +142,9 @@ test('a feed that has failed keeps nothing', async () => {
   await fill(workspaceId, 10, {});
   await feed.advance();
   expect(memory.bytes).toBeGreaterThan(0);
-  await testDatabase.query('update workspaces set last_sequence = 4 where id = $1', [workspaceId]);
+  await logs.testDatabase.query('update workspaces set last_sequence = 4 where id = $1', [
+    workspaceId,
+  ]);
   await feeds.poll();
   expect(memory.bytes).toBe(0);
 });

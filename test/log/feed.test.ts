@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/database/database.ts';
+import type { Database } from '../../src/database/database.ts';
 import { type Event, prepareEvent } from '../../src/events/event.ts';
 import { LogGap, LogSetBack } from '../../src/events/event-errors.ts';
 import { createEventFeed } from '../../src/events/event-feed.ts';
@@ -19,48 +19,27 @@ import {
   type StreamMessage,
   type SubscriptionOptions,
 } from '../../src/events/subscription.ts';
-import { fillLog, setBack, tearOut } from '../support/filled-log.ts';
+import { setBack, tearOut } from '../support/filled-log.ts';
+import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
 import { range } from '../support/subscriber.ts';
-import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
+import type { TestDatabase } from '../support/test-database.ts';
 
+let logs: TestLogStore;
 let testDatabase: TestDatabase;
 let database: Database;
 let store: EventLogStore;
 /** Appends without a word to anybody. */
 let queue: AppendQueue;
+let newWorkspace: TestLogStore['newWorkspace'];
+let fill: TestLogStore['fill'];
 
 beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  database = await openDatabase({
-    url: testDatabase.url,
-    poolSize: 8,
-    applicationName: 'test',
-    onNotice: () => undefined,
-  });
-  store = createEventLogStore(database.statements);
+  logs = await openTestLogStore();
+  ({ testDatabase, database, store, newWorkspace, fill } = logs);
   queue = createAppendQueue(createEventStore(database.statements));
 });
-afterAll(async () => {
-  await database.close();
-  await testDatabase.drop();
-});
+afterAll(() => logs.stop());
 
-let workspaces = 0;
-async function newWorkspace(events = 0): Promise<string> {
-  const id = `ws_feed${++workspaces}`;
-  await testDatabase.query(
-    `insert into workspaces (id, display_name, created_at) values ($1, '', now())`,
-    [id],
-  );
-  await fill(id, events);
-  return id;
-}
-const fill = (workspaceId: string, count: number, payload: unknown = {}) =>
-  fillLog(
-    testDatabase,
-    workspaceId,
-    range(1, count).map(() => ({ type: 'fed', payload })),
-  );
 const append = (workspaceId: string, count: number) =>
   Promise.all(
     range(1, count).map(() =>
