@@ -207,3 +207,48 @@ test("no bytes of a caller's are taken for a fault of the service", async () => 
     { numRuns: 400 },
   );
 }, 60_000);
+
+test('no query of a Connect GET is taken for a fault of the service', async () => {
+  const value = fc.oneof(
+    fc.constantFrom(
+      'v1',
+      'json',
+      'proto',
+      '1',
+      '0',
+      'gzip',
+      'br',
+      'identity',
+      '%7B%7D',
+      '%',
+      '%ff',
+      '+',
+    ),
+    fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes).toString('base64url')),
+    fc.uint8Array({ maxLength: 20 }).map((bytes) => gzipSync(bytes).toString('base64url').slice(3)),
+    fc.string({ maxLength: 20 }).map(encodeURIComponent),
+  );
+  const name = fc.constantFrom(
+    'connect',
+    'encoding',
+    'base64',
+    'compression',
+    'message',
+    'message',
+    'x',
+  );
+  const query = fc.array(
+    fc.tuple(name, value).map((pair) => pair.join('=')),
+    { maxLength: 6 },
+  );
+  await fc.assert(
+    fc.asyncProperty(query, async (pairs) => {
+      const path = `${retrieveEventPath}?${pairs.join('&')}`;
+      const { status, text: answer } = await sendRequest(service, path);
+      // 501: a compression that nobody knows.
+      if (status >= 500)
+        expect([status, answer]).toEqual([501, expect.stringMatching(/compression/)]);
+    }),
+    { numRuns: 200 },
+  );
+}, 60_000);

@@ -18,7 +18,7 @@ export function createInterceptors(
 /** Every error that a handler throws leaves as what the caller is told. */
 const translateErrors: Interceptor = (next) => async (request) => {
   const call = request.contextValues.get(callKey);
-  if (call !== undefined) call.isReceived = !request.stream;
+  if (call !== undefined) call.isReceived = true;
   try {
     const response = await next(request.stream ? received(request) : request);
     if (!response.stream) return response;
@@ -28,12 +28,17 @@ const translateErrors: Interceptor = (next) => async (request) => {
   }
 
   function received(streaming: StreamRequest): StreamRequest {
-    return { ...streaming, message: untilReceived(streaming.message) };
+    return { ...streaming, message: whileReadable(streaming.message) };
   }
 
-  async function* untilReceived<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
-    yield* messages;
-    if (call !== undefined) call.isReceived = true;
+  /** Messages of a stream are read when they are asked for, behind this interceptor. */
+  async function* whileReadable<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
+    try {
+      yield* messages;
+    } catch (error) {
+      if (call !== undefined) call.isReceived = false;
+      throw error;
+    }
   }
 
   async function* translated<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
