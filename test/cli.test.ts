@@ -172,6 +172,8 @@ test.each([
   [['events', 'create', 'a', '{'], 'harbor: the payload is not JSON'],
   [['keys', 'create', '--kind', 'restricted'], 'harbor: scopes must name at least one scope'],
   [['keys', 'create', '--scope', 'all'], 'is invalid'],
+  [['keys', 'create', '--expires', '2100-02-30'], 'It must be a time to come'],
+  [['keys', 'create', '--expires', '2100-01-01T24:00:00Z'], 'It must be a time to come'],
   [['keys', 'revoke', 'key_none'], 'harbor: no API key key_none'],
   [['workspaces', 'create', 'WS'], 'must be ws_'],
   [['unknown'], "unknown command 'unknown'"],

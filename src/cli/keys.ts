@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { ApiKeyNotFound, createApiKeyStore, issueApiKey, scopes } from '../api-keys/index.ts';
+import { isTime } from '../calendar-time.ts';
 import { newestTime } from '../timestamp.ts';
 import { createWorkspaceStore } from '../workspaces/index.ts';
 import { keyRows } from './key-rows.ts';
@@ -99,7 +100,9 @@ function parseTypePattern(text: string): string {
 
 function parseFutureTime(text: string): Date {
   const time = new Date(text);
-  if (time.getTime() > Date.now() && time <= newestTime) return time;
+  // A day alone is its midnight in UTC.
+  const isKnown = isTime(text.includes('T') ? text : `${text}T00:00:00Z`);
+  if (isKnown && time.getTime() > Date.now() && time <= newestTime) return time;
   throw new InvalidArgumentError(
     'It must be a time to come, up to the year 9999, such as 2027-01-01T00:00:00Z.',
   );
