@@ -25,9 +25,12 @@ export function json(
   return text(status, JSON.stringify(value), { 'content-type': 'application/json', ...headers });
 }
 
+/** A text of this length is made bytes at once, lest an answer that waits holds it twice. */
+const longText = 16 * 1024;
+
 function text(status: number, body: string, headers: Record<string, string>): ExchangeResponse {
   const header = new Headers({ ...headers, 'content-length': `${Buffer.byteLength(body)}` });
-  return { status, header, body };
+  return { status, header, body: body.length > longText ? Buffer.from(body) : body };
 }
 
 export function badAuthority(requestId: string): ExchangeResponse {

@@ -23,13 +23,12 @@ export function createRestFace(
   openStream: OpenCheckedStream,
 ) {
   const document = json(200, openApi());
-  const documentBytes = Buffer.from(document.body as string);
   const streamEvents = createEventStream(openStream);
 
   return async (request: ExchangeRequest): Promise<ExchangeResponse> => {
     if (request.path === '/openapi.json') {
       return request.method === 'GET'
-        ? { ...document, header: new Headers(document.header), body: documentBytes, isShared: true }
+        ? { ...document, header: new Headers(document.header), isShared: true }
         : methodNotAllowed(request, ['GET']);
     }
     if (request.path === eventStreamPath) return streamEvents(request);
