@@ -7,10 +7,12 @@ export interface Waiting {
   readonly event: PreparedEvent;
   /** Counts up with each create: events are numbered in the order in which they came. */
   readonly turn: number;
-  /** All three do nothing once the caller has been answered. */
+  /** All of these do nothing once the caller has been answered. */
   readonly resolve: (appended: Appended) => void;
   readonly reject: (reason: unknown) => void;
-  /** Back to where it waited: nothing of it was stored, because its workspace is locked. */
+  /** The answer to a statement with it was lost: it may be stored, whatever becomes of the next one. */
+  readonly noteLost: () => void;
+  /** Back to where it waited: this statement has stored nothing of it, because its workspace is locked. */
   readonly putBack: (contended: AppendContended) => void;
 }
 

@@ -150,6 +150,7 @@ export function createAppendQueue(
     append(event, signal) {
       if (signal?.aborted) return Promise.reject(new AppendAbandoned({ sent: false }));
       return new Promise((resolve, reject) => {
+        let mayBeStored = false;
         const settle = (answer: () => void) => {
           if (entry.state === 'answered') return;
           if (entry.state === 'waiting') lanes.leave(entry);
@@ -165,6 +166,9 @@ export function createAppendQueue(
           contended: undefined,
           resolve: (appended) => settle(() => resolve(appended)),
           reject: (reason) => settle(() => reject(reason)),
+          noteLost() {
+            mayBeStored = true;
+          },
           putBack(contended) {
             if (entry.state === 'answered') return;
             if (isLate(entry)) return entry.reject(contended);
@@ -172,7 +176,10 @@ export function createAppendQueue(
             lanes.reenter(entry);
           },
         };
-        const abandon = () => entry.reject(new AppendAbandoned({ sent: entry.state === 'sent' }));
+        const abandon = () => {
+          const sent = mayBeStored || entry.state === 'sent';
+          entry.reject(new AppendAbandoned({ sent }));
+        };
         // Throws when there is no room, which rejects.
         lanes.enter(entry);
         signal?.addEventListener('abort', abandon);

@@ -52,6 +52,8 @@ class BatchWriting {
   readonly #flight: Flight;
   /** Workspaces whose rows were halved: how many parts of them are under way, and whether one is locked. */
   readonly #halved = new Map<string, { parts: number; isLocked: boolean }>();
+  /** Rows without a key whose answer was lost, and who were told so: written again, they might be there twice. */
+  readonly #lost = new Set<BatchRow>();
   #halvings = 0;
 
   constructor(store: EventStore, onCommitted: OnCommitted, flight: Flight) {
@@ -72,7 +74,9 @@ class BatchWriting {
     }
   }
 
-  async #divide(parts: readonly BatchPart[], error: unknown): Promise<void> {
+  async #divide(tried: readonly BatchPart[], error: unknown): Promise<void> {
+    const parts = this.#withoutLost(tried);
+    if (parts.length === 0) return;
     const isMissing = error instanceof AppendRowRefused && error.workspaceMissing;
     if (error instanceof AppendContended || isMissing) {
       const counters = await this.#inspect(parts).catch((cause: unknown) => {
@@ -86,6 +90,17 @@ class BatchWriting {
     } else {
       for (const part of parts) this.#fail(part, error);
     }
+  }
+
+  /** What is still to be written; workspaces without any of that are left. */
+  #withoutLost(tried: readonly BatchPart[]): readonly BatchPart[] {
+    if (this.#lost.size === 0) return tried;
+    const parts = tried.map(({ workspaceId, rows }) => ({
+      workspaceId,
+      rows: rows.filter((row) => !this.#lost.has(row)),
+    }));
+    for (const part of parts) if (part.rows.length === 0) this.#leave(part);
+    return parts.filter(({ rows }) => rows.length > 0);
   }
 
   /** Whoever is not locked goes on at once; where nobody is, the lock is that of a key. */
@@ -191,10 +206,24 @@ class BatchWriting {
       } catch (error) {
         const last = attempt >= triesMax || performance.now() - startedAt > retryForMs;
         if (last || !(error instanceof DatabaseUnavailable)) throw error;
-        if (error.sent) written = rejectKeyless(written, error);
+        if (error.sent) written = this.#withoutKeyless(written, error);
+        if (written.length === 0) return { written, results: [] };
         await delay(25 * 2 ** attempt * (0.5 + Math.random()));
       }
     }
+  }
+
+  /** After a lost answer: who has no key is told so, and who has one is asked for again. */
+  #withoutKeyless(rows: readonly BatchRow[], error: DatabaseUnavailable): readonly BatchRow[] {
+    return rows.filter((row) => {
+      const isKeyless = row[0].event.idempotencyKey === undefined;
+      if (isKeyless) this.#lost.add(row);
+      for (const one of row) {
+        if (isKeyless) one.reject(error);
+        else one.noteLost();
+      }
+      return !isKeyless;
+    });
   }
 
   /** Answers what was created at once, and what a key holds when its original has been read. */
@@ -224,15 +253,4 @@ function halvesOf(parts: readonly BatchPart[]): BatchPart[][] | undefined {
   if (rows.length < 2) return undefined;
   const middle = rows.length >> 1;
   return [rows.slice(0, middle), rows.slice(middle)].map((half) => [{ workspaceId, rows: half }]);
-}
-
-function rejectKeyless(rows: readonly BatchRow[], error: unknown): readonly BatchRow[] {
-  for (const row of rows) {
-    if (row[0].event.idempotencyKey === undefined) rejectRow(row, error);
-  }
-  return rows.filter(([first]) => first.event.idempotencyKey !== undefined);
-}
-
-function rejectRow(row: BatchRow, error: unknown): void {
-  for (const one of row) one.reject(error);
 }

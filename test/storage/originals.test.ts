@@ -66,6 +66,7 @@ test('a batch of replays reads its originals 4 MiB at a time, and nothing else',
   const waiting = large.map((one, turn) => ({
     event: turn === 0 ? event('0', { other: 'content' }) : one,
     turn,
+    noteLost: () => undefined,
     putBack: () => undefined,
     ...(answers[turn] as PromiseWithResolvers<Appended>),
   }));
