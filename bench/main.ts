@@ -4,6 +4,7 @@ import { benchCreate } from './create.ts';
 import { benchKeyFlood } from './key-flood/key-flood.ts';
 import { benchLog } from './log/log.ts';
 import { benchMemory } from './memory.ts';
+import { benchNeighbours } from './neighbours.ts';
 import { benchPgbench } from './pgbench.ts';
 import { benchPlans } from './plans/plans.ts';
 import { formatAims, formatReport, type Report } from './report.ts';
@@ -18,6 +19,7 @@ const usual: Record<string, Bench> = {
   create: benchCreate,
   pgbench: benchPgbench,
   retrieve: benchRetrieve,
+  neighbours: benchNeighbours,
   memory: benchMemory,
   keys: benchKeyFlood,
   log: benchLog,

@@ -1,15 +1,10 @@
 /** A protocol and codec, over HTTP/2. */
 export type Wire = 'connect json' | 'grpc';
 
-/** What a load process is asked to do: one RPC again and again, until a time or a count is reached. */
-export type LoadJob = {
-  readonly port: number;
+/** The calls of a job: one RPC again and again. */
+export type LoadCalls = {
   readonly secretKey: string;
   readonly wire: Wire;
-  readonly inFlight: number;
-  readonly sessions: number;
-  readonly msMax: number;
-  readonly callsMax: number;
 } & (
   | { readonly rpc: 'CreateEvent'; readonly workspaceIds: readonly string[] }
   | {
@@ -20,8 +15,19 @@ export type LoadJob = {
   | { readonly rpc: 'RetrieveEvent'; readonly eventIds: readonly string[] }
 );
 
+/** What a load process is asked to do, until a time or a count is reached. */
+export type LoadJob = LoadCalls & {
+  readonly port: number;
+  readonly inFlight: number;
+  readonly sessions: number;
+  readonly msMax: number;
+  readonly callsMax: number;
+  /** A call that is refused as OVERLOADED is none that has failed: it is sent again. */
+  readonly mayBeRefused?: boolean;
+};
+
 export interface LoadResult {
-  /** All calls, also those that were answered after the time was up. None has failed. */
+  /** All calls, also those that were refused, and those that were answered after the time was up. */
   readonly answered: number;
   /** Of the calls that were answered in time. */
   readonly perSecond: number;

@@ -13,7 +13,7 @@ import {
   RetrieveEventRequestSchema,
 } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { newEvent } from '../workload.ts';
-import type { LoadJob, Wire } from './job.ts';
+import type { LoadCalls, Wire } from './job.ts';
 
 /** The requests of a job: constant headers, and bodies of which only a key or an id varies. */
 export interface Requests {
@@ -31,7 +31,7 @@ interface BodyTemplate {
 const keyLength = 30;
 const eventIdLength = 30;
 
-export function createRequests(job: LoadJob): Requests {
+export function createRequests(job: LoadCalls): Requests {
   const headers = {
     ':method': 'POST',
     ':path': `/harbor.events.v1.EventsService/${job.rpc}`,
@@ -43,7 +43,7 @@ export function createRequests(job: LoadJob): Requests {
   return { headers, nextBody: nextBodyOf(job) };
 }
 
-function nextBodyOf(job: LoadJob): () => Buffer {
+function nextBodyOf(job: LoadCalls): () => Buffer {
   switch (job.rpc) {
     case 'CreateEvent':
       return createBodies(job);
@@ -55,7 +55,7 @@ function nextBodyOf(job: LoadJob): () => Buffer {
 }
 
 /** Bodies that go round the workspaces, each with a key that no other process or job sends. */
-function createBodies({ wire, workspaceIds }: LoadJob & { rpc: 'CreateEvent' }): () => Buffer {
+function createBodies({ wire, workspaceIds }: LoadCalls & { rpc: 'CreateEvent' }): () => Buffer {
   const placeholder = 'k'.repeat(keyLength);
   const templates = workspaceIds.map((workspaceId) =>
     toTemplate(wire, CreateEventRequestSchema, placeholder, {
@@ -72,7 +72,7 @@ function batchBodies({
   wire,
   workspaceIds,
   batchEvents,
-}: LoadJob & { rpc: 'BatchCreateEvents' }): () => Buffer {
+}: LoadCalls & { rpc: 'BatchCreateEvents' }): () => Buffer {
   const placeholder = 'k'.repeat(keyLength);
   const templates = workspaceIds.map((workspaceId) => {
     const request = { ...newEvent, workspaceId, idempotencyKey: placeholder };
@@ -90,7 +90,7 @@ function keyedBodies(templates: readonly BodyTemplate[]): () => Buffer {
   return () => fill(templates[bodies++ % templates.length] as BodyTemplate, nextKey);
 }
 
-function retrieveBodies({ wire, eventIds }: LoadJob & { rpc: 'RetrieveEvent' }): () => Buffer {
+function retrieveBodies({ wire, eventIds }: LoadCalls & { rpc: 'RetrieveEvent' }): () => Buffer {
   const placeholder = `evt_${'0'.repeat(eventIdLength - 4)}`;
   const template = toTemplate(wire, RetrieveEventRequestSchema, placeholder, { id: placeholder });
   return () => fill(template, () => eventIds[randomInt(eventIds.length)] as string);

@@ -73,11 +73,20 @@ function keepInFlight(
       job.wire === 'grpc',
       () => settle(session, now),
       (error) => {
+        if (job.mayBeRefused === true && error instanceof CallRefused) return retry(session);
         clearTimeout(late);
         reject(error);
       },
     );
     stream.end(requests.nextBody());
+  };
+  const retry = (session: ClientHttp2Session) => {
+    if (performance.now() < overAt) {
+      begun--;
+      begin(session, performance.now());
+    } else {
+      settle(session, startedAt);
+    }
   };
   for (let n = 0; n < Math.min(job.inFlight, job.callsMax); n++) {
     begin(sessions[n % sessions.length] as ClientHttp2Session, performance.now());
@@ -85,8 +94,11 @@ function keepInFlight(
   return promise;
 }
 
+/** The service has no room for the call at present. */
+class CallRefused extends Error {}
+
 /** Calls `onSuccess` when the answer is whole and says that the call succeeded, else `onFailure`. */
-function awaitSuccess(
+export function awaitSuccess(
   stream: ClientHttp2Stream,
   isGrpc: boolean,
   onSuccess: () => void,
@@ -105,6 +117,8 @@ function awaitSuccess(
   stream.on('end', () => {
     ended = true;
     if (status === 200 && body !== undefined && (!isGrpc || grpcStatus === '0')) onSuccess();
+    else if (status === 429 || grpcStatus === '8')
+      onFailure(new CallRefused('the call was refused'));
     else onFailure(new Error(`a call failed: ${describe({ status, grpcStatus, body })}`));
   });
   stream.on('error', onFailure);
