@@ -39,7 +39,7 @@ const findStatement: Statement = {
   name: 'harbor_find_workspaces',
   text: 'select id from workspaces where id = any($1::text[])',
 };
-/** With the wait behind the look-ups before it, 5 s. */
+/** With the wait behind the look-ups before it, 5 s; that a workspace is missing is asked twice. */
 const findTimeoutMs = 1_500;
 
 export function createWorkspaceStore({
@@ -65,7 +65,9 @@ export function createWorkspaceStore({
   }
 
   async function assertFound(id: string): Promise<void> {
-    if ((await lookUps.find(id)) === undefined) throw new WorkspaceNotFound(id);
+    // The first answer may be one that was on its way already, and older than the workspace.
+    if ((await lookUps.find(id)) || (await lookUps.find(id))) return;
+    throw new WorkspaceNotFound(id);
   }
 
   return {
