@@ -151,6 +151,15 @@ describe.each(encodings)('a body in %s', (encoding) => {
     expect(event?.payload).toEqual({ text: 'small' });
   });
 
+  test('is read by REST also where the answer is large', async () => {
+    const headers = { 'content-type': 'application/json', 'content-encoding': encoding };
+    const text = 'large'.repeat(1_000);
+    const body = encoders[encoding](restBody(text));
+    const answer = await sendRequest(service, '/v1/events', { headers, body });
+    expect(answer.status).toBe(201);
+    expect(JSON.parse(answer.text)).toMatchObject({ payload: { text } });
+  });
+
   test('that inflates to 256 MB is refused by REST with 413', async () => {
     const headers = { 'content-type': 'application/json', 'content-encoding': encoding };
     const answer = await sendRequest(service, '/v1/events', { headers, body: bombs[encoding] });

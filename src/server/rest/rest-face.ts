@@ -66,8 +66,9 @@ function run(
 ): Promise<UniversalServerResponse> {
   const header = new Headers(request.header);
   header.set('content-type', 'application/json');
-  // Whatever is compressed here would be inflated again for the translation.
-  header.delete('accept-encoding');
+  // Whatever is compressed here would be inflated again for the translation. Where the header is missing,
+  // Connect answers in the encoding of the request.
+  header.set('accept-encoding', 'identity');
   let body: AsyncIterable<Uint8Array> = request.body;
   if (route.toRequest !== undefined) {
     const { groups = {} } = route.path.exec(request.path) ?? {};
