@@ -6,6 +6,7 @@ import { EventsService } from '../gen/typescript/harbor/events/v1/events_service
 import { Health } from '../gen/typescript/health/v1/health_pb.ts';
 import { createEventPath } from './support/connect-post.ts';
 import { callUnary, metadataOf, serviceErrorOf } from './support/grpc-js-client.ts';
+import { subscribePath } from './support/raw-call.ts';
 import { openRawSocket } from './support/raw-socket.ts';
 import { startTestService, type TestService } from './support/test-service.ts';
 
@@ -110,20 +111,27 @@ describe.each(Object.entries(senders))('a client of HTTP/2 that %s', (_which, go
   );
 });
 
-test('a client of HTTP/1.1 that is in the middle of a large body may finish it and then read why it was refused', async () => {
-  const socket = await openRawSocket(service);
-  const bytes = 6 * 1024 * 1024;
-  socket.write(
-    `POST /v1/events HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer ${service.secretKey}\r\n` +
-      `Content-Type: application/json\r\nContent-Length: ${bytes}\r\n\r\n`,
-  );
-  await socket.until(/^HTTP\/1\.1 413 /);
-  for (let sent = 0; sent < bytes; sent += piece.length) {
-    await new Promise<void>((resolve, reject) => {
-      socket.socket.write(piece, (error) => (error ? reject(error) : resolve()));
-    });
-  }
-  expect(await socket.ended()).toMatch(/connection: close[\s\S]*REQUEST_TOO_LARGE/i);
+describe('a client of HTTP/1.1 in the middle of a large body may finish it and then read why it was refused', () => {
+  test.each([
+    ['to REST', '/v1/events', 'application/json', 413],
+    ['of a stream', subscribePath, 'application/connect+json', 200],
+    ['of a compressed stream', subscribePath, 'application/connect+json', 200, 'gzip'],
+  ])('a request %s', async (_what, path, type, code, encoding = 'identity') => {
+    const socket = await openRawSocket(service);
+    const bytes = 6 * 1024 * 1024;
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer ${service.secretKey}\r\n` +
+        `Connect-Content-Encoding: ${encoding}\r\n` +
+        `Content-Type: ${type}\r\nContent-Length: ${bytes}\r\n\r\n`,
+    );
+    await socket.until(new RegExp(`^HTTP/1\\.1 ${code} `));
+    for (let sent = 0; sent < bytes; sent += piece.length) {
+      await new Promise<void>((resolve, reject) => {
+        socket.socket.write(piece, (error) => (error ? reject(error) : resolve()));
+      });
+    }
+    expect(await socket.ended()).toMatch(/connection: close[\s\S]*REQUEST_TOO_LARGE/i);
+  });
 });
 
 test('a client of HTTP/1.1 that sends without end is cut off', async () => {

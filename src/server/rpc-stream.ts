@@ -74,7 +74,7 @@ export function createRpcStreams(open: OpenCheckedStream) {
     const { header = new Headers() } = response;
     const head = { ...response, header };
     const subscription = contextValues.get(openedStreamKey);
-    if (subscription === undefined) return head;
+    if (subscription === undefined) return { ...head, unary: true };
     header.delete('grpc-encoding');
     header.delete('connect-content-encoding');
     return goOn({ subscription, head, handler, request });
@@ -105,7 +105,7 @@ async function refuse(
   error: unknown,
 ): Promise<ExchangeResponse> {
   const refusal = await writeEnd(handler, header.get('content-type') ?? '', call, error);
-  return { ...refusal, header: refusal.header ?? new Headers() };
+  return { ...refusal, header: refusal.header ?? new Headers(), unary: true };
 }
 
 interface Opened {
