@@ -15,6 +15,7 @@ import {
   ErrorInfoSchema,
 } from '../gen/typescript/google/rpc/error_details_pb.ts';
 import { EventsService } from '../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { Health } from '../gen/typescript/health/v1/health_pb.ts';
 import { createEventPath } from './support/connect-post.ts';
 import { callUnary, metadataOf, serviceErrorOf } from './support/grpc-js-client.ts';
 import { sendGrpc } from './support/grpc-send.ts';
@@ -86,6 +87,13 @@ describe('a client of grpc-js', () => {
     });
     const fields = findDetail(details, BadRequestSchema)?.fieldViolations.map(({ field }) => field);
     expect(fields?.toSorted()).toEqual(['type', 'workspace_id']);
+  });
+
+  test('reads a message that ends with a space of its own request', async () => {
+    const error = await serviceErrorOf(
+      callUnary(client, Health.method.check, { service: 'x ' }, authorized()),
+    );
+    expect(error.details).toBe('unknown service x ');
   });
 
   test.each([

@@ -66,12 +66,18 @@ function stopReading(stream: ServerHttp2Stream): void {
 
 /**
  * Connect escapes a text as a URL would; gRPC escapes "%" and what is not printable ASCII only, and
- * grpc-js shows every other escape (%3A for a colon) as it is.
+ * grpc-js shows every other escape (%3A for a colon) as it is. A field that begins or ends with a space is
+ * none of HTTP/2 (RFC 9113, 8.2.1): its reader would take it for an empty one.
  */
 function toNodeTrailers(trailer: Headers): Record<string, string> {
   const fields = Object.fromEntries(trailer);
   const message = fields['grpc-message'];
   if (message === undefined) return fields;
   const needless = /%(?:2[0-46-9A-F]|[3-6][0-9A-F]|7[0-9A-E])/g;
-  return { ...fields, 'grpc-message': message.replace(needless, decodeURIComponent) };
+  const readable = message.replace(needless, decodeURIComponent);
+  const outerSpaces = /^ +| +$/g;
+  return {
+    ...fields,
+    'grpc-message': readable.replace(outerSpaces, (spaces) => encodeURIComponent(spaces)),
+  };
 }
