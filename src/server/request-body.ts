@@ -82,10 +82,12 @@ export class ReceivedBody implements RequestBody {
   }
 
   release(): void {
+    const isAwaited = this.#state === 'coming' && this.#waiter !== undefined;
     this.#state = 'over';
     clearTimeout(this.#timer);
     this.#drop();
-    this.#waiter?.reject(bodyCut());
+    // An error is made only for somebody who hears of it: each costs as much as the rest of this class.
+    if (isAwaited) this.#waiter?.reject(bodyCut());
   }
 
   /** Refuses what still holds memory, or may; false when there is nothing to refuse. */
@@ -119,9 +121,9 @@ export class ReceivedBody implements RequestBody {
   }
 
   #handOn(): Uint8Array {
-    const kept = this.#kept?.subarray(0, this.#length) ?? new Uint8Array();
+    const kept = this.#kept ?? new Uint8Array();
     this.#kept = undefined;
-    return kept;
+    return kept.byteLength === this.#length ? kept : kept.subarray(0, this.#length);
   }
 
   #onData(piece: Buffer): void {
