@@ -83,6 +83,21 @@ test('answers over HTTP/1.1 to a client that reads nothing are cut off with its 
   socket.destroy();
 });
 
+test('answers over HTTP/1.1 behind a stream that has nothing to say end with it, although nobody sees that their client has left', async () => {
+  const socket = await openRawSocket(service);
+  socket.write(
+    'POST /grpc.health.v1.Health/Watch HTTP/1.1\r\nHost: h\r\nContent-Type: application/connect+json\r\n' +
+      'Content-Length: 7\r\n\r\n\0\0\0\0\x02{}' +
+      'GET /openapi.json HTTP/1.1\r\nHost: h\r\n\r\n'.repeat(8),
+  );
+  await socket.until(/SERVING/);
+  await expect.poll(() => service.app.load().calls).toBe(9);
+  // Node sees at the next request that too much waits to be sent, and stops to read.
+  socket.write('GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n');
+  await expect.poll(() => service.app.load().calls).toBe(10);
+  socket.destroy();
+});
+
 test('a page of 2 MB is not cut off while its reader takes some of it now and then', async () => {
   const session: ClientHttp2Session = connect(service.baseUrl);
   const call = session.request(Object.fromEntries(get(listPath(service.workspaceId))));

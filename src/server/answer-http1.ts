@@ -42,7 +42,12 @@ function toIncoming(
       nodeResponse.write(chunk);
       whenSent(request, () => nodeResponse.end());
     },
-    cutOff: () => nodeResponse.destroy(),
+    cutOff() {
+      nodeResponse.destroy();
+      // An answer that waits behind another one has no socket yet. Node reads nothing of it while such answers
+      // are large, so that nobody would notice that its peer has left, and what is in front stays for ever.
+      request.socket.destroy();
+    },
   };
 }
 
