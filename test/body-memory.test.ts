@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CreateEventRequestSchema } from '../gen/typescript/harbor/events/v1/events_service_pb.ts';
@@ -30,6 +30,7 @@ afterAll(() => service.stop());
 
 const requestBytesMax = 2 * 1024 * 1024;
 const checkPath = '/grpc.health.v1.Health/Check';
+const listEventsPath = '/harbor.events.v1.EventsService/ListEvents';
 const connectionCount = 2;
 const pieceCount = 200_000;
 /** More than an allocator may keep for itself, and far less than the 330 bytes of a piece that is kept. */
@@ -209,6 +210,26 @@ describe('what a body inflates to', () => {
     await holder.query('begin');
     await holder.query('select from workspaces where id = $1 for update', [service.workspaceId]);
     const answer = connectPost(service, createEventPath, blankBody(1024 * 1024), asGzip);
+    await expect.poll(() => service.app.load().bodyBytes).toBeGreaterThanOrEqual(1024 * 1024);
+    await holder.end();
+    expect((await answer).status).toBe(200);
+    await expect.poll(() => service.app.load().bodyBytes).toBe(0);
+  });
+
+  test('counts among the bytes of bodies also where a GET carries it in its query', async () => {
+    const holder = await service.database.connect();
+    await holder.query('begin');
+    await holder.query('lock table events');
+    const query = new URLSearchParams({
+      connect: 'v1',
+      encoding: 'json',
+      base64: '1',
+      compression: 'br',
+      message: brotliCompressSync(
+        JSON.stringify({ workspaceId: service.workspaceId }).padEnd(1024 * 1024),
+      ).toString('base64url'),
+    });
+    const answer = sendRequest(service, `${listEventsPath}?${query}`);
     await expect.poll(() => service.app.load().bodyBytes).toBeGreaterThanOrEqual(1024 * 1024);
     await holder.end();
     expect((await answer).status).toBe(200);

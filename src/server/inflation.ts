@@ -46,13 +46,18 @@ export function createInflation(): Inflation {
     }),
     counted(handler) {
       const run = (request: UniversalServerRequest) => {
-        const { header, body } = request;
-        if (!isBody(body) || !encodings.some((name) => header.has(name))) return handler(request);
+        const { body } = request;
+        if (!isBody(body) || !mayBeCompressed(request)) return handler(request);
         return bodies.run(body, () => handler(request));
       };
       return Object.assign(run, handler);
     },
   };
+}
+
+/** A GET has its message and the encoding in its query. */
+function mayBeCompressed({ method, header }: UniversalServerRequest): boolean {
+  return method === 'GET' || encodings.some((name) => header.has(name));
 }
 
 function isBody(body: UniversalServerRequest['body']): body is RequestBody {
