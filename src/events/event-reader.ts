@@ -5,9 +5,11 @@ import type { EventStore } from './event-store.ts';
 /** Ids a query; the store cuts what it brings by bytes as well. */
 const idsMax = 64;
 
-/** How long a read waits for its turn, and then for PostgreSQL: 5 s together. */
+/** How long a read waits: 5 s together, while PostgreSQL is silent. */
 export interface ReaderPatience {
+  /** For its turn; a crowd waits for as long as it moves on. */
   readonly turnMsMax: number;
+  /** And then for its answer. */
   readonly answerMsMax: number;
   /** After this time without an answer PostgreSQL counts as silent. */
   readonly silentMs: number;
@@ -27,7 +29,7 @@ export interface EventReader {
    * The event with this id, or undefined when there is none.
    *
    * @param id `evt_…` with a valid UUID inside.
-   * @throws DatabaseUnavailable, within 5 s.
+   * @throws DatabaseUnavailable, within 5 s of PostgreSQL's last answer.
    */
   find(id: string): Promise<Event | undefined>;
 }
@@ -47,6 +49,7 @@ export function createEventReader(
   let waiting = new Map<string, Read>();
   let flights = 0;
   let lastBegunAtMs = 0;
+  let lastAnsweredAtMs = 0;
   let isSilent = false;
   let isScheduled = false;
   let timer: NodeJS.Timeout | undefined;
@@ -62,7 +65,7 @@ export function createEventReader(
 
   function pump(): void {
     const now = performance.now();
-    failLate(now);
+    if (now - lastAnsweredAtMs >= patience.turnMsMax) failLate(now);
     if (flights > 0 && now - lastBegunAtMs >= patience.silentMs) isSilent = true;
     if (waiting.size > 0 && (flights === 0 || (isSilent && isDue(now)))) {
       void fly([...waiting].slice(0, isSilent ? 1 : idsMax));
@@ -95,6 +98,7 @@ export function createEventReader(
       const ids = reads.map(([id]) => id);
       const { events, leftOut } = await store.read(ids, patience.answerMsMax);
       isSilent = false;
+      lastAnsweredAtMs = performance.now();
       const again = new Set(leftOut);
       for (const [id, read] of reads) if (!again.has(id)) read.resolve(events.get(id));
       putBack(reads.filter(([id]) => again.has(id)));

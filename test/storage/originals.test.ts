@@ -10,6 +10,7 @@ import {
   createEventStore,
   type EventStore,
 } from '../../src/events/index.ts';
+import { newId } from '../../src/type-id.ts';
 import { countStatements } from '../support/counted-store.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
 
@@ -100,4 +101,21 @@ test('events that are read by id at once come 4 MiB at a time, each of them once
   const read = counted.bytesRead.reduce((sum, bytes) => sum + bytes, 0);
   const all = large.reduce((sum, { payloadBytes }) => sum + payloadBytes, 0);
   expect(read).toBe(all);
+});
+
+test('a crowd of reads waits for as long as it moves on', async () => {
+  const slow: Pick<EventStore, 'read'> = {
+    async read(...values) {
+      await testDatabase.query('select pg_sleep(0.1)');
+      return store.read(...values);
+    },
+  };
+  const reader = createEventReader(slow, {
+    turnMsMax: 400,
+    answerMsMax: 10_000,
+    silentMs: 10_000,
+  });
+  // Eight queries, for which the last ones wait for 700 ms at the least.
+  const ids = Array.from({ length: 500 }, () => newId('evt'));
+  expect(await Promise.all(ids.map((id) => reader.find(id)))).toEqual(ids.map(() => undefined));
 });
