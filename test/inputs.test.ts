@@ -273,3 +273,14 @@ test.each(json)('a payload may hold a time that is none over %s', async (wire) =
   const payload = { expiresAt: '2026-02-30T00:00:00Z', created_after: 'soon' };
   expect((await create(wire, { payload })).event?.payload).toEqual(payload);
 });
+
+test('a payload may hold a time that is none also where its name is written with escapes', async () => {
+  const body = JSON.stringify({
+    workspaceId: service.workspaceId,
+    type: 'escaped',
+    payload: { expires_at: 'soon' },
+  }).replace('payload', 'p\\u0061yload');
+  const answer = await connectPost(service, createEventPath, body);
+  expect(answer.status).toBe(200);
+  expect(JSON.parse(answer.text).event.payload).toEqual({ expires_at: 'soon' });
+});
