@@ -1,39 +1,26 @@
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/database/database.ts';
 import { DatabaseUnavailable } from '../../src/database-unavailable.ts';
 import { type PreparedEvent, prepareEvent } from '../../src/events/event.ts';
 import { createAppendQueue, createEventStore, type EventStore } from '../../src/events/index.ts';
 import { countStatements } from '../support/counted-store.ts';
-import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
+import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
 
-let testDatabase: TestDatabase;
-let database: Database;
+let opened: TestLogStore;
 let store: EventStore;
 /** Holds locks; what it holds ends with each test. */
 let holder: pg.Client;
 
 beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  const { url } = testDatabase;
-  database = await openDatabase({
-    url,
-    poolSize: 12,
-    applicationName: 'test',
-    onNotice: () => undefined,
-  });
-  store = createEventStore(database.statements);
-  await testDatabase.query(
-    `insert into workspaces (id, display_name, created_at)
-     select 'ws_' || n, '', now() from generate_series(1, 9) n`,
-  );
-  holder = await testDatabase.connect();
+  opened = await openTestLogStore();
+  for (let n = 0; n < 9; n++) await opened.newWorkspace();
+  store = createEventStore(opened.database.statements);
+  holder = await opened.testDatabase.connect();
 });
 afterEach(async () => void (await holder.query('rollback')));
 afterAll(async () => {
   await holder.end();
-  await database.close();
-  await testDatabase.drop();
+  await opened.stop();
 });
 
 function event(workspaceId: string, idempotencyKey?: string): PreparedEvent {
@@ -41,7 +28,7 @@ function event(workspaceId: string, idempotencyKey?: string): PreparedEvent {
 }
 
 async function countEvents(workspaceId: string): Promise<number> {
-  const rows = await testDatabase.query('select from events where workspace_id = $1', [
+  const rows = await opened.testDatabase.query('select from events where workspace_id = $1', [
     workspaceId,
   ]);
   return rows.length;
@@ -69,32 +56,32 @@ async function lock(workspaceId: string, key: string): Promise<void> {
 }
 
 test('a create without a key is not written again after its answer was lost, whatever its neighbours meet', async () => {
-  const queue = createAppendQueue(loseFirstAnswer(() => lock('ws_2', 'stuck')));
-  const keyless = queue.append(event('ws_1'));
-  const stuck = queue.append(event('ws_2', 'stuck'));
-  const neighbour = queue.append(event('ws_3', 'neighbour'));
+  const queue = createAppendQueue(loseFirstAnswer(() => lock('ws_log2', 'stuck')));
+  const keyless = queue.append(event('ws_log1'));
+  const stuck = queue.append(event('ws_log2', 'stuck'));
+  const neighbour = queue.append(event('ws_log3', 'neighbour'));
   await expect(keyless).rejects.toMatchObject({ name: 'DatabaseUnavailable', sent: true });
   await expect(neighbour).resolves.toMatchObject({ replayed: true });
   await holder.query('rollback');
   await expect(stuck).resolves.toMatchObject({ replayed: true });
-  expect(await countEvents('ws_1')).toBe(1);
+  expect(await countEvents('ws_log1')).toBe(1);
 });
 
 test('where nobody has a key, a lost answer is followed by no other statement', async () => {
   const lossy = loseFirstAnswer();
   const queue = createAppendQueue(lossy);
-  const creates = [queue.append(event('ws_5')), queue.append(event('ws_6'))];
+  const creates = [queue.append(event('ws_log5')), queue.append(event('ws_log6'))];
   for (const { reason } of (await Promise.allSettled(creates)) as PromiseRejectedResult[]) {
     expect(reason).toMatchObject({ name: 'DatabaseUnavailable', sent: true });
   }
   await queue.drained();
   expect(lossy.appends).toBe(1);
-  await expect(queue.append(event('ws_5'))).resolves.toMatchObject({ event: { sequence: 2 } });
+  await expect(queue.append(event('ws_log5'))).resolves.toMatchObject({ event: { sequence: 2 } });
 });
 
 test('who leaves while it waits again after a lost answer is not told that nothing was stored', async () => {
   const leaving = new AbortController();
-  const lossy = loseFirstAnswer(() => lock('ws_7', 'left'));
+  const lossy = loseFirstAnswer(() => lock('ws_log7', 'left'));
   let areLocked = false;
   const queue = createAppendQueue({
     ...store,
@@ -105,19 +92,19 @@ test('who leaves while it waits again after a lost answer is not told that nothi
     async inspectCounters(...values) {
       const counters = await store.inspectCounters(...values);
       // Put back by then, and not sent again while two others take the ways around.
-      if (values[0].includes('ws_7')) setImmediate(() => leaving.abort());
+      if (values[0].includes('ws_log7')) setImmediate(() => leaving.abort());
       else areLocked = true;
       return counters;
     },
   });
-  const other = await testDatabase.connect();
+  const other = await opened.testDatabase.connect();
   await other.query('begin');
-  await other.query(`select from workspaces where id in ('ws_8', 'ws_9') for update`);
-  const others = [queue.append(event('ws_8')), queue.append(event('ws_9'))];
+  await other.query(`select from workspaces where id in ('ws_log8', 'ws_log9') for update`);
+  const others = [queue.append(event('ws_log8')), queue.append(event('ws_log9'))];
   await expect.poll(() => areLocked).toBe(true);
-  const create = queue.append(event('ws_7', 'left'), leaving.signal);
+  const create = queue.append(event('ws_log7', 'left'), leaving.signal);
   await expect(create).rejects.toMatchObject({ name: 'AppendAbandoned', sent: true });
-  expect(await countEvents('ws_7')).toBe(1);
+  expect(await countEvents('ws_log7')).toBe(1);
   await other.query('rollback');
   await other.end();
   await Promise.all(others);

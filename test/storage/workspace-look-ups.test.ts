@@ -1,28 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/database/database.ts';
 import type { StatementRunner } from '../../src/database/statements.ts';
 import { createWorkspaceStore, WorkspaceNotFound } from '../../src/workspaces/index.ts';
-import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
+import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
 
-let testDatabase: TestDatabase;
-let database: Database;
+let opened: TestLogStore;
 
 beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  const { url } = testDatabase;
-  database = await openDatabase({
-    url,
-    poolSize: 4,
-    applicationName: 'test',
-    onNotice: () => undefined,
-  });
+  opened = await openTestLogStore();
 });
-afterAll(async () => {
-  await database.close();
-  await testDatabase.drop();
-});
+afterAll(() => opened.stop());
 
 test('a workspace that was made is there, also for who asks while an older look-up of it is on its way', async () => {
+  const { database } = opened;
   const read = Promise.withResolvers<void>();
   const answered = Promise.withResolvers<void>();
   const statements: StatementRunner = {
