@@ -9,6 +9,9 @@ const batchBytesMax = 4 * 1024 * 1024;
 const waitingRowsMax = 16_000;
 const waitingBytesMax = 64 * 1024 * 1024;
 
+/** More than this of one workspace is written by itself: it takes PostgreSQL longer than all the others. */
+const crowdRowsMin = 64;
+
 /** A create in the queue. */
 export interface Entry extends Waiting {
   readonly askedAtMs: number;
@@ -53,6 +56,7 @@ export function createAppendLanes(): AppendLanes {
   /** Workspaces that were found locked, the longest untried first, and their lanes. */
   const locked = new Map<string, Lane>();
   const inFlight = new Set<string>();
+  let isTurnOfCrowd = false;
   let waitingRows = 0;
   let waitingBytes = 0;
 
@@ -105,11 +109,12 @@ export function createAppendLanes(): AppendLanes {
     }
   }
 
-  /** Takes whole lanes, as far as the batch has room. */
+  /** Takes whole lanes without a crowd, as far as the batch has room. */
   function takeLanes(batch: Batch, lanes: Map<string, Lane>, share: number): void {
     batch.isFull = false;
     for (const [workspaceId, lane] of lanes) {
       if (inFlight.has(workspaceId) && !batch.workspaceIds.has(workspaceId)) continue;
+      if (isCrowd(lane) && !batch.workspaceIds.has(workspaceId)) continue;
       take(batch, workspaceId, lane, share);
       if (!batch.isFull) continue;
       if (!batch.workspaceIds.has(workspaceId)) return;
@@ -117,6 +122,19 @@ export function createAppendLanes(): AppendLanes {
       lanes.delete(workspaceId);
       busy.set(workspaceId, lane);
       return;
+    }
+  }
+
+  /** Takes of the crowd that has waited for its turn longest. */
+  function takeCrowd(batch: Batch): void {
+    for (const lanes of [fresh, busy]) {
+      for (const [workspaceId, lane] of lanes) {
+        if (inFlight.has(workspaceId) || !isCrowd(lane)) continue;
+        take(batch, workspaceId, lane, 1);
+        lanes.delete(workspaceId);
+        if (lane.entries.size > 0) busy.set(workspaceId, lane);
+        return;
+      }
     }
   }
 
@@ -158,10 +176,15 @@ export function createAppendLanes(): AppendLanes {
 
     takeBatch() {
       const batch = newBatch();
+      // In turn, where there are both: whoever comes alone does not wait for what a crowd has written.
+      if (isTurnOfCrowd) takeCrowd(batch);
+      isTurnOfCrowd = batch.entries.length === 0;
+      if (!isTurnOfCrowd) return batch.entries;
       // Newcomers first, and half of the batch for the others all the same.
       takeLanes(batch, fresh, 0.5);
       takeLanes(batch, busy, 1);
       if (!batch.isFull) takeLanes(batch, fresh, 1);
+      if (batch.entries.length === 0) takeCrowd(batch);
       return batch.entries;
     },
 
@@ -208,6 +231,10 @@ export function createAppendLanes(): AppendLanes {
       return late;
     },
   };
+}
+
+function isCrowd({ entries }: Lane): boolean {
+  return entries.size >= crowdRowsMin;
 }
 
 interface Batch {
