@@ -38,6 +38,7 @@ import {
 } from './events/index.ts';
 import { mendJsonParse } from './json-parse.ts';
 import type { Log } from './log.ts';
+import { createLoopTurns } from './loop-turns.ts';
 import { startPeriodic } from './periodic.ts';
 import { describeCause } from './server/call-log.ts';
 import { createContractValidator } from './server/contract-validator.ts';
@@ -130,10 +131,12 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
     },
   });
   const notices = createCommitNotices(notifications.send, report('tell other processes'));
-  const queue = createAppendQueue(events, (workspaceId, lastSequence) => {
+  const turns = createLoopTurns();
+  const onCommitted = (workspaceId: string, lastSequence: number) => {
     feeds.wake(workspaceId, lastSequence);
     notices.note(workspaceId, lastSequence);
-  });
+  };
+  const queue = createAppendQueue(events, { onCommitted, turns });
   const streams = createStreamWatch(apiKeys);
   const openStream = createOpenStream({ log: eventLog, feeds, workspaces, streams });
   const validator = createContractValidator(services);
@@ -169,6 +172,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
     tls: config.tls,
     corsOrigins: config.corsOrigins,
     log,
+    turns,
     stallMsMax: config.streamStallMs,
   });
 

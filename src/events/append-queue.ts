@@ -1,4 +1,5 @@
 import { DatabaseUnavailable } from '../database-unavailable.ts';
+import { createLoopTurns, type LoopTurns } from '../loop-turns.ts';
 import { toParts } from './append-batch.ts';
 import { createAppendLanes, type Entry } from './append-lanes.ts';
 import { createAppendWriter, type OnCommitted } from './append-writer.ts';
@@ -21,6 +22,13 @@ export interface AppendPatience {
 }
 
 const usualPatience: AppendPatience = { turnMsMax: 5_000, answerMsMax: 10_000 };
+
+export interface AppendQueueOptions {
+  readonly onCommitted?: OnCommitted;
+  readonly patience?: AppendPatience;
+  /** In which creates are answered. */
+  readonly turns?: LoopTurns;
+}
 
 /**
  * Gathers creates into batches, without a timer: while a workspace's batch is being written, its next
@@ -66,12 +74,17 @@ export function shareSignal(signal: AbortSignal): Abandonment {
 
 export function createAppendQueue(
   store: EventStore,
-  onCommitted: OnCommitted = () => undefined,
-  patience: AppendPatience = usualPatience,
+  {
+    onCommitted = () => undefined,
+    patience = usualPatience,
+    turns = createLoopTurns(),
+  }: AppendQueueOptions = {},
 ): AppendQueue {
   const lanes = createAppendLanes();
-  const writer = createAppendWriter(store, onCommitted);
+  const writer = createAppendWriter({ store, onCommitted, turns });
   const idle: (() => void)[] = [];
+  /** Creates that have not been answered. */
+  let open = 0;
   let flights = 0;
   let detours = 0;
   let turn = 0;
@@ -105,7 +118,7 @@ export function createAppendQueue(
         .then(() => detours--)
         .then(pump);
     }
-    if (flights + detours === 0 && lanes.isEmpty) {
+    if (flights + detours + open === 0) {
       for (const resolve of idle.splice(0)) resolve();
     }
     if (!lanes.isEmpty && lateTimer === undefined) {
@@ -157,6 +170,7 @@ export function createAppendQueue(
           entry.state = 'answered';
           signal?.removeEventListener('abort', abandon);
           answer();
+          if (--open === 0 && idle.length > 0) schedulePump();
         };
         const entry: Entry = {
           event,
@@ -182,6 +196,7 @@ export function createAppendQueue(
         };
         // Throws when there is no room, which rejects.
         lanes.enter(entry);
+        open++;
         signal?.addEventListener('abort', abandon);
         schedulePump();
       });

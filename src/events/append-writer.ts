@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DatabaseUnavailable } from '../database-unavailable.ts';
+import type { LoopTurns } from '../loop-turns.ts';
 import { answerRow, type BatchPart, type BatchRow } from './append-batch.ts';
 import { AppendContended, AppendRowRefused, EventWorkspaceMissing } from './event-errors.ts';
 import type { AppendedRow, EventStore } from './event-store.ts';
@@ -22,11 +23,19 @@ export interface Flight {
 
 type Counters = Awaited<ReturnType<EventStore['inspectCounters']>>;
 
+export interface AppendWriterDeps {
+  readonly store: EventStore;
+  readonly onCommitted: OnCommitted;
+  readonly turns: LoopTurns;
+}
+
 export interface AppendWriter {
   /** Writes a batch and answers, or puts back, every create in it. Never rejects. */
   write(parts: readonly BatchPart[], flight: Flight): Promise<void>;
 }
 
+/** What follows an answer is work as well: 500 at once would hold up everybody else for 50 ms. */
+const answersAtOnceMax = 64;
 /** Tries of one statement, the first included, and the time after which none is begun. */
 const triesMax = 3;
 const retryForMs = 2_000;
@@ -42,13 +51,14 @@ const halvingsMax = 80;
  * - A row that the database refuses takes down the batch; it is halved, by workspaces and then by rows, until
  *   that row is alone, so its neighbours are stored all the same.
  */
-export function createAppendWriter(store: EventStore, onCommitted: OnCommitted): AppendWriter {
-  return { write: (parts, flight) => new BatchWriting(store, onCommitted, flight).write(parts) };
+export function createAppendWriter(deps: AppendWriterDeps): AppendWriter {
+  return { write: (parts, flight) => new BatchWriting(deps, flight).write(parts) };
 }
 
 class BatchWriting {
   readonly #store: EventStore;
   readonly #onCommitted: OnCommitted;
+  readonly #turns: LoopTurns;
   readonly #flight: Flight;
   /** Workspaces whose rows were halved: how many parts of them are under way, and whether one is locked. */
   readonly #halved = new Map<string, { parts: number; isLocked: boolean }>();
@@ -56,9 +66,10 @@ class BatchWriting {
   readonly #lost = new Set<BatchRow>();
   #halvings = 0;
 
-  constructor(store: EventStore, onCommitted: OnCommitted, flight: Flight) {
+  constructor({ store, onCommitted, turns }: AppendWriterDeps, flight: Flight) {
     this.#store = store;
     this.#onCommitted = onCommitted;
+    this.#turns = turns;
     this.#flight = flight;
   }
 
@@ -229,11 +240,13 @@ class BatchWriting {
   /** Answers what was created at once, and what a key holds when its original has been read. */
   async #answer(rows: readonly BatchRow[], results: readonly AppendedRow[]): Promise<void> {
     const held: HeldAnswer[] = [];
-    rows.forEach((row, index) => {
+    const isMany = rows.length > answersAtOnceMax;
+    for (const [index, row] of rows.entries()) {
       const result = results[index] as AppendedRow;
-      if (result.kind === 'created') answerRow(row, result, undefined);
-      else held.push({ row, holder: result });
-    });
+      if (result.kind === 'held') held.push({ row, holder: result });
+      else if (!isMany) answerRow(row, result, undefined);
+      else this.#turns.run(result.event.workspaceId, () => answerRow(row, result, undefined));
+    }
     await answerHeldRows(this.#store, held, () => this.#restMs());
   }
 }

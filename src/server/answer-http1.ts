@@ -22,6 +22,7 @@ function toIncoming(
     authority: hostOf(request),
     headers: request.headers,
     source: request,
+    connection: request.socket,
     sink: nodeResponse,
     writeHead({ status, header, trailer }, requestId, length) {
       nodeResponse.setHeader('x-request-id', requestId);

@@ -27,6 +27,7 @@ function toIncoming(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): In
     authority: headers[':authority'] ?? headers.host,
     headers,
     source: stream,
+    connection: stream.session ?? stream,
     sink: stream,
     writeHead({ status, header, trailer }, requestId) {
       const fields: Record<string, string | number> = {

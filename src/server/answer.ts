@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { LoopTurns } from '../loop-turns.ts';
 import type { Admission } from './admission.ts';
 import { isAuthority } from './authority.ts';
 import { beginCall, type Call, callerGone } from './call.ts';
@@ -13,6 +14,7 @@ export interface AnswerDeps extends SendingDeps {
   readonly dispatch: Dispatch;
   readonly admission: Admission;
   readonly toHeaders: ToHeaders;
+  readonly turns: LoopTurns;
   /** The largest message of a path's requests, in bytes. */
   readonly bytesMaxOf: (path: string) => number;
   /** Called once an answer is taken, or cannot be. */
@@ -29,6 +31,8 @@ export interface Incoming extends AnswerSink {
   readonly authority: string | undefined;
   readonly headers: NodeJS.Dict<string | string[]>;
   readonly source: Readable;
+  /** What its call shares with the others of the same caller. */
+  readonly connection: object;
 }
 
 const crowdedOut = { code: 'resource_exhausted', reason: 'OVERLOADED' } as const;
@@ -52,6 +56,7 @@ export async function answer(incoming: Incoming, deps: AnswerDeps): Promise<void
   });
   let status = 0;
   try {
+    await deps.turns.take(incoming.connection);
     const response = isAuthority(incoming.authority)
       ? await deps.dispatch({
           httpVersion: incoming.httpVersion,

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Validator } from '@bufbuild/protovalidate';
 import type { OpenStream } from '../events/index.ts';
 import type { Log } from '../log.ts';
+import { createLoopTurns, type LoopTurns } from '../loop-turns.ts';
 import { type Admission, createAdmission, type Load } from './admission.ts';
 import { answerHttp1 } from './answer-http1.ts';
 import { answerHttp2 } from './answer-http2.ts';
@@ -21,6 +22,8 @@ import { createHandlers, type Routes } from './router.ts';
 export interface ServerDeps extends Omit<RequestGateDeps, 'admission'> {
   /** One of its own unless it is given. */
   readonly admission?: Admission;
+  /** In which calls begin; of its own unless they are given. */
+  readonly turns?: LoopTurns;
   readonly routes: Routes;
   /** Headers that the routes read beside those of the protocols, in lower case; others they do not see. */
   readonly headersRead?: readonly string[];
@@ -60,7 +63,7 @@ const lastBytesMs = 2_000;
 export { createHealth, type Health };
 
 export function createServer(deps: ServerDeps): Server {
-  const { admission = createAdmission() } = deps;
+  const { admission = createAdmission(), turns = createLoopTurns() } = deps;
   const routes: Routes = (router) => {
     deps.routes(router);
     addHealthService(router, deps.health, deps.serviceNames);
@@ -75,6 +78,7 @@ export function createServer(deps: ServerDeps): Server {
   const exchange = {
     dispatch,
     admission,
+    turns,
     toHeaders: createToHeaders(deps.headersRead),
     openAnswers,
     bytesMaxOf: createRequestLimits(handlers.rpc),

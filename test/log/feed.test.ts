@@ -264,7 +264,9 @@ test('a stream that waits ends at once when it is told to', async () => {
 test('catching up from behind what a feed keeps joins the live part without a seam', async () => {
   const workspaceId = await newWorkspace(3_000);
   const { feeds } = openFeeds();
-  const waking = createAppendQueue(createEventStore(database.statements), feeds.wake);
+  const waking = createAppendQueue(createEventStore(database.statements), {
+    onCommitted: feeds.wake,
+  });
   let done = false;
   const writing = (async () => {
     for (let round = 0; !done; round++) {

@@ -105,7 +105,7 @@ test('workspaces that are known to be locked stay out of the batches of the othe
 });
 
 test('creates of a workspace that stays locked fail and say so, and its next ones are stored once it is free', async () => {
-  const queue = createAppendQueue(store, undefined, { turnMsMax: 500, answerMsMax: 10_000 });
+  const queue = createAppendQueue(store, { patience: { turnMsMax: 500, answerMsMax: 10_000 } });
   await lockCounters('ws_stuck_1');
   await expect(queue.append(event('ws_stuck_1'))).rejects.toThrow(AppendContended);
   await holder.query('rollback');
@@ -194,7 +194,7 @@ test.each([
 ])(
   'a workspace that floods is refused, and leaves room in %s for others, for two that flood as well',
   async (_, payload) => {
-    const queue = createAppendQueue(store, undefined, { turnMsMax: 1_500, answerMsMax: 10_000 });
+    const queue = createAppendQueue(store, { patience: { turnMsMax: 1_500, answerMsMax: 10_000 } });
     await lockCounters('ws_stuck%');
     const first = await flood(queue, 'ws_stuck_1', payload);
     const second = await flood(queue, 'ws_stuck_2', payload);

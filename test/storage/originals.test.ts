@@ -10,6 +10,7 @@ import {
   createEventStore,
   type EventStore,
 } from '../../src/events/index.ts';
+import { createLoopTurns } from '../../src/loop-turns.ts';
 import { newId } from '../../src/type-id.ts';
 import { countStatements } from '../support/counted-store.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
@@ -71,7 +72,11 @@ test('a batch of replays reads its originals 4 MiB at a time, and nothing else',
     putBack: () => undefined,
     ...(answers[turn] as PromiseWithResolvers<Appended>),
   }));
-  const writing = createAppendWriter(counted, () => undefined).write(toParts(waiting), {
+  const writing = createAppendWriter({
+    store: counted,
+    onCommitted: () => undefined,
+    turns: createLoopTurns(),
+  }).write(toParts(waiting), {
     lockMsMax: 1_000,
     endsAtMs: performance.now() + 30_000,
     isDetour: false,
