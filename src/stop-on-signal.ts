@@ -46,7 +46,7 @@ export function stopOnSignal(log: Log): Shutdown {
     stopping.abort();
     setTimeout(() => {
       log.error('the stop took too long; exiting');
-      process.exit(1);
+      log.flush(() => process.exit(1));
     }, stopMsMax).unref();
     endAll().then(
       () => {
