@@ -6,7 +6,7 @@ import {
   SubscribeEventsRequestSchema,
   type SubscribeEventsResponse,
 } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
-import { createStreamEncoder } from '../../events/index.ts';
+import { createStreamEncoder, LogSetBack } from '../../events/index.ts';
 import { callKey } from '../call.ts';
 import { type ExchangeRequest, type ExchangeResponse, unbuffered } from '../exchange.ts';
 import type { OpenCheckedStream } from '../open-stream.ts';
@@ -40,7 +40,10 @@ export function createEventStream(openStream: OpenCheckedStream) {
     const refuse = (error: unknown) => toProblem(recordFailure(call, error), call.requestId);
     try {
       const opened = await openStream(toHeader(request), values, () => toSubscription(request));
-      const finish = async (error: unknown) => Buffer.from(toLastEvent(refuse(error)));
+      const finish = async (error: unknown) => {
+        const told = toLastEvent(refuse(error));
+        return Buffer.from(error instanceof LogSetBack ? forgetLastId + told : told);
+      };
       const body = new StreamBody(opened, signal, { encode, finish });
       // What is wrong from the start has a status of its own.
       await body.start();
@@ -97,6 +100,9 @@ function toServerSentEvent({ message, sequence }: SubscribeEventsResponse): stri
       return `id: ${sequence}\n: heartbeat\n\n`;
   }
 }
+
+/** An EventSource that reconnects would go on from a number that now is another event's. */
+const forgetLastId = 'id:\n';
 
 /** Why the stream ends; a client of EventSource reconnects by itself. */
 function toLastEvent({ body }: ExchangeResponse): string {
