@@ -1,6 +1,5 @@
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/database/database.ts';
 import { type Appended, type PreparedEvent, prepareEvent } from '../../src/events/event.ts';
 import {
   AppendContended,
@@ -14,39 +13,30 @@ import {
   type EventStore,
 } from '../../src/events/index.ts';
 import { countStatements } from '../support/counted-store.ts';
-import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
+import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
 
-let testDatabase: TestDatabase;
-let database: Database;
+let opened: TestLogStore;
 let store: EventStore;
 /** Holds locks; what it holds ends with each test. */
 let holder: pg.Client;
 
 beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  const { url } = testDatabase;
-  database = await openDatabase({
-    url,
-    poolSize: 12,
-    applicationName: 'test',
-    onNotice: () => undefined,
-  });
-  store = createEventStore(database.statements);
-  await testDatabase.query(
+  opened = await openTestLogStore();
+  store = createEventStore(opened.database.statements);
+  await opened.testDatabase.query(
     `insert into workspaces (id, display_name, created_at)
      select kind || '_' || n, '', now()
      from unnest(array['ws_stuck', 'ws_free']) kind, generate_series(1, 60) n`,
   );
-  holder = await testDatabase.connect();
+  holder = await opened.testDatabase.connect();
 });
 afterEach(async () => {
   await holder.query('rollback');
-  await testDatabase.query('truncate idempotency_keys');
+  await opened.testDatabase.query('truncate idempotency_keys');
 });
 afterAll(async () => {
   await holder.end();
-  await database.close();
-  await testDatabase.drop();
+  await opened.stop();
 });
 
 function event(workspaceId: string, idempotencyKey?: string, payload = {}): PreparedEvent {

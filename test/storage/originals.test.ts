@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/database/database.ts';
 import { toParts } from '../../src/events/append-batch.ts';
 import { createAppendWriter } from '../../src/events/append-writer.ts';
 import { type Appended, type PreparedEvent, prepareEvent } from '../../src/events/event.ts';
@@ -13,26 +12,18 @@ import {
 import { createLoopTurns } from '../../src/loop-turns.ts';
 import { newId } from '../../src/type-id.ts';
 import { countStatements } from '../support/counted-store.ts';
-import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
+import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
 
-let testDatabase: TestDatabase;
-let database: Database;
+let opened: TestLogStore;
 let store: EventStore;
 let large: readonly PreparedEvent[];
 let originals: readonly Appended[];
 
 /** 60 events of 200 KB, whose keys are taken: 12 MB. */
 beforeAll(async () => {
-  testDatabase = await createTestDatabase();
-  const { url } = testDatabase;
-  database = await openDatabase({
-    url,
-    poolSize: 12,
-    applicationName: 'test',
-    onNotice: () => undefined,
-  });
-  store = createEventStore(database.statements);
-  await testDatabase.query(
+  opened = await openTestLogStore();
+  store = createEventStore(opened.database.statements);
+  await opened.testDatabase.query(
     `insert into workspaces (id, display_name, created_at) values ('ws_1', '', now())`,
   );
   const queue = createAppendQueue(store);
@@ -40,8 +31,7 @@ beforeAll(async () => {
   originals = await Promise.all(large.map((one) => queue.append(one)));
 });
 afterAll(async () => {
-  await database.close();
-  await testDatabase.drop();
+  await opened.stop();
 });
 
 function event(idempotencyKey: string, payload: Record<string, string>): PreparedEvent {
@@ -111,7 +101,7 @@ test('events that are read by id at once come 4 MiB at a time, each of them once
 test('a crowd of reads waits for as long as it moves on', async () => {
   const slow: Pick<EventStore, 'read'> = {
     async read(...values) {
-      await testDatabase.query('select pg_sleep(0.1)');
+      await opened.testDatabase.query('select pg_sleep(0.1)');
       return store.read(...values);
     },
   };
