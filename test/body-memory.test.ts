@@ -7,7 +7,8 @@ import { CreateEventRequestSchema } from '../gen/typescript/harbor/events/v1/eve
 import { newSecret } from '../src/api-keys/index.ts';
 import { createAdmission } from '../src/server/admission.ts';
 import { beginCall } from '../src/server/call.ts';
-import { bodyBytesWithoutKeyMax, callsWithoutKeyMax } from '../src/server/limits.ts';
+import { bodyBytesMax, bodyBytesWithoutKeyMax, callsWithoutKeyMax } from '../src/server/limits.ts';
+import { CallsInFlightFull } from '../src/server/request-errors.ts';
 import { connectPost, createEventPath, refusalIn } from './support/connect-post.ts';
 import { sendGrpc } from './support/grpc-send.ts';
 import { sendRequest } from './support/http-request.ts';
@@ -101,6 +102,25 @@ describe.each(['HTTP/1.1', 'HTTP/2'] as const)('a body of one-byte pieces over %
     for (const socket of sockets) socket.destroy();
     await expect.poll(() => service.app.load()).toMatchObject({ calls: 0, callsWithoutKey: 0 });
   });
+});
+
+test('a key whose bodies fill all that it may hold leaves room for the bodies of others', () => {
+  const admission = createAdmission();
+  const callOf = (apiKeyId: string) => {
+    const call = beginCall('POST', undefined);
+    call.apiKeyId = apiKeyId;
+    admission.begin(call, () => false);
+    admission.admit(call, 'unary');
+    return call;
+  };
+  const batchBytes = 8 * 1024 * 1024;
+  const crowd = Array.from({ length: 16 }, () => callOf('key_crowd'));
+  for (const call of crowd) admission.hold(call, batchBytes);
+  expect(admission.load.bodyBytes).toBe(bodyBytesMax / 2);
+  expect(() => admission.hold(callOf('key_crowd'), 1)).toThrow(CallsInFlightFull);
+  expect(() => admission.hold(callOf('key_other'), batchBytes)).not.toThrow();
+  for (const call of crowd) admission.end(call);
+  expect(() => admission.hold(callOf('key_crowd'), batchBytes)).not.toThrow();
 });
 
 describe('among calls without a key', () => {

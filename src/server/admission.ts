@@ -36,7 +36,8 @@ export interface Admission {
   /** Resolves when nothing is being answered. */
   idle(): Promise<void>;
   /**
-   * Takes a call on: it has its place from here to its end. One API key alone fills half of a room.
+   * Takes a call on: it has its place from here to its end. One API key alone fills half of a room, and half of
+   * what all bodies may hold.
    *
    * @throws CallsInFlightFull
    */
@@ -44,7 +45,7 @@ export interface Admission {
   /**
    * Counts bytes of a call's body until they are released, or the call ends.
    *
-   * @throws CallsInFlightFull when all bodies together would be too large to hold.
+   * @throws CallsInFlightFull when all bodies together, or those of the same key, would be too large to hold.
    */
   hold(call: Call, bytes: number): void;
   release(call: Call, bytes: number): void;
@@ -56,8 +57,8 @@ export function createAdmission(): Admission {
     stream: createKeyShares(streamsMax),
     stream_without_key: createKeyShares(streamsWithoutKeyMax),
   };
+  const bodies = createKeyShares(bodyBytesMax);
   let calls = 0;
-  let bodyBytes = 0;
   let bodyBytesWithoutKey = 0;
   /** The oldest first. */
   const withoutKey = new Map<Call, () => boolean>();
@@ -77,12 +78,17 @@ export function createAdmission(): Admission {
   function release(call: Call, bytes: number): void {
     call.bodyBytes -= bytes;
     if (call.room === undefined) bodyBytesWithoutKey -= bytes;
-    else bodyBytes -= bytes;
+    else bodies.give(call.apiKeyId, bytes);
   }
 
   return {
     get load() {
-      return { calls, callsWithoutKey: withoutKey.size, bodyBytes, bodyBytesWithoutKey };
+      return {
+        calls,
+        callsWithoutKey: withoutKey.size,
+        bodyBytes: bodies.taken,
+        bodyBytesWithoutKey,
+      };
     },
     begin(call, giveWay) {
       calls++;
@@ -93,7 +99,7 @@ export function createAdmission(): Admission {
       release(call, call.bodyBytes);
       withoutKey.delete(call);
       calls--;
-      if (call.room !== undefined) places[call.room].give(call.apiKeyId);
+      if (call.room !== undefined) places[call.room].give(call.apiKeyId, 1);
       if (calls === 0) for (const resolve of waiting.splice(0)) resolve();
     },
     idle() {
@@ -104,17 +110,20 @@ export function createAdmission(): Admission {
     },
     admit(call, room) {
       if (call === undefined) return;
-      if (bodyBytes + call.bodyBytes > bodyBytesMax) throw new CallsInFlightFull();
-      places[room].take(call.apiKeyId);
+      places[room].take(call.apiKeyId, 1);
+      try {
+        bodies.take(call.apiKeyId, call.bodyBytes);
+      } catch (error) {
+        places[room].give(call.apiKeyId, 1);
+        throw error;
+      }
       withoutKey.delete(call);
       bodyBytesWithoutKey -= call.bodyBytes;
-      bodyBytes += call.bodyBytes;
       call.room = room;
     },
     hold(call, bytes) {
       if (call.room !== undefined) {
-        if (bodyBytes + bytes > bodyBytesMax) throw new CallsInFlightFull();
-        bodyBytes += bytes;
+        bodies.take(call.apiKeyId, bytes);
       } else {
         while (bodyBytesWithoutKey + bytes > bodyBytesWithoutKeyMax) {
           if (!crowdOut(call, 1)) throw new CallsInFlightFull();

@@ -1,31 +1,35 @@
 import { isFairShare } from '../fair-share.ts';
 import { CallsInFlightFull } from './request-errors.ts';
 
-/** Places for calls, of which each API key gets a fair share; calls without a key share all of them. */
+/** A room in places or bytes, of which each API key gets a fair share; calls without a key share all of it. */
 export interface KeyShares {
-  /** @throws CallsInFlightFull when there is no place, or the key has its share of them. */
-  take(apiKeyId: string | undefined): void;
-  give(apiKeyId: string | undefined): void;
+  readonly taken: number;
+  /** @throws CallsInFlightFull when there is not so much left, or the key has its share. */
+  take(apiKeyId: string | undefined, amount: number): void;
+  give(apiKeyId: string | undefined, amount: number): void;
 }
 
-/** @param room places for all keys together. */
+/** @param room for all keys together. */
 export function createKeyShares(room: number): KeyShares {
   const held = new Map<string | undefined, number>();
   let taken = 0;
   return {
-    take(apiKeyId) {
-      const own = held.get(apiKeyId) ?? 0;
-      const isFair =
-        apiKeyId === undefined ? taken < room : isFairShare({ held: own, wanted: 1, taken, room });
-      if (!isFair) throw new CallsInFlightFull();
-      held.set(apiKeyId, own + 1);
-      taken++;
+    get taken() {
+      return taken;
     },
-    give(apiKeyId) {
+    take(apiKeyId, amount) {
+      // Of what nobody's key answers for, nobody has a share.
+      const own = apiKeyId === undefined ? 0 : (held.get(apiKeyId) ?? 0);
+      if (!isFairShare({ held: own, wanted: amount, taken, room })) throw new CallsInFlightFull();
+      if (apiKeyId !== undefined) held.set(apiKeyId, own + amount);
+      taken += amount;
+    },
+    give(apiKeyId, amount) {
+      taken -= amount;
+      if (apiKeyId === undefined) return;
       const own = held.get(apiKeyId) ?? 0;
-      if (own > 1) held.set(apiKeyId, own - 1);
+      if (own > amount) held.set(apiKeyId, own - amount);
       else held.delete(apiKeyId);
-      taken--;
     },
   };
 }
