@@ -40,10 +40,10 @@ import { mendJsonParse } from './json-parse.ts';
 import type { Log } from './log.ts';
 import { createLoopTurns } from './loop-turns.ts';
 import { startPeriodic } from './periodic.ts';
-import { describeCause } from './server/call-log.ts';
-import { createContractValidator } from './server/contract-validator.ts';
-import { createMessageCheck } from './server/interceptors.ts';
-import { explainItem } from './server/item-error.ts';
+import { describeCause } from './server/calls/call-log.ts';
+import { explainItem } from './server/errors/item-error.ts';
+import { createContractValidator } from './server/rpc/contract-validator.ts';
+import { createMessageCheck } from './server/rpc/interceptors.ts';
 import { createHealth, createServer, type ServerLoad } from './server/server.ts';
 import {
   createWorkspaceStore,

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:http2';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createFront, type Front } from '../src/server/front.ts';
+import { createFront, type Front } from '../src/server/wire/front.ts';
 import {
   endStream,
   frame,

@@ -8,7 +8,7 @@ import {
   type HealthCheckResponse,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from '../gen/typescript/health/v1/health_pb.ts';
-import { createHealth, type Health as Readiness } from '../src/server/health.ts';
+import { createHealth, type Health as Readiness } from '../src/server/health/health.ts';
 import { callStream, callUnary, metadataOf, serviceErrorOf } from './support/grpc-js-client.ts';
 import { problemOf, sendRequest } from './support/http-request.ts';
 import { startPostgresLink } from './support/postgres-link.ts';

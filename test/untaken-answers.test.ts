@@ -1,6 +1,6 @@
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createOpenAnswers } from '../src/server/open-answers.ts';
+import { createOpenAnswers } from '../src/server/wire/open-answers.ts';
 import { createEventsClient } from './support/clients.ts';
 import { endStream, frame, frameTypes, headersFrame, opening } from './support/http2-frames.ts';
 import { openRawSocket, type RawSocket } from './support/raw-socket.ts';

@@ -7,8 +7,8 @@ import {
 import { readConfig } from '../../src/config.ts';
 import { type Database, openDatabase } from '../../src/database/database.ts';
 import { createLog } from '../../src/log.ts';
-import { createContractValidator } from '../../src/server/contract-validator.ts';
-import type { Routes } from '../../src/server/router.ts';
+import { createContractValidator } from '../../src/server/rpc/contract-validator.ts';
+import type { Routes } from '../../src/server/rpc/router.ts';
 import { createHealth, createServer } from '../../src/server/server.ts';
 import { stopOnSignal } from '../../src/stop-on-signal.ts';
 

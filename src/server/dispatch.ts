@@ -6,24 +6,24 @@ import {
 } from '@connectrpc/connect/protocol';
 import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { Health as HealthService } from '../../gen/typescript/health/v1/health_pb.ts';
-import { callKey } from './call.ts';
-import { checkConnectGet } from './connect-get.ts';
-import { writeEnd } from './ended-call.ts';
+import { callKey } from './calls/call.ts';
+import { writeEnd } from './calls/ended-call.ts';
+import { methodNotAllowed, unsupportedMediaType } from './errors/plain-answers.ts';
+import type { Health } from './health/health.ts';
+import { createHealthChecks } from './health/health-checks.ts';
+import { answerProbe } from './health/probes.ts';
+import { createRestFace } from './rest/rest-face.ts';
+import { checkConnectGet } from './rpc/connect-get.ts';
+import type { Handlers } from './rpc/router.ts';
+import { checkTimeout } from './rpc/timeout-header.ts';
+import type { OpenCheckedStream } from './streams/open-stream.ts';
+import { createRpcStreams } from './streams/rpc-stream.ts';
 import {
   type Dispatch,
   type ExchangeRequest,
   type ExchangeResponse,
   unbuffered,
-} from './exchange.ts';
-import type { Health } from './health.ts';
-import { createHealthChecks } from './health-checks.ts';
-import type { OpenCheckedStream } from './open-stream.ts';
-import { methodNotAllowed, unsupportedMediaType } from './plain-answers.ts';
-import { answerProbe } from './probes.ts';
-import { createRestFace } from './rest/rest-face.ts';
-import type { Handlers } from './router.ts';
-import { createRpcStreams } from './rpc-stream.ts';
-import { checkTimeout } from './timeout-header.ts';
+} from './wire/exchange.ts';
 
 const subscribePath = createMethodUrl('/', EventsService.method.subscribeEvents);
 const checkPath = createMethodUrl('/', HealthService.method.check);

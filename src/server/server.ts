@@ -3,21 +3,21 @@ import type { Validator } from '@bufbuild/protovalidate';
 import type { OpenStream } from '../events/index.ts';
 import type { Log } from '../log.ts';
 import { createLoopTurns, type LoopTurns } from '../loop-turns.ts';
-import { type Admission, createAdmission, type Load } from './admission.ts';
-import { answerHttp1 } from './answer-http1.ts';
-import { answerHttp2 } from './answer-http2.ts';
-import { createCallLog } from './call-log.ts';
-import { withCors } from './cors.ts';
+import { type Admission, createAdmission, type Load } from './calls/admission.ts';
+import { createCallLog } from './calls/call-log.ts';
+import { createRequestGate, type RequestGateDeps } from './calls/request-gate.ts';
 import { createDispatch } from './dispatch.ts';
-import { createToHeaders } from './exchange.ts';
-import { createFront } from './front.ts';
-import { createHealth, type Health } from './health.ts';
-import { addHealthService } from './health-service.ts';
-import { createOpenAnswers } from './open-answers.ts';
-import { createOpenCheckedStream } from './open-stream.ts';
-import { createRequestGate, type RequestGateDeps } from './request-gate.ts';
-import { createRequestLimits } from './request-limits.ts';
-import { createHandlers, type Routes } from './router.ts';
+import { createHealth, type Health } from './health/health.ts';
+import { addHealthService } from './health/health-service.ts';
+import { createHandlers, type Routes } from './rpc/router.ts';
+import { createOpenCheckedStream } from './streams/open-stream.ts';
+import { answerHttp1 } from './wire/answer-http1.ts';
+import { answerHttp2 } from './wire/answer-http2.ts';
+import { withCors } from './wire/cors.ts';
+import { createToHeaders } from './wire/exchange.ts';
+import { createFront } from './wire/front.ts';
+import { createOpenAnswers } from './wire/open-answers.ts';
+import { createRequestLimits } from './wire/request-limits.ts';
 
 export interface ServerDeps extends Omit<RequestGateDeps, 'admission'> {
   /** One of its own unless it is given. */

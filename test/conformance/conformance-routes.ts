@@ -3,8 +3,8 @@ import { create, type Message } from '@bufbuild/protobuf';
 import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect';
 import { ErrorInfoSchema } from '../../gen/typescript/google/rpc/error_details_pb.ts';
-import { type RequestGate, toConnectGate } from '../../src/server/request-gate.ts';
-import { strictJson } from '../../src/server/strict-json.ts';
+import { type RequestGate, toConnectGate } from '../../src/server/calls/request-gate.ts';
+import { strictJson } from '../../src/server/rpc/strict-json.ts';
 import {
   ConformanceService,
   type Header,

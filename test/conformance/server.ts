@@ -1,9 +1,9 @@
 import { create, fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
 import type { Caller } from '../../src/api-keys/index.ts';
 import { createLog } from '../../src/log.ts';
-import { createAdmission } from '../../src/server/admission.ts';
-import { createContractValidator } from '../../src/server/contract-validator.ts';
-import { createRequestGate } from '../../src/server/request-gate.ts';
+import { createAdmission } from '../../src/server/calls/admission.ts';
+import { createRequestGate } from '../../src/server/calls/request-gate.ts';
+import { createContractValidator } from '../../src/server/rpc/contract-validator.ts';
 import { createHealth, createServer } from '../../src/server/server.ts';
 import { addConformanceService } from './conformance-routes.ts';
 import {

@@ -7,14 +7,14 @@ import {
   type SubscribeEventsResponse,
 } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { createStreamEncoder, LogSetBack } from '../../events/index.ts';
-import { callKey } from '../call.ts';
-import { type ExchangeRequest, type ExchangeResponse, unbuffered } from '../exchange.ts';
-import type { OpenCheckedStream } from '../open-stream.ts';
-import { readParameters } from '../parameters.ts';
-import { methodNotAllowed } from '../plain-answers.ts';
-import { InvalidField } from '../request-errors.ts';
-import { recordFailure } from '../request-gate.ts';
-import { StreamBody } from '../stream-body.ts';
+import { callKey } from '../calls/call.ts';
+import { recordFailure } from '../calls/request-gate.ts';
+import { methodNotAllowed } from '../errors/plain-answers.ts';
+import { InvalidField } from '../errors/request-errors.ts';
+import type { OpenCheckedStream } from '../streams/open-stream.ts';
+import { StreamBody } from '../streams/stream-body.ts';
+import { type ExchangeRequest, type ExchangeResponse, unbuffered } from '../wire/exchange.ts';
+import { readParameters } from '../wire/parameters.ts';
 import { toProblem } from './problem.ts';
 import { readQuery, readTypes, readWholeNumber } from './query.ts';
 import { toRestEvent } from './rest-routes.ts';

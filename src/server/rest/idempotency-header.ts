@@ -3,7 +3,7 @@ import {
   type CreateEventRequest,
   EventsService,
 } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
-import { InvalidField } from '../request-errors.ts';
+import { InvalidField } from '../errors/request-errors.ts';
 
 /** The header `Idempotency-Key` becomes the field of the same name; if both are there, they must agree. */
 export const readIdempotencyHeader: Interceptor = (next) => (request) => {

@@ -9,8 +9,8 @@ import {
   ErrorInfoSchema,
   RetryInfoSchema,
 } from '../../../gen/typescript/google/rpc/error_details_pb.ts';
-import type { ExchangeResponse } from '../exchange.ts';
-import { problem } from '../plain-answers.ts';
+import { problem } from '../errors/plain-answers.ts';
+import type { ExchangeResponse } from '../wire/exchange.ts';
 
 /** Where the reason says more about HTTP than the code does. */
 const statusOfReason = new Map([

@@ -1,7 +1,7 @@
 import { isTime } from '../../calendar-time.ts';
-import { readParameters } from '../parameters.ts';
-import { InvalidField } from '../request-errors.ts';
-import { timeRule } from '../time.ts';
+import { InvalidField } from '../errors/request-errors.ts';
+import { timeRule } from '../rpc/time.ts';
+import { readParameters } from '../wire/parameters.ts';
 
 /**
  * The parameters of a query, each at most once. A name that nobody knows is refused: a filter that is

@@ -1,4 +1,4 @@
-import { findRefusal } from '../errors.ts';
+import { findRefusal } from '../errors/errors.ts';
 
 /**
  * A body that is made when it is asked for: after the gate, so that whoever may not call learns that

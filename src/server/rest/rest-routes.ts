@@ -1,6 +1,6 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
-import type { ExchangeRequest } from '../exchange.ts';
+import type { ExchangeRequest } from '../wire/exchange.ts';
 import { readOrder, readQuery, readTime, readTypes, readWholeNumber } from './query.ts';
 
 /** A path of the REST face, and the RPC that it is. */

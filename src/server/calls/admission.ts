@@ -1,0 +1,137 @@
+import { CallsInFlightFull } from '../errors/request-errors.ts';
+import {
+  bodyBytesMax,
+  bodyBytesWithoutKeyMax,
+  callsInFlightMax,
+  callsWithoutKeyMax,
+  streamsMax,
+  streamsWithoutKeyMax,
+} from '../limits.ts';
+import type { Call, Room } from './call.ts';
+import { createKeyShares, type KeyShares } from './key-shares.ts';
+
+/** What the process holds at a moment. */
+export interface Load {
+  /** Calls of every kind, until their answers are taken. */
+  readonly calls: number;
+  /** Those among them that were not admitted to a room. */
+  readonly callsWithoutKey: number;
+  /** Bodies of calls with a place, as allocated. */
+  readonly bodyBytes: number;
+  /** Bodies of calls that have shown no key yet, as allocated. */
+  readonly bodyBytesWithoutKey: number;
+}
+
+/** Counts what the process has taken on, and refuses what would be too much. */
+export interface Admission {
+  readonly load: Load;
+  /**
+   * Counts a call among those without a key, until it is admitted. Of these the oldest makes room for the
+   * newest, so that a crowd without a key keeps out nobody but itself.
+   *
+   * @param giveWay ends the call, or lets go of its body alone and returns true: it counts as new then.
+   */
+  begin(call: Call, giveWay: () => boolean): void;
+  end(call: Call): void;
+  /** Resolves when nothing is being answered. */
+  idle(): Promise<void>;
+  /**
+   * Takes a call on: it has its place from here to its end. One API key alone fills half of a room, and half of
+   * what all bodies may hold.
+   *
+   * @throws CallsInFlightFull
+   */
+  admit(call: Call | undefined, room: Room): void;
+  /**
+   * Counts bytes of a call's body until they are released, or the call ends.
+   *
+   * @throws CallsInFlightFull when all bodies together, or those of the same key, would be too large to hold.
+   */
+  hold(call: Call, bytes: number): void;
+  release(call: Call, bytes: number): void;
+}
+
+export function createAdmission(): Admission {
+  const places: Record<Room, KeyShares> = {
+    unary: createKeyShares(callsInFlightMax),
+    stream: createKeyShares(streamsMax),
+    stream_without_key: createKeyShares(streamsWithoutKeyMax),
+  };
+  const bodies = createKeyShares(bodyBytesMax);
+  let calls = 0;
+  let bodyBytesWithoutKey = 0;
+  /** The oldest first. */
+  const withoutKey = new Map<Call, () => boolean>();
+  const waiting: (() => void)[] = [];
+
+  /** Lets the oldest call without a key that holds so much give way to `newest`; false when there is none. */
+  function crowdOut(newest: Call, bodyBytesMin: number): boolean {
+    for (const [call, giveWay] of withoutKey) {
+      if (call === newest || call.bodyBytes < bodyBytesMin) continue;
+      withoutKey.delete(call);
+      if (giveWay()) withoutKey.set(call, giveWay);
+      return true;
+    }
+    return false;
+  }
+
+  function release(call: Call, bytes: number): void {
+    call.bodyBytes -= bytes;
+    if (call.room === undefined) bodyBytesWithoutKey -= bytes;
+    else bodies.give(call.apiKeyId, bytes);
+  }
+
+  return {
+    get load() {
+      return {
+        calls,
+        callsWithoutKey: withoutKey.size,
+        bodyBytes: bodies.taken,
+        bodyBytesWithoutKey,
+      };
+    },
+    begin(call, giveWay) {
+      calls++;
+      withoutKey.set(call, giveWay);
+      if (withoutKey.size > callsWithoutKeyMax) crowdOut(call, 0);
+    },
+    end(call) {
+      release(call, call.bodyBytes);
+      withoutKey.delete(call);
+      calls--;
+      if (call.room !== undefined) places[call.room].give(call.apiKeyId, 1);
+      if (calls === 0) for (const resolve of waiting.splice(0)) resolve();
+    },
+    idle() {
+      return new Promise((resolve) => {
+        if (calls === 0) resolve();
+        else waiting.push(resolve);
+      });
+    },
+    admit(call, room) {
+      if (call === undefined) return;
+      places[room].take(call.apiKeyId, 1);
+      try {
+        bodies.take(call.apiKeyId, call.bodyBytes);
+      } catch (error) {
+        places[room].give(call.apiKeyId, 1);
+        throw error;
+      }
+      withoutKey.delete(call);
+      bodyBytesWithoutKey -= call.bodyBytes;
+      call.room = room;
+    },
+    hold(call, bytes) {
+      if (call.room !== undefined) {
+        bodies.take(call.apiKeyId, bytes);
+      } else {
+        while (bodyBytesWithoutKey + bytes > bodyBytesWithoutKeyMax) {
+          if (!crowdOut(call, 1)) throw new CallsInFlightFull();
+        }
+        bodyBytesWithoutKey += bytes;
+      }
+      call.bodyBytes += bytes;
+    },
+    release,
+  };
+}

@@ -1,0 +1,52 @@
+import { sqlStateOf } from '../../database/postgres-errors.ts';
+import type { Log } from '../../log.ts';
+import type { Call } from './call.ts';
+
+/** What comes from outside is cut, so that a line stays short. */
+const pathLengthMax = 200;
+const methodLengthMax = 20;
+const originLengthMax = 200;
+
+/**
+ * One line a call, when its answer is written: never a payload or a key, and of the headers only the origin
+ * whose preflight was refused, which CORS_ORIGINS may lack.
+ */
+export function createCallLog(log: Log): (call: Call, path: string, status: number) => void {
+  return (call, path, status) => {
+    const unforeseen =
+      call.failure?.reason === 'INTERNAL' || (call.failure === undefined && call.cause);
+    const level = unforeseen ? 'error' : 'info';
+    if (!log.isLevelEnabled(level)) return;
+    log[level](
+      {
+        request_id: call.requestId,
+        method: call.method.slice(0, methodLengthMax),
+        path: path.slice(0, pathLengthMax),
+        status,
+        duration_ms: Math.round((performance.now() - call.startedAtMs) * 100) / 100,
+        api_key_id: call.apiKeyId,
+        code: call.failure?.code,
+        reason: call.failure?.reason,
+        origin: call.refusedOrigin?.slice(0, originLengthMax),
+        cause: call.cause === undefined ? undefined : describeCause(call.cause),
+      },
+      'call',
+    );
+  };
+}
+
+/**
+ * An error for the log: its name, text and stack. Not its other members: PostgreSQL puts the failing row,
+ * and so a payload, into one of them.
+ */
+export function describeCause(error: unknown): unknown {
+  if (!(error instanceof Error)) return { name: typeof error };
+  const { name, message, stack, cause } = error;
+  return {
+    name,
+    message,
+    sqlstate: sqlStateOf(error),
+    stack,
+    cause: cause === undefined ? undefined : describeCause(cause),
+  };
+}

@@ -1,0 +1,109 @@
+import type { Readable } from 'node:stream';
+import type { LoopTurns } from '../../loop-turns.ts';
+import type { Admission } from '../calls/admission.ts';
+import { beginCall, type Call, callerGone } from '../calls/call.ts';
+import { badAuthority } from '../errors/plain-answers.ts';
+import { CallsInFlightFull } from '../errors/request-errors.ts';
+import { isAuthority } from './authority.ts';
+import { ReaderStalled, readerStalledFailure } from './drained.ts';
+import { type Dispatch, splitTarget, type ToHeaders, toUrl } from './exchange.ts';
+import { ReceivedBody } from './request-body.ts';
+import { type AnswerSink, Sending, type SendingDeps } from './sending.ts';
+
+export interface AnswerDeps extends SendingDeps {
+  readonly dispatch: Dispatch;
+  readonly admission: Admission;
+  readonly toHeaders: ToHeaders;
+  readonly turns: LoopTurns;
+  /** The largest message of a path's requests, in bytes. */
+  readonly bytesMaxOf: (path: string) => number;
+  /** Called once an answer is taken, or cannot be. */
+  readonly onEnd: (call: Call, path: string, status: number) => void;
+}
+
+/** A request as one version of HTTP has brought it, and the way to answer it. */
+export interface Incoming extends AnswerSink {
+  readonly httpVersion: string;
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  /** `:authority` or `Host`; undefined when there is none, or more than one. */
+  readonly authority: string | undefined;
+  readonly headers: NodeJS.Dict<string | string[]>;
+  readonly source: Readable;
+  /** What its call shares with the others of the same caller. */
+  readonly connection: object;
+}
+
+const crowdedOut = { code: 'resource_exhausted', reason: 'OVERLOADED' } as const;
+
+/** Answers one request, whatever happens on the way, and lasts until its answer is taken. Never rejects. */
+export async function answer(incoming: Incoming, deps: AnswerDeps): Promise<void> {
+  const { admission } = deps;
+  const { headers } = incoming;
+  const requestId = headers['x-request-id'];
+  const call = beginCall(incoming.method, typeof requestId === 'string' ? requestId : undefined);
+  const { path, query } = splitTarget(incoming.target);
+  const body = receiveBody(incoming, call, path, deps);
+  const gone = new AbortController();
+  const sending = new Sending(incoming, deps, () => gone.abort(callerGone));
+  admission.begin(call, () => {
+    if (body.refuse(new CallsInFlightFull())) return true;
+    body.release();
+    call.failure ??= crowdedOut;
+    sending.cutOff();
+    return false;
+  });
+  let status = 0;
+  try {
+    await deps.turns.take(incoming.connection);
+    const response = isAuthority(incoming.authority)
+      ? await deps.dispatch({
+          httpVersion: incoming.httpVersion,
+          method: incoming.method,
+          url: toUrl(path, query),
+          path,
+          query,
+          header: deps.toHeaders(headers),
+          body,
+          signal: gone.signal,
+          call,
+        })
+      : badAuthority(call.requestId);
+    status = response.status;
+    await sending.send(response, call.requestId, () => body.release());
+  } catch (error) {
+    call.cause ??= error;
+    const stalled = error instanceof ReaderStalled;
+    if (stalled) call.failure ??= readerStalledFailure;
+    incoming.cutOff(stalled ? 'stalled' : 'failed');
+  } finally {
+    body.release();
+    admission.end(call);
+    deps.onEnd(call, path, status);
+  }
+}
+
+/** gRPC and the streams of Connect put each message into an envelope of a flag and its length. */
+const envelopeBytes = 5;
+
+function receiveBody(
+  incoming: Incoming,
+  call: Call,
+  path: string,
+  { admission, bytesMaxOf }: AnswerDeps,
+): ReceivedBody {
+  const { source, headers } = incoming;
+  const length = headers['content-length'];
+  const type = headers['content-type'];
+  const isEnveloped = typeof type === 'string' && /^application\/(grpc|connect\+)/.test(type);
+  return new ReceivedBody({
+    source,
+    call,
+    admission,
+    bytesMax: bytesMaxOf(path),
+    envelopeBytes: isEnveloped ? envelopeBytes : 0,
+    contentLength: typeof length === 'string' ? Number(length) : undefined,
+    onFlood: () => incoming.cutOff('failed'),
+  });
+}

@@ -1,0 +1,83 @@
+import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
+import type { Call } from '../calls/call.ts';
+import type { RequestBody } from './request-body.ts';
+
+/** A request, free of HTTP's versions: what dispatch, REST face and Connect work on. */
+export interface ExchangeRequest extends Omit<UniversalServerRequest, 'body' | 'contextValues'> {
+  /** Decoded neither in path nor query; always begins with a slash. */
+  readonly path: string;
+  /** With its question mark, or empty. */
+  readonly query: string;
+  readonly body: RequestBody;
+  readonly call: Call;
+}
+
+/** A response whose body may be at hand instead of a stream. */
+export interface ExchangeResponse extends Omit<UniversalServerResponse, 'body' | 'header'> {
+  readonly header: Headers;
+  readonly body?: UniversalServerResponse['body'] | string | Uint8Array;
+  /** The body is the same bytes for everyone: an answer that waits keeps none of its own. */
+  readonly isShared?: boolean;
+  /** The body is one chunk: written together with the end of the stream. */
+  readonly unary?: boolean;
+}
+
+/** The header of every stream: a proxy would wait until its buffer is full (nginx does so by default). */
+export const unbuffered = ['x-accel-buffering', 'no'] as const;
+
+export type Dispatch = (request: ExchangeRequest) => Promise<ExchangeResponse>;
+
+/**
+ * The headers that some handler reads. The others are left where they are: every header that is carried
+ * along is copied three times on its way through Connect.
+ */
+const headersRead = new Set([
+  'accept',
+  'accept-encoding',
+  'access-control-request-headers',
+  'access-control-request-method',
+  'authorization',
+  'connect-accept-encoding',
+  'connect-content-encoding',
+  'connect-protocol-version',
+  'connect-timeout-ms',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'grpc-accept-encoding',
+  'grpc-encoding',
+  'grpc-timeout',
+  'idempotency-key',
+  'last-event-id',
+  'origin',
+  'x-grpc-web',
+]);
+
+/** Node's headers as `Headers`; throws nothing, since Node has checked names and values. */
+export type ToHeaders = (nodeHeaders: NodeJS.Dict<string | string[]>) => Headers;
+
+/** @param more names, in lower case, that are carried along too. */
+export function createToHeaders(more: readonly string[] = []): ToHeaders {
+  const names = new Set([...headersRead, ...more]);
+  return (nodeHeaders) => {
+    const headers = new Headers();
+    for (const name in nodeHeaders) {
+      if (!names.has(name)) continue;
+      const value = nodeHeaders[name];
+      if (typeof value === 'string') headers.set(name, value);
+      else for (const one of value ?? []) headers.append(name, one);
+    }
+    return headers;
+  };
+}
+
+export function splitTarget(target: string): { path: string; query: string } {
+  const mark = target.indexOf('?');
+  if (mark < 0) return { path: target, query: '' };
+  return { path: target.slice(0, mark), query: target.slice(mark) };
+}
+
+/** A URL for Connect, which reads nothing of it but the query. */
+export function toUrl(path: string, query: string): string {
+  return `http://harbor${path}${query}`;
+}

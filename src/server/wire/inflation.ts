@@ -1,0 +1,65 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type {
+  Compression,
+  UniversalHandler,
+  UniversalServerRequest,
+} from '@connectrpc/connect/protocol';
+import { inflationsMax } from '../limits.ts';
+import type { RequestBody } from './request-body.ts';
+
+const encodings = ['content-encoding', 'grpc-encoding', 'connect-content-encoding'];
+
+/** Counts what requests inflate to among the bytes of their bodies. */
+export interface Inflation {
+  /** A compression that inflates few messages at once, each up to its limit. */
+  bounded(compression: Compression): Compression;
+  /** A handler whose body is known to `bounded` while it runs; costs nothing where nothing is compressed. */
+  counted(handler: UniversalHandler): UniversalHandler;
+}
+
+export function createInflation(): Inflation {
+  const bodies = new AsyncLocalStorage<Pick<RequestBody, 'hold'>>();
+  const waiting: (() => void)[] = [];
+  let running = 0;
+
+  async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (running < inflationsMax) running++;
+    else await new Promise<void>((goOn) => waiting.push(goOn));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running--;
+      else next();
+    }
+  }
+
+  return {
+    bounded: (compression) => ({
+      ...compression,
+      decompress: (bytes, readMaxBytes) =>
+        inTurn(async () => {
+          const inflated = await compression.decompress(bytes, readMaxBytes);
+          bodies.getStore()?.hold(inflated.byteLength);
+          return inflated;
+        }),
+    }),
+    counted(handler) {
+      const run = (request: UniversalServerRequest) => {
+        const { body } = request;
+        if (!isBody(body) || !mayBeCompressed(request)) return handler(request);
+        return bodies.run(body, () => handler(request));
+      };
+      return Object.assign(run, handler);
+    },
+  };
+}
+
+/** A GET has its message and the encoding in its query. */
+function mayBeCompressed({ method, header }: UniversalServerRequest): boolean {
+  return method === 'GET' || encodings.some((name) => header.has(name));
+}
+
+function isBody(body: UniversalServerRequest['body']): body is RequestBody {
+  return typeof body === 'object' && body !== null && 'hold' in body;
+}
