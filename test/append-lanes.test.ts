@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createAppendLanes, type Entry } from '../src/events/append-lanes.ts';
+import { createAppendLanes, type Entry } from '../src/events/append/append-lanes.ts';
 import { prepareEvent } from '../src/events/event.ts';
 
 let turn = 0;

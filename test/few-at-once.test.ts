@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { fewAtOnce } from '../src/events/few-at-once.ts';
+import { fewAtOnce } from '../src/events/log/few-at-once.ts';
 
 const patience = { silentMs: 20, waitMsMax: 60 };
 

@@ -7,8 +7,8 @@ import {
   logEndsStatement,
   placeOfTimeStatement,
   scanStatement,
-} from '../../src/events/event-log-statements.ts';
-import { pageBytesMax } from '../../src/events/event-log-store.ts';
+} from '../../src/events/log/event-log-statements.ts';
+import { pageBytesMax } from '../../src/events/log/event-log-store.ts';
 import { beganAt, everyMs, rareType, workspaceId } from './fill.ts';
 
 /** A statement and what it is asked. */

@@ -1,6 +1,6 @@
 import { ApiKeyEntity } from '../api-keys/api-key.entity.ts';
+import { IdempotencyKeyEntity } from '../events/append/idempotency-key.entity.ts';
 import { EventEntity } from '../events/event.entity.ts';
-import { IdempotencyKeyEntity } from '../events/idempotency-key.entity.ts';
 import { WorkspaceEntity } from '../workspaces/workspace.entity.ts';
 
 /** Every table of the service. */

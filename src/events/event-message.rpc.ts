@@ -11,8 +11,8 @@ import {
 import { pageSizeOf } from '../page-token.ts';
 import { toDate } from '../timestamp.ts';
 import type { Appended, Event, NewEvent } from './event.ts';
-import type { EventQuery } from './event-list.ts';
-import type { StreamMessage } from './subscription.ts';
+import type { StreamMessage } from './follow/subscription.ts';
+import type { EventQuery } from './log/event-list.ts';
 
 export function toNewEvent(request: CreateEventRequest): NewEvent {
   return {

@@ -15,21 +15,21 @@ import {
   mayUseWorkspace,
 } from '../api-keys/index.ts';
 import { findUuid } from '../type-id.ts';
-import { type Abandonment, type AppendQueue, shareSignal } from './append-queue.ts';
+import { type Abandonment, type AppendQueue, shareSignal } from './append/append-queue.ts';
+import type { HeldTypes } from './append/held-types.ts';
 import { type Appended, type Event, prepareEvent } from './event.ts';
 import { EventNotFound, IdempotencyKeyReused, IdempotencyKeyTaken } from './event-errors.ts';
-import { listEvents } from './event-list.ts';
-import type { EventLogStore } from './event-log-store.ts';
 import {
   toCreateEventResponse,
   toEventMessage,
   toEventQuery,
   toNewEvent,
 } from './event-message.rpc.ts';
-import type { EventReader } from './event-reader.ts';
-import type { HeldTypes } from './held-types.ts';
-import { type KnownWorkspaces, openLog } from './open-log.rpc.ts';
-import { type OpenStream, openedStreamKey } from './open-stream.rpc.ts';
+import { type OpenStream, openedStreamKey } from './follow/open-stream.rpc.ts';
+import { listEvents } from './log/event-list.ts';
+import type { EventLogStore } from './log/event-log-store.ts';
+import type { EventReader } from './log/event-reader.ts';
+import { type KnownWorkspaces, openLog } from './log/open-log.rpc.ts';
 
 export interface EventsRpcDeps {
   readonly queue: AppendQueue;

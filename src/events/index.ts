@@ -1,5 +1,6 @@
-export { type AppendQueue, createAppendQueue } from './append-queue.ts';
-export { type CommitNotices, createCommitNotices, parseCommitNotice } from './commit-notices.ts';
+export { type AppendQueue, createAppendQueue } from './append/append-queue.ts';
+export { createHeldTypes, type HeldTypes } from './append/held-types.ts';
+export { sweepExpiredKeys } from './append/key-sweeper.ts';
 export type { Appended, Event, NewEvent } from './event.ts';
 export {
   AppendAbandoned,
@@ -14,14 +15,17 @@ export {
   SequenceInFuture,
   ShuttingDown,
 } from './event-errors.ts';
-export { createEventFeeds, type EventFeeds } from './event-feeds.ts';
-export { createEventLogStore, type EventLogStore } from './event-log-store.ts';
-export { createEventReader, type EventReader } from './event-reader.ts';
 export { createEventStore, type EventStore } from './event-store.ts';
 export { createEventsRpc } from './events.rpc.ts';
-export { createHeldTypes, type HeldTypes } from './held-types.ts';
-export { sweepExpiredKeys } from './key-sweeper.ts';
-export { createOpenStream, type OpenStream, openedStreamKey } from './open-stream.rpc.ts';
+export {
+  type CommitNotices,
+  createCommitNotices,
+  parseCommitNotice,
+} from './follow/commit-notices.ts';
+export { createEventFeeds, type EventFeeds } from './follow/event-feeds.ts';
+export { createOpenStream, type OpenStream, openedStreamKey } from './follow/open-stream.rpc.ts';
+export { createStreamEncoder } from './follow/stream-encoder.rpc.ts';
+export type { StreamMessage, Subscription } from './follow/subscription.ts';
+export { createEventLogStore, type EventLogStore } from './log/event-log-store.ts';
+export { createEventReader, type EventReader } from './log/event-reader.ts';
 export { PayloadInvalid, PayloadTooLarge, payloadBytesMax } from './payload.ts';
-export { createStreamEncoder } from './stream-encoder.rpc.ts';
-export type { StreamMessage, Subscription } from './subscription.ts';

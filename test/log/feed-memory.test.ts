@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createEventFeeds } from '../../src/events/event-feeds.ts';
-import { createFeedMemory, feedBytesMax } from '../../src/events/feed-memory.ts';
+import { createEventFeeds } from '../../src/events/follow/event-feeds.ts';
+import { createFeedMemory, feedBytesMax } from '../../src/events/follow/feed-memory.ts';
+import { openSubscription } from '../../src/events/follow/subscription.ts';
 import { createStreamEncoder, type StreamMessage } from '../../src/events/index.ts';
-import { openSubscription } from '../../src/events/subscription.ts';
 import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
 import { range } from '../support/subscriber.ts';
 

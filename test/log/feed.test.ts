@@ -3,9 +3,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Database } from '../../src/database/database.ts';
 import { type Event, prepareEvent } from '../../src/events/event.ts';
 import { LogGap, LogSetBack } from '../../src/events/event-errors.ts';
-import { createEventFeed } from '../../src/events/event-feed.ts';
-import { createEventFeeds, type EventFeeds } from '../../src/events/event-feeds.ts';
-import { createFeedMemory } from '../../src/events/feed-memory.ts';
+import { createEventFeed } from '../../src/events/follow/event-feed.ts';
+import { createEventFeeds, type EventFeeds } from '../../src/events/follow/event-feeds.ts';
+import { createFeedMemory } from '../../src/events/follow/feed-memory.ts';
+import {
+  openSubscription,
+  type StreamMessage,
+  type SubscriptionOptions,
+} from '../../src/events/follow/subscription.ts';
 import {
   type AppendQueue,
   createAppendQueue,
@@ -13,12 +18,7 @@ import {
   createEventStore,
   type EventLogStore,
 } from '../../src/events/index.ts';
-import type { LogReader } from '../../src/events/read-log.ts';
-import {
-  openSubscription,
-  type StreamMessage,
-  type SubscriptionOptions,
-} from '../../src/events/subscription.ts';
+import type { LogReader } from '../../src/events/log/read-log.ts';
 import { setBack, tearOut } from '../support/filled-log.ts';
 import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
 import { range } from '../support/subscriber.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { toParts } from '../../src/events/append-batch.ts';
-import { createAppendWriter } from '../../src/events/append-writer.ts';
+import { toParts } from '../../src/events/append/append-batch.ts';
+import { createAppendWriter } from '../../src/events/append/append-writer.ts';
 import { type Appended, type PreparedEvent, prepareEvent } from '../../src/events/event.ts';
 import { IdempotencyKeyReused } from '../../src/events/event-errors.ts';
 import {

@@ -1,10 +1,10 @@
-import type { Event } from './event.ts';
-import { LogGap, LogSetBack } from './event-errors.ts';
+import type { Event } from '../event.ts';
+import { LogGap, LogSetBack } from '../event-errors.ts';
+import type { EventLogStore } from '../log/event-log-store.ts';
+import { isSetBack, type LogPlace, logStart } from '../log/log-place.ts';
+import { assertGoesOn, type NextEvents, readLog } from '../log/read-log.ts';
 import { createEventFeed, type EventFeed } from './event-feed.ts';
-import type { EventLogStore } from './event-log-store.ts';
 import { createFeedMemory, type FeedMemory } from './feed-memory.ts';
-import { isSetBack, type LogPlace, logStart } from './log-place.ts';
-import { assertGoesOn, type NextEvents, readLog } from './read-log.ts';
 
 /** The feeds of this process: one per workspace that somebody follows. */
 export interface EventFeeds {

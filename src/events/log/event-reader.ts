@@ -1,6 +1,6 @@
-import { DatabaseUnavailable } from '../database-unavailable.ts';
-import type { Event } from './event.ts';
-import type { EventStore } from './event-store.ts';
+import { DatabaseUnavailable } from '../../database-unavailable.ts';
+import type { Event } from '../event.ts';
+import type { EventStore } from '../event-store.ts';
 
 /** Ids a query; the store cuts what it brings by bytes as well. */
 const idsMax = 64;

@@ -1,9 +1,9 @@
-import type { Event } from './event.ts';
-import { LogGap, LogSetBack } from './event-errors.ts';
+import type { Event } from '../event.ts';
+import { LogGap, LogSetBack } from '../event-errors.ts';
+import type { LogPlace } from '../log/log-place.ts';
+import { assertGoesOn, type LogReader, readLog } from '../log/read-log.ts';
 import type { FeedMemory } from './feed-memory.ts';
 import { KeptEvents } from './kept-events.ts';
-import type { LogPlace } from './log-place.ts';
-import { assertGoesOn, type LogReader, readLog } from './read-log.ts';
 
 /** The newest part of one workspace's log, read once for all who follow it. */
 export interface EventFeed {

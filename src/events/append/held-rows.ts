@@ -1,5 +1,5 @@
+import type { EventStore, HeldRow } from '../event-store.ts';
 import { answerRow, type BatchRow } from './append-batch.ts';
-import type { EventStore, HeldRow } from './event-store.ts';
 
 /** A row whose key holds an event already, and what holds it. */
 export interface HeldAnswer {

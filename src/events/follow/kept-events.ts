@@ -1,7 +1,7 @@
-import { cutByBytes } from './cut-by-bytes.ts';
-import type { Event } from './event.ts';
+import type { Event } from '../event.ts';
+import { cutByBytes } from '../log/cut-by-bytes.ts';
+import { wireBytesOf } from '../payload.ts';
 import type { FeedMemory, FeedShare } from './feed-memory.ts';
-import { wireBytesOf } from './payload.ts';
 
 /** About a second of a busy log, 16 MiB of payloads at the most; less where all feeds together need the room. */
 const eventsMax = 2_000;

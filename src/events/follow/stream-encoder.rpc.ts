@@ -2,9 +2,9 @@ import { create } from '@bufbuild/protobuf';
 import {
   type SubscribeEventsResponse,
   SubscribeEventsResponseSchema,
-} from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
-import type { Event } from './event.ts';
-import { toStreamResponse } from './event-message.rpc.ts';
+} from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import type { Event } from '../event.ts';
+import { toStreamResponse } from '../event-message.rpc.ts';
 import type { StreamMessage } from './subscription.ts';
 
 /**

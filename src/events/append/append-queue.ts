@@ -1,11 +1,11 @@
-import { DatabaseUnavailable } from '../database-unavailable.ts';
-import { createLoopTurns, type LoopTurns } from '../loop-turns.ts';
+import { DatabaseUnavailable } from '../../database-unavailable.ts';
+import { createLoopTurns, type LoopTurns } from '../../loop-turns.ts';
+import type { Appended, PreparedEvent } from '../event.ts';
+import { AppendAbandoned } from '../event-errors.ts';
+import type { EventStore } from '../event-store.ts';
 import { toParts } from './append-batch.ts';
 import { createAppendLanes, type Entry } from './append-lanes.ts';
 import { createAppendWriter, type OnCommitted } from './append-writer.ts';
-import type { Appended, PreparedEvent } from './event.ts';
-import { AppendAbandoned } from './event-errors.ts';
-import type { EventStore } from './event-store.ts';
 
 /** Statements in flight, each with a connection, never two for one workspace. */
 const flightsMax = 4;

@@ -1,12 +1,12 @@
-import { matchesAny } from '../type-pattern.ts';
-import type { Event } from './event.ts';
-import { SequenceInFuture } from './event-errors.ts';
+import { matchesAny } from '../../type-pattern.ts';
+import type { Event } from '../event.ts';
+import { SequenceInFuture } from '../event-errors.ts';
+import { selectTypes } from '../log/event-list.ts';
+import type { EventLogStore, TypeSelection } from '../log/event-log-store.ts';
+import type { LogPlace } from '../log/log-place.ts';
 import type { EventFeed } from './event-feed.ts';
 import type { EventFeeds } from './event-feeds.ts';
-import { selectTypes } from './event-list.ts';
-import type { EventLogStore, TypeSelection } from './event-log-store.ts';
 import type { FeedMemory } from './feed-memory.ts';
-import type { LogPlace } from './log-place.ts';
 
 /** What a subscriber is told; it resumes after `sequence`. */
 export type StreamMessage =

@@ -1,6 +1,7 @@
-import type { StatementRunner } from '../database/statements.ts';
-import { idOf } from '../type-id.ts';
-import type { Event } from './event.ts';
+import type { StatementRunner } from '../../database/statements.ts';
+import { idOf } from '../../type-id.ts';
+import type { Event } from '../event.ts';
+import { type EventRow, toEvent } from '../event-row.ts';
 import {
   type Direction,
   findTypesStatement,
@@ -10,7 +11,6 @@ import {
   placeOfTimeStatement,
   scanStatement,
 } from './event-log-statements.ts';
-import { type EventRow, toEvent } from './event-row.ts';
 import { fewAtOnce } from './few-at-once.ts';
 import { gatherLogEnds, type ReadLogEnds } from './log-place.ts';
 

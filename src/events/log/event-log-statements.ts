@@ -1,5 +1,5 @@
-import type { Statement } from '../database/statements.ts';
-import { eventColumns } from './event-row.ts';
+import type { Statement } from '../../database/statements.ts';
+import { eventColumns } from '../event-row.ts';
 
 export type Direction = 'asc' | 'desc';
 

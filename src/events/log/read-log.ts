@@ -1,5 +1,5 @@
-import type { Event } from './event.ts';
-import { LogGap, LogSetBack } from './event-errors.ts';
+import type { Event } from '../event.ts';
+import { LogGap, LogSetBack } from '../event-errors.ts';
 import type { EventLogStore } from './event-log-store.ts';
 import { areOthers, type LogPlace, logStart } from './log-place.ts';
 

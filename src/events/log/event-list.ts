@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto';
-import { decodePageToken, encodePageToken, InvalidPageToken } from '../page-token.ts';
+import { decodePageToken, encodePageToken, InvalidPageToken } from '../../page-token.ts';
+import type { Event } from '../event.ts';
+import { SequenceInFuture } from '../event-errors.ts';
+import { wireBytesOf } from '../payload.ts';
 import { cutByBytes } from './cut-by-bytes.ts';
-import type { Event } from './event.ts';
-import { SequenceInFuture } from './event-errors.ts';
 import type { EventLogStore, LogRange, TypeSelection } from './event-log-store.ts';
 import { logStart } from './log-place.ts';
-import { wireBytesOf } from './payload.ts';
 
 /** Which events a list holds, and in which order. */
 export interface EventQuery {

@@ -1,6 +1,6 @@
-import { createGatheredReads, type GatheredReads } from '../gathered-reads.ts';
-import { AppendQueueFull } from './event-errors.ts';
-import type { EventStore } from './event-store.ts';
+import { createGatheredReads, type GatheredReads } from '../../gathered-reads.ts';
+import { AppendQueueFull } from '../event-errors.ts';
+import type { EventStore } from '../event-store.ts';
 
 /** The types of events that hold idempotency keys: asked only for callers that may not use every type. */
 export type HeldTypes = GatheredReads<string>;

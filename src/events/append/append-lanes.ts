@@ -1,6 +1,6 @@
-import { isFairShare } from '../fair-share.ts';
+import { isFairShare } from '../../fair-share.ts';
+import { type AppendContended, AppendQueueFull } from '../event-errors.ts';
 import type { Waiting } from './append-batch.ts';
-import { type AppendContended, AppendQueueFull } from './event-errors.ts';
 
 /** What one statement writes at the most. */
 const batchRowsMax = 500;

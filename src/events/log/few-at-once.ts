@@ -1,4 +1,4 @@
-import { DatabaseUnavailable } from '../database-unavailable.ts';
+import { DatabaseUnavailable } from '../../database-unavailable.ts';
 
 export interface FewAtOnceOptions {
   /** Tasks at once. */

@@ -1,4 +1,4 @@
-import type { EventStore } from './event-store.ts';
+import type { EventStore } from '../event-store.ts';
 
 /** Keys a statement: some 30 ms of work. */
 const keysPerRound = 2_000;

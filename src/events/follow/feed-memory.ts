@@ -1,4 +1,4 @@
-import type { Event } from './event.ts';
+import type { Event } from '../event.ts';
 
 /** What the feeds of one process keep at the most, however many workspaces are followed. */
 export const feedBytesMax = 256 * 1024 * 1024;

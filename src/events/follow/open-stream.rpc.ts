@@ -5,11 +5,11 @@ import {
   createContextKey,
   type HandlerContext,
 } from '@connectrpc/connect';
-import type { SubscribeEventsRequest } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
-import { getCaller, type StreamWatch } from '../api-keys/index.ts';
+import type { SubscribeEventsRequest } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { getCaller, type StreamWatch } from '../../api-keys/index.ts';
+import type { EventLogStore } from '../log/event-log-store.ts';
+import { type KnownWorkspaces, openLog } from '../log/open-log.rpc.ts';
 import type { EventFeeds } from './event-feeds.ts';
-import type { EventLogStore } from './event-log-store.ts';
-import { type KnownWorkspaces, openLog } from './open-log.rpc.ts';
 import { openSubscription, type Subscription } from './subscription.ts';
 
 /** Where SubscribeEvents leaves the subscription that it has opened, for whoever writes the answer. */

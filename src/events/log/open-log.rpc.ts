@@ -1,6 +1,6 @@
 import type { ContextValues } from '@connectrpc/connect';
-import { assertMayUseWorkspace, getCaller, readablePatterns } from '../api-keys/index.ts';
-import type { WorkspaceStore } from '../workspaces/index.ts';
+import { assertMayUseWorkspace, getCaller, readablePatterns } from '../../api-keys/index.ts';
+import type { WorkspaceStore } from '../../workspaces/index.ts';
 
 export type KnownWorkspaces = Pick<WorkspaceStore, 'assertExists'>;
 
