@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { glob } from 'node:fs/promises';
 import { dirname, relative, resolve } from 'node:path';
 import { expect, test } from 'vitest';
@@ -19,7 +19,13 @@ const orm = /^@mikro-orm\/|^kysely|^pg$/;
 const database = /^src\/database\//;
 const server = /^src\/server\//;
 const config = /^src\/config\.ts$/;
-const feature = '(?:events|api-keys|workspaces)';
+
+/** A folder of `src` is a feature unless it is one of the three that serve all of them. */
+const serving = ['cli', 'database', 'server'];
+const features = readdirSync(resolve(root, 'src'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && !serving.includes(entry.name))
+  .map(({ name }) => name);
+const feature = `(?:${features.join('|')})`;
 const stores = new RegExp(`^src/${feature}/.*(?:-store|-statements)\\.ts$`);
 const entities = /\.entity\.ts$/;
 
@@ -70,6 +76,12 @@ test.each(rooms)(
     expect(forbidden).toEqual([]);
   },
 );
+
+test('every feature has a door, and the features of today are among them', () => {
+  const doors = files.filter(({ path }) => /^src\/[^/]+\/index\.ts$/.test(path));
+  expect(doors.map(({ path }) => path.split('/')[1]).sort()).toEqual(features.toSorted());
+  expect(features).toEqual(expect.arrayContaining(['api-keys', 'events', 'workspaces']));
+});
 
 test('a feature reaches another one through its index only', () => {
   const strays = files.flatMap(({ path, imports }) => {
