@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { findFreePort } from '../src/database/embedded/free-port.ts';
+import { findFreePort } from '../src/embedded-postgres/index.ts';
 
 /** A server under test, in a process of its own on a free port of this machine. */
 export interface ServerProcess {

@@ -31,7 +31,7 @@ export async function startServiceDatabase(
     return { url: config.databaseUrl, stop: async () => undefined };
   }
   // Imported only here: where DATABASE_URL is set, its package need not be installed.
-  const { keepEmbeddedPostgres } = await import('./database/embedded/kept-postgres.ts');
+  const { keepEmbeddedPostgres } = await import('./embedded-postgres/index.ts');
   const embedded = await keepEmbeddedPostgres(
     {
       directory: join(config.dataDirectory, 'postgres'),

@@ -20,8 +20,8 @@ const database = /^src\/database\//;
 const server = /^src\/server\//;
 const config = /^src\/config\.ts$/;
 
-/** A folder of `src` is a feature unless it is one of the three that serve all of them. */
-const serving = ['cli', 'database', 'server'];
+/** A folder of `src` is a feature unless it is one of those that serve all of them. */
+const serving = ['cli', 'database', 'embedded-postgres', 'server'];
 const features = readdirSync(resolve(root, 'src'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !serving.includes(entry.name))
   .map(({ name }) => name);
@@ -41,6 +41,11 @@ const rooms: readonly Room[] = [
   { name: 'RPCs', files: /\.rpc\.ts$/, never: [orm, config, database, server] },
   { name: 'server', files: server, never: [stores, entities, orm, config] },
   { name: 'database', files: database, never: [gen, connect, server, config] },
+  {
+    name: 'embedded PostgreSQL',
+    files: /^src\/embedded-postgres\//,
+    never: [/^src\/(?!embedded-postgres\/)/, gen, connect, /^@mikro-orm\//],
+  },
   { name: 'SDK', files: /^sdk\/src\//, never: [/^src\//, orm, /^node:/] },
 ];
 
@@ -78,16 +83,16 @@ test.each(rooms)(
 );
 
 test('every feature has a door, and the features of today are among them', () => {
-  const doors = files.filter(({ path }) => /^src\/[^/]+\/index\.ts$/.test(path));
-  expect(doors.map(({ path }) => path.split('/')[1]).sort()).toEqual(features.toSorted());
+  const paths = files.map(({ path }) => path);
+  expect(paths).toEqual(expect.arrayContaining(features.map((name) => `src/${name}/index.ts`)));
   expect(features).toEqual(expect.arrayContaining(['api-keys', 'events', 'workspaces']));
 });
 
-test('a feature reaches another one through its index only', () => {
+test('a feature, and the embedded PostgreSQL, are reached through their index only', () => {
   const strays = files.flatMap(({ path, imports }) => {
     const own = /^src\/([^/]+)\//.exec(path)?.[1];
     return imports
-      .filter((imported) => new RegExp(`^src/${feature}/`).test(imported))
+      .filter((imported) => new RegExp(`^src/(?:${feature}|embedded-postgres)/`).test(imported))
       .filter((imported) => !imported.startsWith(`src/${own}/`))
       .filter((imported) => !/\/index\.ts$|\.entity\.ts$/.test(imported))
       .map((imported) => `${path} imports ${imported}`);
@@ -99,7 +104,7 @@ test('only config.ts reads the environment', () => {
   const readers = files.filter(
     ({ path, text }) => path.startsWith('src/') && text.includes('process.env'),
   );
-  const allowed = ['src/config.ts', 'src/database/embedded/cluster.ts'];
+  const allowed = ['src/config.ts', 'src/embedded-postgres/cluster.ts'];
   expect(readers.map(({ path }) => path).filter((path) => !allowed.includes(path))).toEqual([]);
 });
 

@@ -9,11 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { EmbeddedPostgres } from '../src/database/embedded/embedded-postgres.ts';
-import {
-  EmbeddedPostgresError,
-  startEmbeddedPostgres,
-} from '../src/database/embedded/embedded-postgres.ts';
+import type { EmbeddedPostgres } from '../src/embedded-postgres/index.ts';
+import { EmbeddedPostgresError, startEmbeddedPostgres } from '../src/embedded-postgres/index.ts';
 
 interface PgClient {
   connect(): Promise<void>;
@@ -25,7 +22,7 @@ const { Client } = createRequire(import.meta.url)('pg') as {
 };
 
 const TEST_TIMEOUT_MS = 60_000;
-const MODULE_URL = new URL('../src/database/embedded/embedded-postgres.ts', import.meta.url).href;
+const MODULE_URL = new URL('../src/embedded-postgres/index.ts', import.meta.url).href;
 const isRoot = process.getuid?.() === 0;
 const isLinux = process.platform === 'linux';
 

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type KeptPostgres, keepEmbeddedPostgres } from '../src/database/embedded/kept-postgres.ts';
+import { type KeptPostgres, keepEmbeddedPostgres } from '../src/embedded-postgres/index.ts';
 import { processesIn } from './support/processes-in.ts';
 
 let directory: string;

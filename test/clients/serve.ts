@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { issueApiKey } from '../../src/api-keys/index.ts';
 import { startApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
-import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.ts';
+import { startEmbeddedPostgres } from '../../src/embedded-postgres/index.ts';
 import { createLog } from '../../src/log.ts';
 
 /** The service, for clients in processes of their own. */

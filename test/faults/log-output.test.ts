@@ -4,7 +4,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { findFreePort } from '../../src/database/embedded/free-port.ts';
+import { findFreePort } from '../../src/embedded-postgres/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
 
 const main = resolve(import.meta.dirname, '../../src/main.ts');

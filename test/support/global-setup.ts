@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { openDatabase } from '../../src/database/database.ts';
-import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.ts';
 import { migrate } from '../../src/database/migrate.ts';
+import { startEmbeddedPostgres } from '../../src/embedded-postgres/index.ts';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');

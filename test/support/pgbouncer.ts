@@ -4,7 +4,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findFreePort } from '../../src/database/embedded/free-port.ts';
+import { findFreePort } from '../../src/embedded-postgres/index.ts';
 
 /** The program, where it is installed; Debian puts it where an ordinary user's PATH does not lead. */
 export const pgBouncerProgram = ['pgbouncer', '/usr/sbin/pgbouncer'].find(
