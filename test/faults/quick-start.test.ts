@@ -50,7 +50,7 @@ test('a PostgreSQL that is killed under the quick start is started again, and no
   // The SDK sends the same create again for as long as the service says that it has no database.
   await expect.poll(() => create('after').then(({ sequence }) => sequence)).toBe(2);
   expect((await events.retrieve(before.id)).sequence).toBe(before.sequence);
-  expect(quickStart.output()).toContain('the embedded PostgreSQL is back');
+  await expect.poll(() => quickStart.output()).toContain('the embedded PostgreSQL is back');
 
   process.kill(await postmasterPid(), 'SIGKILL');
   await expect.poll(() => create('after the second').then(({ sequence }) => sequence)).toBe(3);
