@@ -1,21 +1,16 @@
 export {
   type ApiKey,
   ApiKeyContradictory,
-  ApiKeyExceedsCaller,
-  ApiKeyInvalid,
-  ApiKeyLookUpsFull,
-  ApiKeyMissing,
   ApiKeyNotFound,
   type Caller,
-  EventTypeNotAllowed,
   type Grant,
   hasScope,
   mayUseType,
   mayUseWorkspace,
   ScopeMissing,
   scopes,
-  WorkspaceNotAllowed,
 } from './api-key.ts';
+export { apiKeyRefusals } from './api-key-refusals.ts';
 export { type ApiKeyStore, createApiKeyStore } from './api-key-store.ts';
 export { createApiKeysRpc } from './api-keys.rpc.ts';
 export { type Authenticator, createAuthenticator } from './authenticator.ts';

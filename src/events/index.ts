@@ -2,19 +2,8 @@ export { type AppendQueue, createAppendQueue } from './append/append-queue.ts';
 export { createHeldTypes, type HeldTypes } from './append/held-types.ts';
 export { sweepExpiredKeys } from './append/key-sweeper.ts';
 export type { Appended, Event, NewEvent } from './event.ts';
-export {
-  AppendAbandoned,
-  AppendContended,
-  AppendQueueFull,
-  EventNotFound,
-  EventWorkspaceMissing,
-  IdempotencyKeyReused,
-  IdempotencyKeyTaken,
-  LogGap,
-  LogSetBack,
-  SequenceInFuture,
-  ShuttingDown,
-} from './event-errors.ts';
+export { LogSetBack, ShuttingDown } from './event-errors.ts';
+export { eventRefusals } from './event-refusals.ts';
 export { createEventStore, type EventStore } from './event-store.ts';
 export { createEventsRpc } from './events.rpc.ts';
 export {
@@ -28,4 +17,3 @@ export { createStreamEncoder } from './follow/stream-encoder.rpc.ts';
 export type { StreamMessage, Subscription } from './follow/subscription.ts';
 export { createEventLogStore, type EventLogStore } from './log/event-log-store.ts';
 export { createEventReader, type EventReader } from './log/event-reader.ts';
-export { PayloadInvalid, PayloadTooLarge, payloadBytesMax } from './payload.ts';
