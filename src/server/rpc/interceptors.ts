@@ -1,8 +1,9 @@
-import type { DescMessage, Message } from '@bufbuild/protobuf';
+import { type DescMessage, getOption, type Message } from '@bufbuild/protobuf';
 import { pathToString } from '@bufbuild/protobuf/reflect';
 import { ValidationError, type Validator, type Violation } from '@bufbuild/protovalidate';
 import { Code, ConnectError, type Interceptor, type StreamRequest } from '@connectrpc/connect';
 import { createValidateInterceptor } from '@connectrpc/validate';
+import { rule } from '../../../gen/typescript/harbor/rules/v1/rule_pb.ts';
 import { callKey } from '../calls/call.ts';
 import { recordFailure } from '../calls/request-gate.ts';
 import { invalidRequest } from '../errors/errors.ts';
@@ -78,32 +79,12 @@ function toInvalidRequest(error: ValidationError): ConnectError {
 }
 
 function toFieldViolation(violation: Violation): { field: string; description: string } {
-  const field = pathToString(violation.field);
-  return { field, description: describeRule(field, violation) };
+  return { field: pathToString(violation.field), description: describeRule(violation) };
 }
 
-/** Patterns are for machines; people get the sentence. */
-const sentences = new Map([
-  ['workspace_id', 'must be ws_ and 1–64 lower-case letters and digits'],
-  ['workspace_ids', 'must be ws_ and 1–64 lower-case letters and digits'],
-  ['type', 'must be 1–255 characters without control characters and without "*"'],
-  ['idempotency_key', 'must be 1–255 printable ASCII characters'],
-  ['scopes', 'must be a scope such as events:write'],
-  ['type_patterns', 'must be a type, or the beginning of one and a single "*" at its end'],
-  ['display_name', 'must be at most 255 characters without control characters'],
-]);
-const idSentences = new Map([
-  ['evt', 'must look like evt_01hzy9q7x8f4kq3d2m5n6p7r8s: evt_ and lower-case letters and digits'],
-  ['key', 'must look like key_01hzy9q7x8f4kq3d2m5n6p7r8s: key_ and lower-case letters and digits'],
-  ['ws', 'must be ws_ and 1–64 lower-case letters and digits'],
-]);
-
-function describeRule(field: string, violation: Violation): string {
-  if (!violation.ruleId.startsWith('string.')) return violation.message;
-  const name = field.replace(/\[\d+\]$/, '');
-  if (name === 'id') {
-    const prefix = /\^(\w+?)_/.exec(violation.message)?.[1] ?? '';
-    return idSentences.get(prefix) ?? violation.message;
-  }
-  return sentences.get(name) ?? violation.message;
+/** Patterns are for machines; people get the sentence that stands beside them in the contract. */
+function describeRule({ field, ruleId, message }: Violation): string {
+  const violated = field.findLast((step) => step.kind === 'field');
+  if (violated === undefined || !ruleId.startsWith('string.')) return message;
+  return getOption(violated, rule) || message;
 }

@@ -7,13 +7,14 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import { file_harbor_rules_v1_rule } from "../../rules/v1/rule_pb.ts";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file harbor/events/v1/event.proto.
  */
 export const file_harbor_events_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChxoYXJib3IvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBoYXJib3IuZXZlbnRzLnYxIvcBCgVFdmVudBIlCgJpZBgBIAEoCUIZukgWchQyEl5ldnRfWzAtOWEtel17MjZ9JBIYCgR0eXBlGAIgASgJQgq6SAdyBRABGP8BEjAKDHdvcmtzcGFjZV9pZBgDIAEoCUIaukgXchUyE153c19bMC05YS16XXsxLDY0fSQSMAoHcGF5bG9hZBgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCBrpIA8gBARIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZCghzZXF1ZW5jZRgGIAEoA0IHukgEIgIoAUIkChRjb20uaGFyYm9yLmV2ZW50cy52MUIKRXZlbnRQcm90b1ABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChxoYXJib3IvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBoYXJib3IuZXZlbnRzLnYxIogDCgVFdmVudBJ+CgJpZBgBIAEoCUJyukgWchQyEl5ldnRfWzAtOWEtel17MjZ9JLK7GFVtdXN0IGxvb2sgbGlrZSBldnRfMDFoenk5cTd4OGY0a3EzZDJtNW42cDdyOHM6IGV2dF8gYW5kIGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEhgKBHR5cGUYAiABKAlCCrpIB3IFEAEY/wESaAoMd29ya3NwYWNlX2lkGAMgASgJQlK6SBdyFTITXndzX1swLTlhLXpdezEsNjR9JLK7GDRtdXN0IGJlIHdzXyBhbmQgMeKAkzY0IGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEjAKB3BheWxvYWQYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Qga6SAPIAQESLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoIc2VxdWVuY2UYBiABKANCB7pIBCICKAFCJAoUY29tLmhhcmJvci5ldmVudHMudjFCCkV2ZW50UHJvdG9QAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_harbor_rules_v1_rule]);
 
 /**
  * Something that happened in a workspace. Events never change after they were created.

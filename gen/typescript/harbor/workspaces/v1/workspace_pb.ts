@@ -7,13 +7,14 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import { file_harbor_rules_v1_rule } from "../../rules/v1/rule_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file harbor/workspaces/v1/workspace.proto.
  */
 export const file_harbor_workspaces_v1_workspace: GenFile = /*@__PURE__*/
-  fileDesc("CiRoYXJib3Ivd29ya3NwYWNlcy92MS93b3Jrc3BhY2UucHJvdG8SFGhhcmJvci53b3Jrc3BhY2VzLnYxIqMBCglXb3Jrc3BhY2USJgoCaWQYASABKAlCGrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0kEh4KDGRpc3BsYXlfbmFtZRgCIAEoCUIIukgFcgMY/wESHgoNbGFzdF9zZXF1ZW5jZRgDIAEoA0IHukgEIgIoABIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIsChhjb20uaGFyYm9yLndvcmtzcGFjZXMudjFCDldvcmtzcGFjZVByb3RvUAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiRoYXJib3Ivd29ya3NwYWNlcy92MS93b3Jrc3BhY2UucHJvdG8SFGhhcmJvci53b3Jrc3BhY2VzLnYxItsBCglXb3Jrc3BhY2USXgoCaWQYASABKAlCUrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMSHgoMZGlzcGxheV9uYW1lGAIgASgJQgi6SAVyAxj/ARIeCg1sYXN0X3NlcXVlbmNlGAMgASgDQge6SAQiAigAEi4KCmNyZWF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQiwKGGNvbS5oYXJib3Iud29ya3NwYWNlcy52MUIOV29ya3NwYWNlUHJvdG9QAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_harbor_rules_v1_rule]);
 
 /**
  * A workspace: the tenant that events belong to. Its events form one log.
