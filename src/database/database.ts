@@ -5,6 +5,7 @@ import { entities } from './entities.ts';
 import { migrations as ownMigrations } from './migrations/index.ts';
 import { Session } from './session.ts';
 import { createStatementRunner, type StatementRunner } from './statements.ts';
+import { createInTransaction, type InTransaction } from './transaction.ts';
 
 export interface DatabaseOptions {
   /** `postgresql://user:password@host:port/database`. */
@@ -23,6 +24,8 @@ export interface DatabaseOptions {
 export interface Database {
   readonly orm: MikroORM;
   readonly statements: StatementRunner;
+  /** Both together, on one connection: all or nothing. */
+  readonly inTransaction: InTransaction;
   /** A connection for a session of its own; give it back with `release`. */
   connect(): Promise<PoolClient>;
   /** Ends every connection; statements that still run are waited for. */
@@ -70,6 +73,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   return {
     orm,
     statements: createStatementRunner(pool),
+    inTransaction: createInTransaction(orm, pool),
     connect: () => pool.connect(),
     async close() {
       await orm.close(true);

@@ -1,6 +1,6 @@
 import { DriverException } from '@mikro-orm/postgresql';
-import { DatabaseContended, DatabaseUnavailable } from '../database-unavailable.ts';
-import { isConnectionLost, isSessionUseless, isTransient } from './postgres-errors.ts';
+import { DatabaseUnavailable } from '../database-unavailable.ts';
+import { toDatabaseError } from './postgres-errors.ts';
 import { entityTimeoutMs } from './session.ts';
 
 /**
@@ -20,11 +20,7 @@ export async function awaitEntities<T>(query: Promise<T>): Promise<T> {
   try {
     return await Promise.race([query, late]);
   } catch (cause) {
-    if (!(cause instanceof DriverException)) throw cause;
-    if (isTransient(cause)) throw new DatabaseContended(cause);
-    if (!isConnectionLost(cause)) throw cause;
-    const sent = !isSessionUseless(cause);
-    throw new DatabaseUnavailable('the connection to PostgreSQL was lost', { sent, cause });
+    throw cause instanceof DriverException ? toDatabaseError(cause) : cause;
   } finally {
     clearTimeout(timer);
   }

@@ -1,3 +1,5 @@
+import { DatabaseContended, DatabaseUnavailable } from '../database-unavailable.ts';
+
 /** The SQLSTATE of an error that PostgreSQL reported, or undefined for any other error. */
 export function sqlStateOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || !('severity' in error)) return undefined;
@@ -33,6 +35,22 @@ export function isConnectionLost(error: unknown): boolean {
  */
 export function isSessionUseless(error: unknown): boolean {
   return ['25006', '26000', '42P05'].includes(sqlStateOf(error) ?? '') || isPlanOutdated(error);
+}
+
+/**
+ * What a caller is told in place of the error of `pg`: DatabaseUnavailable for a lost connection, DatabaseContended for
+ * a lost lock, any other as it is.
+ *
+ * @param sent whether what was lost may have been carried out all the same.
+ */
+export function toDatabaseError(error: unknown, sent = true): unknown {
+  if (error instanceof DatabaseUnavailable) return error;
+  if (isTransient(error)) return new DatabaseContended(error);
+  if (!isConnectionLost(error)) return error;
+  return new DatabaseUnavailable('the connection to PostgreSQL was lost', {
+    sent: sent && !isSessionUseless(error),
+    cause: error,
+  });
 }
 
 /** "cached plan must not change result type": SQLSTATE 0A000 for itself means what is not supported. */

@@ -6,23 +6,25 @@ export interface PostgresProxy extends PostgresLink {
   /**
    * Lets the next statement that holds `text` reach PostgreSQL, and cuts the connection in place of the
    * answer. Resolves when it is cut.
+   *
+   * @param completion what the answer says when the statement is done, such as `COMMIT`.
    */
-  loseAnswerTo(text: string): Promise<void>;
+  loseAnswerTo(text: string, completion?: string): Promise<void>;
   /** From now on nothing passes on the connections that are open, and neither end is told: half-open. */
   swallow(): void;
 }
 
 export async function startPostgresProxy(databaseUrl: string): Promise<PostgresProxy> {
-  let armed: { text: string; cut: () => void } | undefined;
+  let armed: { text: string; completion: string; cut: () => void } | undefined;
   let swallowed = new WeakSet<Socket>();
   const open: Socket[] = [];
   const link = await startPostgresLink(databaseUrl, (near, far) => {
-    let cutting: (() => void) | undefined;
+    let cutting: typeof armed;
     open.push(near);
     near.on('data', (chunk) => {
       if (swallowed.has(near)) return;
       if (armed !== undefined && chunk.includes(armed.text)) {
-        cutting = armed.cut;
+        cutting = armed;
         armed = undefined;
       }
       far.write(chunk);
@@ -34,16 +36,16 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
         return;
       }
       // "Command complete": the statement has committed, and nobody hears of it.
-      if (!chunk.includes('SELECT ')) return;
+      if (!chunk.includes(cutting.completion)) return;
       near.destroy();
-      cutting();
+      cutting.cut();
     });
   });
   return {
     ...link,
-    loseAnswerTo: (text) =>
+    loseAnswerTo: (text, completion = 'SELECT ') =>
       new Promise((resolve) => {
-        armed = { text, cut: resolve };
+        armed = { text, completion, cut: resolve };
       }),
     swallow() {
       swallowed = new WeakSet(open);
