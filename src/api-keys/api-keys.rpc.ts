@@ -31,7 +31,9 @@ export interface ApiKeysRpcDeps {
 }
 
 /** harbor.api_keys.v1.ApiKeysService over the API key store. */
-export function createApiKeysRpc(deps: ApiKeysRpcDeps): ServiceImpl<typeof ApiKeysService> {
+export function createApiKeysRpc(
+  deps: ApiKeysRpcDeps,
+): Partial<ServiceImpl<typeof ApiKeysService>> {
   const { store, assertWorkspaceExists } = deps;
   return {
     async createApiKey(request, context) {

@@ -48,7 +48,7 @@ export interface EventsRpcDeps {
 }
 
 /** harbor.events.v1.EventsService over the append queue, the reader and the log. */
-export function createEventsRpc(deps: EventsRpcDeps): ServiceImpl<typeof EventsService> {
+export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof EventsService>> {
   const { queue, reader, heldTypes, log, workspaces, openStream, validate, explain } = deps;
 
   async function create(

@@ -9,7 +9,9 @@ import { newWorkspaceId, type Workspace, WorkspaceNotFound } from './workspace.t
 import type { WorkspaceStore } from './workspace-store.ts';
 
 /** harbor.workspaces.v1.WorkspacesService over the workspace store. */
-export function createWorkspacesRpc(store: WorkspaceStore): ServiceImpl<typeof WorkspacesService> {
+export function createWorkspacesRpc(
+  store: WorkspaceStore,
+): Partial<ServiceImpl<typeof WorkspacesService>> {
   return {
     async createWorkspace(request, context) {
       const id = request.id === '' ? newWorkspaceId() : request.id;

@@ -18,8 +18,9 @@ const type = {
   type: 'string',
   minLength: 1,
   maxLength: 255,
-  pattern: `^[^${unwritable}]+$`,
-  description: 'No control characters, no "*"; for example invoice.paid.',
+  pattern: `^[^${atEnds}](?:[^${between}]*[^${atEnds}])?$`,
+  description:
+    'No control characters, no "*", no comma, no blanks at its ends; for example invoice.paid.',
 };
 
 /** The texts of which requests consist. */

@@ -14,11 +14,11 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file harbor/api_keys/v1/api_key.proto.
  */
 export const file_harbor_api_keys_v1_api_key: GenFile = /*@__PURE__*/
-  fileDesc("CiBoYXJib3IvYXBpX2tleXMvdjEvYXBpX2tleS5wcm90bxISaGFyYm9yLmFwaV9rZXlzLnYxIpUECgZBcGlLZXkSfgoCaWQYASABKAlCcrpIFnIUMhJea2V5X1swLTlhLXpdezI2fSSyuxhVbXVzdCBsb29rIGxpa2Uga2V5XzAxaHp5OXE3eDhmNGtxM2QybTVuNnA3cjhzOiBrZXlfIGFuZCBsb3dlci1jYXNlIGxldHRlcnMgYW5kIGRpZ2l0cxI2CgRraW5kGAIgASgOMh4uaGFyYm9yLmFwaV9rZXlzLnYxLkFwaUtleUtpbmRCCLpIBYIBAhABEh4KDGRpc3BsYXlfbmFtZRgDIAEoCUIIukgFcgMY/wESFQoEaGludBgEIAEoCUIHukgEcgIYIBIYCgZzY29wZXMYBSADKAlCCLpIBZIBAhAIEh8KDXdvcmtzcGFjZV9pZHMYBiADKAlCCLpIBZIBAhBkEh8KDXR5cGVfcGF0dGVybnMYByADKAlCCLpIBZIBAhBkEi4KCmNyZWF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGxhc3RfdXNlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqYAoKQXBpS2V5S2luZBIcChhBUElfS0VZX0tJTkRfVU5TUEVDSUZJRUQQABIXChNBUElfS0VZX0tJTkRfU0VDUkVUEAESGwoXQVBJX0tFWV9LSU5EX1JFU1RSSUNURUQQAkInChZjb20uaGFyYm9yLmFwaV9rZXlzLnYxQgtBcGlLZXlQcm90b1ABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_harbor_rules_v1_rule]);
+  fileDesc("CiBoYXJib3IvYXBpX2tleXMvdjEvYXBpX2tleS5wcm90bxISaGFyYm9yLmFwaV9rZXlzLnYxItAECgZBcGlLZXkSfgoCaWQYASABKAlCcrpIFnIUMhJea2V5X1swLTlhLXpdezI2fSSyuxhVbXVzdCBsb29rIGxpa2Uga2V5XzAxaHp5OXE3eDhmNGtxM2QybTVuNnA3cjhzOiBrZXlfIGFuZCBsb3dlci1jYXNlIGxldHRlcnMgYW5kIGRpZ2l0cxI2CgRraW5kGAIgASgOMh4uaGFyYm9yLmFwaV9rZXlzLnYxLkFwaUtleUtpbmRCCLpIBYIBAhABEh4KDGRpc3BsYXlfbmFtZRgDIAEoCUIIukgFcgMY/wESFQoEaGludBgEIAEoCUIHukgEcgIYIBIYCgZzY29wZXMYBSADKAlCCLpIBZIBAhALEh8KDXdvcmtzcGFjZV9pZHMYBiADKAlCCLpIBZIBAhBkEh8KDXR5cGVfcGF0dGVybnMYByADKAlCCLpIBZIBAhBkEi4KCmNyZWF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGxhc3RfdXNlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOQoVb2xkX3NlY3JldHNfZXhwaXJlX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCpgCgpBcGlLZXlLaW5kEhwKGEFQSV9LRVlfS0lORF9VTlNQRUNJRklFRBAAEhcKE0FQSV9LRVlfS0lORF9TRUNSRVQQARIbChdBUElfS0VZX0tJTkRfUkVTVFJJQ1RFRBACQicKFmNvbS5oYXJib3IuYXBpX2tleXMudjFCC0FwaUtleVByb3RvUAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_harbor_rules_v1_rule]);
 
 /**
- * An API key, without its secret. The secret is shown once, when the key is created; the service keeps
- * only its SHA-256.
+ * An API key, without its secret. A secret is shown once, when the key is created or rotated; the service
+ * keeps only its SHA-256.
  *
  * @generated from message harbor.api_keys.v1.ApiKey
  */
@@ -52,7 +52,8 @@ export type ApiKey = Message<"harbor.api_keys.v1.ApiKey"> & {
   hint: string;
 
   /**
-   * The scopes of a restricted key, sorted; empty for a secret key, which has every scope.
+   * The scopes of a restricted key, sorted. Of a secret key "all" where it has every scope, also those to come;
+   * empty where it has the eight that read and write.
    *
    * @generated from field: repeated string scopes = 5;
    */
@@ -99,6 +100,13 @@ export type ApiKey = Message<"harbor.api_keys.v1.ApiKey"> & {
    * @generated from field: google.protobuf.Timestamp last_used_at = 11;
    */
   lastUsedAt?: Timestamp | undefined;
+
+  /**
+   * When the last of the secrets that were rotated away stops working; unset means that none works any more.
+   *
+   * @generated from field: google.protobuf.Timestamp old_secrets_expire_at = 12;
+   */
+  oldSecretsExpireAt?: Timestamp | undefined;
 };
 
 /**
@@ -122,7 +130,8 @@ export const ApiKeyKind = {
   UNSPECIFIED: 0,
 
   /**
-   * A secret key, hbr_sk_…: every scope, every workspace, every event type.
+   * A secret key, hbr_sk_…: every workspace, every event type, and the eight scopes that read and write events,
+   * webhooks, API keys and workspaces; with the scope "all" every scope, also those to come.
    *
    * @generated from enum value: API_KEY_KIND_SECRET = 1;
    */

@@ -5,8 +5,8 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { ApiKey, ApiKeyKind } from "./api_key_pb.ts";
 import { file_harbor_api_keys_v1_api_key } from "./api_key_pb.ts";
 import { file_harbor_api_keys_v1_required_scope } from "./required_scope_pb.ts";
@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file harbor/api_keys/v1/api_keys_service.proto.
  */
 export const file_harbor_api_keys_v1_api_keys_service: GenFile = /*@__PURE__*/
-  fileDesc("CiloYXJib3IvYXBpX2tleXMvdjEvYXBpX2tleXNfc2VydmljZS5wcm90bxISaGFyYm9yLmFwaV9rZXlzLnYxIocFChNDcmVhdGVBcGlLZXlSZXF1ZXN0EjgKBGtpbmQYASABKA4yHi5oYXJib3IuYXBpX2tleXMudjEuQXBpS2V5S2luZEIKukgHggEEEAEgABJvCgxkaXNwbGF5X25hbWUYAiABKAlCWbpIGXIXGP8BMhJeW15ccHtDY31ccHtDc31dKiSyuxg5bXVzdCBiZSBhdCBtb3N0IDI1NSBjaGFyYWN0ZXJzIHdpdGhvdXQgY29udHJvbCBjaGFyYWN0ZXJzEnwKBnNjb3BlcxgDIAMoCUJsukhBkgE+EAgYASI4cjYyNF4oZXZlbnRzfHdlYmhvb2tzfGFwaV9rZXlzfHdvcmtzcGFjZXMpOihyZWFkfHdyaXRlKSSyuxgkbXVzdCBiZSBhIHNjb3BlIHN1Y2ggYXMgZXZlbnRzOndyaXRlEnIKDXdvcmtzcGFjZV9pZHMYBCADKAlCW7pIIJIBHRBkGAEiF3IVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMSiQEKDXR5cGVfcGF0dGVybnMYBSADKAlCcrpIKJIBJRBkGAEiH3IdEAEY/wEyFl5bXlxwe0NjfVxwe0NzfSpdKlwqPySyuxhDbXVzdCBiZSBhIHR5cGUsIG9yIHRoZSBiZWdpbm5pbmcgb2Ygb25lIGFuZCBhIHNpbmdsZSAiKiIgYXQgaXRzIGVuZBJHCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIXukgUsgERIg0I/4LR/68HEP+T69wDQAEiUwoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USKwoHYXBpX2tleRgBIAEoCzIaLmhhcmJvci5hcGlfa2V5cy52MS5BcGlLZXkSDgoGc2VjcmV0GAIgASgJIlEKEkxpc3RBcGlLZXlzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGPQDKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAgiXAoTTGlzdEFwaUtleXNSZXNwb25zZRIsCghhcGlfa2V5cxgBIAMoCzIaLmhhcmJvci5hcGlfa2V5cy52MS5BcGlLZXkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpgBChNSZXZva2VBcGlLZXlSZXF1ZXN0EoABCgJpZBgBIAEoCUJ0ukgYchYyFF5rZXlfWzAtOWEtel17MSwyNn0ksrsYVW11c3QgbG9vayBsaWtlIGtleV8wMWh6eTlxN3g4ZjRrcTNkMm01bjZwN3I4czoga2V5XyBhbmQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMiQwoUUmV2b2tlQXBpS2V5UmVzcG9uc2USKwoHYXBpX2tleRgBIAEoCzIaLmhhcmJvci5hcGlfa2V5cy52MS5BcGlLZXky9wIKDkFwaUtleXNTZXJ2aWNlEnUKDENyZWF0ZUFwaUtleRInLmhhcmJvci5hcGlfa2V5cy52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0GiguaGFyYm9yLmFwaV9rZXlzLnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlIhKquxgOYXBpX2tleXM6d3JpdGUSdAoLTGlzdEFwaUtleXMSJi5oYXJib3IuYXBpX2tleXMudjEuTGlzdEFwaUtleXNSZXF1ZXN0GicuaGFyYm9yLmFwaV9rZXlzLnYxLkxpc3RBcGlLZXlzUmVzcG9uc2UiFJACAaq7GA1hcGlfa2V5czpyZWFkEngKDFJldm9rZUFwaUtleRInLmhhcmJvci5hcGlfa2V5cy52MS5SZXZva2VBcGlLZXlSZXF1ZXN0GiguaGFyYm9yLmFwaV9rZXlzLnYxLlJldm9rZUFwaUtleVJlc3BvbnNlIhWQAgKquxgOYXBpX2tleXM6d3JpdGVCLwoWY29tLmhhcmJvci5hcGlfa2V5cy52MUITQXBpS2V5c1NlcnZpY2VQcm90b1ABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_harbor_api_keys_v1_api_key, file_harbor_api_keys_v1_required_scope, file_harbor_rules_v1_rule]);
+  fileDesc("CiloYXJib3IvYXBpX2tleXMvdjEvYXBpX2tleXNfc2VydmljZS5wcm90bxISaGFyYm9yLmFwaV9rZXlzLnYxIvkGChNDcmVhdGVBcGlLZXlSZXF1ZXN0EjgKBGtpbmQYASABKA4yHi5oYXJib3IuYXBpX2tleXMudjEuQXBpS2V5S2luZEIKukgHggEEEAEgABJvCgxkaXNwbGF5X25hbWUYAiABKAlCWbpIGXIXGP8BMhJeW15ccHtDY31ccHtDc31dKiSyuxg5bXVzdCBiZSBhdCBtb3N0IDI1NSBjaGFyYWN0ZXJzIHdpdGhvdXQgY29udHJvbCBjaGFyYWN0ZXJzEpsBCgZzY29wZXMYAyADKAlCigG6SF+SAVwQCxgBIlZyVDJSXigoZXZlbnRzfHdlYmhvb2tzfGFwaV9rZXlzfHdvcmtzcGFjZXMpOihyZWFkfHdyaXRlKXxldmVudHM6ZXJhc2V8YXVkaXQ6cmVhZHxhbGwpJLK7GCRtdXN0IGJlIGEgc2NvcGUgc3VjaCBhcyBldmVudHM6d3JpdGUScgoNd29ya3NwYWNlX2lkcxgEIAMoCUJbukggkgEdEGQYASIXchUyE153c19bMC05YS16XXsxLDY0fSSyuxg0bXVzdCBiZSB3c18gYW5kIDHigJM2NCBsb3dlci1jYXNlIGxldHRlcnMgYW5kIGRpZ2l0cxKFAgoNdHlwZV9wYXR0ZXJucxgFIAMoCULtAbpIc5IBcBBkGAEianJoEAEY/wEyYV4oPzpbXlxwe0NjfVxwe0NzfVxwe1p9KixdKD86W15ccHtDY31ccHtDc30qLF0qW15ccHtDY31ccHtDc31ccHtafSosXXxbXlxwe0NjfVxwe0NzfSosXSpcKik/fFwqKSSyuxhzbXVzdCBiZSBhIHR5cGUsIG9yIHRoZSBiZWdpbm5pbmcgb2Ygb25lIGFuZCBhIHNpbmdsZSAiKiIgYXQgaXRzIGVuZDsgYSB0eXBlIGhhcyBubyBjb21tYSwgYW5kIG5vIGJsYW5rcyBhdCBpdHMgZW5kcxJHCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIXukgUsgERIg0I/4LR/68HEP+T69wDQAESVAoKcmVxdWVzdF9pZBgHIAEoCUJAukgPcg0Y/wEyCF5bIC1+XSoksrsYKm11c3QgYmUgMeKAkzI1NSBwcmludGFibGUgQVNDSUkgY2hhcmFjdGVycyJlChRDcmVhdGVBcGlLZXlSZXNwb25zZRIrCgdhcGlfa2V5GAEgASgLMhouaGFyYm9yLmFwaV9rZXlzLnYxLkFwaUtleRIOCgZzZWNyZXQYAiABKAkSEAoIcmVwbGF5ZWQYAyABKAgiUQoSTGlzdEFwaUtleXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACCJcChNMaXN0QXBpS2V5c1Jlc3BvbnNlEiwKCGFwaV9rZXlzGAEgAygLMhouaGFyYm9yLmFwaV9rZXlzLnYxLkFwaUtleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkimAEKE1Jldm9rZUFwaUtleVJlcXVlc3QSgAEKAmlkGAEgASgJQnS6SBhyFjIUXmtleV9bMC05YS16XXsxLDI2fSSyuxhVbXVzdCBsb29rIGxpa2Uga2V5XzAxaHp5OXE3eDhmNGtxM2QybTVuNnA3cjhzOiBrZXlfIGFuZCBsb3dlci1jYXNlIGxldHRlcnMgYW5kIGRpZ2l0cyJDChRSZXZva2VBcGlLZXlSZXNwb25zZRIrCgdhcGlfa2V5GAEgASgLMhouaGFyYm9yLmFwaV9rZXlzLnYxLkFwaUtleSKaAQoVUmV0cmlldmVBcGlLZXlSZXF1ZXN0EoABCgJpZBgBIAEoCUJ0ukgYchYyFF5rZXlfWzAtOWEtel17MSwyNn0ksrsYVW11c3QgbG9vayBsaWtlIGtleV8wMWh6eTlxN3g4ZjRrcTNkMm01bjZwN3I4czoga2V5XyBhbmQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMiRQoWUmV0cmlldmVBcGlLZXlSZXNwb25zZRIrCgdhcGlfa2V5GAEgASgLMhouaGFyYm9yLmFwaV9rZXlzLnYxLkFwaUtleSIXChVSZXRyaWV2ZUNhbGxlclJlcXVlc3QiRQoWUmV0cmlldmVDYWxsZXJSZXNwb25zZRIrCgdhcGlfa2V5GAEgASgLMhouaGFyYm9yLmFwaV9rZXlzLnYxLkFwaUtleSLUAQoTUm90YXRlQXBpS2V5UmVxdWVzdBKAAQoCaWQYASABKAlCdLpIGHIWMhRea2V5X1swLTlhLXpdezEsMjZ9JLK7GFVtdXN0IGxvb2sgbGlrZSBrZXlfMDFoenk5cTd4OGY0a3EzZDJtNW42cDdyOHM6IGtleV8gYW5kIGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEjoKB292ZXJsYXAYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECID1JDIAIlMKFFJvdGF0ZUFwaUtleVJlc3BvbnNlEisKB2FwaV9rZXkYASABKAsyGi5oYXJib3IuYXBpX2tleXMudjEuQXBpS2V5Eg4KBnNlY3JldBgCIAEoCSLoAgoTVXBkYXRlQXBpS2V5UmVxdWVzdBKAAQoCaWQYASABKAlCdLpIGHIWMhRea2V5X1swLTlhLXpdezEsMjZ9JLK7GFVtdXN0IGxvb2sgbGlrZSBrZXlfMDFoenk5cTd4OGY0a3EzZDJtNW42cDdyOHM6IGtleV8gYW5kIGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEnQKDGRpc3BsYXlfbmFtZRgCIAEoCUJZukgZchcY/wEyEl5bXlxwe0NjfVxwe0NzfV0qJLK7GDltdXN0IGJlIGF0IG1vc3QgMjU1IGNoYXJhY3RlcnMgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnNIAIgBARJHCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIXukgUsgERIg0I/4LR/68HEP+T69wDQAFCDwoNX2Rpc3BsYXlfbmFtZSJDChRVcGRhdGVBcGlLZXlSZXNwb25zZRIrCgdhcGlfa2V5GAEgASgLMhouaGFyYm9yLmFwaV9rZXlzLnYxLkFwaUtleTLZBgoOQXBpS2V5c1NlcnZpY2USdQoMQ3JlYXRlQXBpS2V5EicuaGFyYm9yLmFwaV9rZXlzLnYxLkNyZWF0ZUFwaUtleVJlcXVlc3QaKC5oYXJib3IuYXBpX2tleXMudjEuQ3JlYXRlQXBpS2V5UmVzcG9uc2UiEqq7GA5hcGlfa2V5czp3cml0ZRJ0CgtMaXN0QXBpS2V5cxImLmhhcmJvci5hcGlfa2V5cy52MS5MaXN0QXBpS2V5c1JlcXVlc3QaJy5oYXJib3IuYXBpX2tleXMudjEuTGlzdEFwaUtleXNSZXNwb25zZSIUkAIBqrsYDWFwaV9rZXlzOnJlYWQSeAoMUmV2b2tlQXBpS2V5EicuaGFyYm9yLmFwaV9rZXlzLnYxLlJldm9rZUFwaUtleVJlcXVlc3QaKC5oYXJib3IuYXBpX2tleXMudjEuUmV2b2tlQXBpS2V5UmVzcG9uc2UiFZACAqq7GA5hcGlfa2V5czp3cml0ZRJ9Cg5SZXRyaWV2ZUFwaUtleRIpLmhhcmJvci5hcGlfa2V5cy52MS5SZXRyaWV2ZUFwaUtleVJlcXVlc3QaKi5oYXJib3IuYXBpX2tleXMudjEuUmV0cmlldmVBcGlLZXlSZXNwb25zZSIUkAIBqrsYDWFwaV9rZXlzOnJlYWQScAoOUmV0cmlldmVDYWxsZXISKS5oYXJib3IuYXBpX2tleXMudjEuUmV0cmlldmVDYWxsZXJSZXF1ZXN0GiouaGFyYm9yLmFwaV9rZXlzLnYxLlJldHJpZXZlQ2FsbGVyUmVzcG9uc2UiB5ACAbC7GAESdQoMUm90YXRlQXBpS2V5EicuaGFyYm9yLmFwaV9rZXlzLnYxLlJvdGF0ZUFwaUtleVJlcXVlc3QaKC5oYXJib3IuYXBpX2tleXMudjEuUm90YXRlQXBpS2V5UmVzcG9uc2UiEqq7GA5hcGlfa2V5czp3cml0ZRJ4CgxVcGRhdGVBcGlLZXkSJy5oYXJib3IuYXBpX2tleXMudjEuVXBkYXRlQXBpS2V5UmVxdWVzdBooLmhhcmJvci5hcGlfa2V5cy52MS5VcGRhdGVBcGlLZXlSZXNwb25zZSIVkAICqrsYDmFwaV9rZXlzOndyaXRlQi8KFmNvbS5oYXJib3IuYXBpX2tleXMudjFCE0FwaUtleXNTZXJ2aWNlUHJvdG9QAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_harbor_api_keys_v1_api_key, file_harbor_api_keys_v1_required_scope, file_harbor_rules_v1_rule]);
 
 /**
  * The key to create.
@@ -40,7 +40,8 @@ export type CreateApiKeyRequest = Message<"harbor.api_keys.v1.CreateApiKeyReques
   displayName: string;
 
   /**
-   * The scopes of a restricted key, at least one; must be empty for a secret key.
+   * The scopes of a restricted key, at least one. For a secret key empty, or "all" alone. "all" means every
+   * scope, also those to come, and can be given by a key that has it.
    *
    * @generated from field: repeated string scopes = 3;
    */
@@ -69,6 +70,14 @@ export type CreateApiKeyRequest = Message<"harbor.api_keys.v1.CreateApiKeyReques
    * @generated from field: google.protobuf.Timestamp expires_at = 6;
    */
   expiresAt?: Timestamp | undefined;
+
+  /**
+   * Makes a repeat of this call return the key that it made: 1–255 printable ASCII characters, for 24 hours, of
+   * the calling key alone; empty means none.
+   *
+   * @generated from field: string request_id = 7;
+   */
+  requestId: string;
 };
 
 /**
@@ -92,11 +101,18 @@ export type CreateApiKeyResponse = Message<"harbor.api_keys.v1.CreateApiKeyRespo
   apiKey?: ApiKey | undefined;
 
   /**
-   * The secret, "hbr_sk_…" or "hbr_rk_…": 56 characters. Shown only here.
+   * The secret, "hbr_sk_…" or "hbr_rk_…": 56 characters. Shown only here; empty for a replay.
    *
    * @generated from field: string secret = 2;
    */
   secret: string;
+
+  /**
+   * True when an earlier call with the same request_id created the key.
+   *
+   * @generated from field: bool replayed = 3;
+   */
+  replayed: boolean;
 };
 
 /**
@@ -205,7 +221,199 @@ export const RevokeApiKeyResponseSchema: GenMessage<RevokeApiKeyResponse> = /*@_
   messageDesc(file_harbor_api_keys_v1_api_keys_service, 5);
 
 /**
- * Creates, lists and revokes API keys. A restricted key sees and makes only keys that may do no more
+ * The key to retrieve.
+ *
+ * @generated from message harbor.api_keys.v1.RetrieveApiKeyRequest
+ */
+export type RetrieveApiKeyRequest = Message<"harbor.api_keys.v1.RetrieveApiKeyRequest"> & {
+  /**
+   * Id of the key, key_…
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message harbor.api_keys.v1.RetrieveApiKeyRequest.
+ * Use `create(RetrieveApiKeyRequestSchema)` to create a new message.
+ */
+export const RetrieveApiKeyRequestSchema: GenMessage<RetrieveApiKeyRequest> = /*@__PURE__*/
+  messageDesc(file_harbor_api_keys_v1_api_keys_service, 6);
+
+/**
+ * The key that was found.
+ *
+ * @generated from message harbor.api_keys.v1.RetrieveApiKeyResponse
+ */
+export type RetrieveApiKeyResponse = Message<"harbor.api_keys.v1.RetrieveApiKeyResponse"> & {
+  /**
+   * The key.
+   *
+   * @generated from field: harbor.api_keys.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+};
+
+/**
+ * Describes the message harbor.api_keys.v1.RetrieveApiKeyResponse.
+ * Use `create(RetrieveApiKeyResponseSchema)` to create a new message.
+ */
+export const RetrieveApiKeyResponseSchema: GenMessage<RetrieveApiKeyResponse> = /*@__PURE__*/
+  messageDesc(file_harbor_api_keys_v1_api_keys_service, 7);
+
+/**
+ * Asks who calls.
+ *
+ * @generated from message harbor.api_keys.v1.RetrieveCallerRequest
+ */
+export type RetrieveCallerRequest = Message<"harbor.api_keys.v1.RetrieveCallerRequest"> & {
+};
+
+/**
+ * Describes the message harbor.api_keys.v1.RetrieveCallerRequest.
+ * Use `create(RetrieveCallerRequestSchema)` to create a new message.
+ */
+export const RetrieveCallerRequestSchema: GenMessage<RetrieveCallerRequest> = /*@__PURE__*/
+  messageDesc(file_harbor_api_keys_v1_api_keys_service, 8);
+
+/**
+ * The key that calls.
+ *
+ * @generated from message harbor.api_keys.v1.RetrieveCallerResponse
+ */
+export type RetrieveCallerResponse = Message<"harbor.api_keys.v1.RetrieveCallerResponse"> & {
+  /**
+   * The key.
+   *
+   * @generated from field: harbor.api_keys.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+};
+
+/**
+ * Describes the message harbor.api_keys.v1.RetrieveCallerResponse.
+ * Use `create(RetrieveCallerResponseSchema)` to create a new message.
+ */
+export const RetrieveCallerResponseSchema: GenMessage<RetrieveCallerResponse> = /*@__PURE__*/
+  messageDesc(file_harbor_api_keys_v1_api_keys_service, 9);
+
+/**
+ * The key to give a new secret.
+ *
+ * @generated from message harbor.api_keys.v1.RotateApiKeyRequest
+ */
+export type RotateApiKeyRequest = Message<"harbor.api_keys.v1.RotateApiKeyRequest"> & {
+  /**
+   * Id of the key, key_…
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * How long the secret that it has now works on, 0–7 days; unset means that it ends at once, which every
+   * process knows within 5 seconds.
+   *
+   * @generated from field: google.protobuf.Duration overlap = 2;
+   */
+  overlap?: Duration | undefined;
+};
+
+/**
+ * Describes the message harbor.api_keys.v1.RotateApiKeyRequest.
+ * Use `create(RotateApiKeyRequestSchema)` to create a new message.
+ */
+export const RotateApiKeyRequestSchema: GenMessage<RotateApiKeyRequest> = /*@__PURE__*/
+  messageDesc(file_harbor_api_keys_v1_api_keys_service, 10);
+
+/**
+ * The key with its new secret.
+ *
+ * @generated from message harbor.api_keys.v1.RotateApiKeyResponse
+ */
+export type RotateApiKeyResponse = Message<"harbor.api_keys.v1.RotateApiKeyResponse"> & {
+  /**
+   * The key, without its secret.
+   *
+   * @generated from field: harbor.api_keys.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+
+  /**
+   * The new secret: 56 characters. Shown only here.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+};
+
+/**
+ * Describes the message harbor.api_keys.v1.RotateApiKeyResponse.
+ * Use `create(RotateApiKeyResponseSchema)` to create a new message.
+ */
+export const RotateApiKeyResponseSchema: GenMessage<RotateApiKeyResponse> = /*@__PURE__*/
+  messageDesc(file_harbor_api_keys_v1_api_keys_service, 11);
+
+/**
+ * What to change of a key.
+ *
+ * @generated from message harbor.api_keys.v1.UpdateApiKeyRequest
+ */
+export type UpdateApiKeyRequest = Message<"harbor.api_keys.v1.UpdateApiKeyRequest"> & {
+  /**
+   * Id of the key, key_…
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * What people call it; 0–255 characters without control characters. Unset means as before.
+   *
+   * @generated from field: optional string display_name = 2;
+   */
+  displayName?: string | undefined;
+
+  /**
+   * When the key stops working, in whole milliseconds, rounded down; in the future, and earlier than before.
+   * Unset means as before.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message harbor.api_keys.v1.UpdateApiKeyRequest.
+ * Use `create(UpdateApiKeyRequestSchema)` to create a new message.
+ */
+export const UpdateApiKeyRequestSchema: GenMessage<UpdateApiKeyRequest> = /*@__PURE__*/
+  messageDesc(file_harbor_api_keys_v1_api_keys_service, 12);
+
+/**
+ * The key as it is now.
+ *
+ * @generated from message harbor.api_keys.v1.UpdateApiKeyResponse
+ */
+export type UpdateApiKeyResponse = Message<"harbor.api_keys.v1.UpdateApiKeyResponse"> & {
+  /**
+   * The key.
+   *
+   * @generated from field: harbor.api_keys.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+};
+
+/**
+ * Describes the message harbor.api_keys.v1.UpdateApiKeyResponse.
+ * Use `create(UpdateApiKeyResponseSchema)` to create a new message.
+ */
+export const UpdateApiKeyResponseSchema: GenMessage<UpdateApiKeyResponse> = /*@__PURE__*/
+  messageDesc(file_harbor_api_keys_v1_api_keys_service, 13);
+
+/**
+ * Creates, lists, changes and revokes API keys. A key sees, makes and changes only keys that may do no more
  * than itself.
  *
  * @generated from service harbor.api_keys.v1.ApiKeysService
@@ -213,8 +421,12 @@ export const RevokeApiKeyResponseSchema: GenMessage<RevokeApiKeyResponse> = /*@_
 export const ApiKeysService: GenService<{
   /**
    * Creates an API key and returns its secret, this once.
+   *
+   * With a request_id the create is idempotent: a repeat by the same caller within 24 hours returns the key that
+   * was made, with replayed and without its secret; rotate the key where the secret was lost with the answer.
    * Errors: INVALID_REQUEST; API_KEY_EXCEEDS_CALLER when the new key could do more than the caller;
-   * WORKSPACE_NOT_FOUND when workspace_ids names a missing workspace.
+   * WORKSPACE_NOT_FOUND when workspace_ids names a missing workspace; REQUEST_ID_REUSED when the request_id made
+   * another key.
    *
    * @generated from rpc harbor.api_keys.v1.ApiKeysService.CreateApiKey
    */
@@ -235,7 +447,7 @@ export const ApiKeysService: GenService<{
     output: typeof ListApiKeysResponseSchema;
   },
   /**
-   * Revokes an API key: from then on it is refused in every process, after 5 seconds at the latest.
+   * Revokes an API key with all its secrets: from then on it is refused in every process, after 5 seconds at the latest.
    * Revoking a revoked key changes nothing and succeeds. There is no way back.
    * Errors: API_KEY_NOT_FOUND.
    *
@@ -245,6 +457,52 @@ export const ApiKeysService: GenService<{
     methodKind: "unary";
     input: typeof RevokeApiKeyRequestSchema;
     output: typeof RevokeApiKeyResponseSchema;
+  },
+  /**
+   * Retrieves an API key by id.
+   * Errors: API_KEY_NOT_FOUND, also when it may do more than the caller.
+   *
+   * @generated from rpc harbor.api_keys.v1.ApiKeysService.RetrieveApiKey
+   */
+  retrieveApiKey: {
+    methodKind: "unary";
+    input: typeof RetrieveApiKeyRequestSchema;
+    output: typeof RetrieveApiKeyResponseSchema;
+  },
+  /**
+   * Retrieves the API key that calls: who am I, and what may I do. Any valid key may ask.
+   *
+   * @generated from rpc harbor.api_keys.v1.ApiKeysService.RetrieveCaller
+   */
+  retrieveCaller: {
+    methodKind: "unary";
+    input: typeof RetrieveCallerRequestSchema;
+    output: typeof RetrieveCallerResponseSchema;
+  },
+  /**
+   * Gives an API key a new secret and returns it, this once. The secret that it had lives on for the overlap.
+   * When the answer is lost, rotate again: the secret that was in use has its overlap all the same.
+   * Errors: API_KEY_NOT_FOUND, also when the caller could not have made the key; API_KEY_NOT_ACTIVE;
+   * OLD_SECRETS_FULL.
+   *
+   * @generated from rpc harbor.api_keys.v1.ApiKeysService.RotateApiKey
+   */
+  rotateApiKey: {
+    methodKind: "unary";
+    input: typeof RotateApiKeyRequestSchema;
+    output: typeof RotateApiKeyResponseSchema;
+  },
+  /**
+   * Changes the display name of an API key, lets it expire earlier, or both; what is unset stays.
+   * Errors: INVALID_REQUEST, also when expires_at is later than it was; API_KEY_NOT_FOUND, also when the caller
+   * could not have made the key; API_KEY_NOT_ACTIVE.
+   *
+   * @generated from rpc harbor.api_keys.v1.ApiKeysService.UpdateApiKey
+   */
+  updateApiKey: {
+    methodKind: "unary";
+    input: typeof UpdateApiKeyRequestSchema;
+    output: typeof UpdateApiKeyResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_harbor_api_keys_v1_api_keys_service, 0);

@@ -11,14 +11,22 @@ import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
  * Describes the file harbor/api_keys/v1/required_scope.proto.
  */
 export const file_harbor_api_keys_v1_required_scope: GenFile = /*@__PURE__*/
-  fileDesc("CidoYXJib3IvYXBpX2tleXMvdjEvcmVxdWlyZWRfc2NvcGUucHJvdG8SEmhhcmJvci5hcGlfa2V5cy52MTpHCg5yZXF1aXJlZF9zY29wZRIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGLWHAyABKAlSDXJlcXVpcmVkU2NvcGVCLgoWY29tLmhhcmJvci5hcGlfa2V5cy52MUISUmVxdWlyZWRTY29wZVByb3RvUAFiBnByb3RvMw", [file_google_protobuf_descriptor]);
+  fileDesc("CidoYXJib3IvYXBpX2tleXMvdjEvcmVxdWlyZWRfc2NvcGUucHJvdG8SEmhhcmJvci5hcGlfa2V5cy52MTpHCg5yZXF1aXJlZF9zY29wZRIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGLWHAyABKAlSDXJlcXVpcmVkU2NvcGU6QAoLYW55X2FwaV9rZXkSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxi2hwMgASgIUglhbnlBcGlLZXlCLgoWY29tLmhhcmJvci5hcGlfa2V5cy52MUISUmVxdWlyZWRTY29wZVByb3RvUAFiBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
  * The scope that an API key needs for this RPC. The server enforces it, the documentation prints it.
- * An RPC without it can be called without a key.
+ * An RPC with neither this nor any_api_key can be called without a key.
  *
  * @generated from extension: string required_scope = 50101;
  */
 export const required_scope: GenExtension<MethodOptions, string> = /*@__PURE__*/
   extDesc(file_harbor_api_keys_v1_required_scope, 0);
+
+/**
+ * Any valid API key may call this RPC, whatever its scopes are.
+ *
+ * @generated from extension: bool any_api_key = 50102;
+ */
+export const any_api_key: GenExtension<MethodOptions, boolean> = /*@__PURE__*/
+  extDesc(file_harbor_api_keys_v1_required_scope, 1);
 

@@ -14,10 +14,11 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file harbor/events/v1/event.proto.
  */
 export const file_harbor_events_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChxoYXJib3IvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBoYXJib3IuZXZlbnRzLnYxIogDCgVFdmVudBJ+CgJpZBgBIAEoCUJyukgWchQyEl5ldnRfWzAtOWEtel17MjZ9JLK7GFVtdXN0IGxvb2sgbGlrZSBldnRfMDFoenk5cTd4OGY0a3EzZDJtNW42cDdyOHM6IGV2dF8gYW5kIGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEhgKBHR5cGUYAiABKAlCCrpIB3IFEAEY/wESaAoMd29ya3NwYWNlX2lkGAMgASgJQlK6SBdyFTITXndzX1swLTlhLXpdezEsNjR9JLK7GDRtdXN0IGJlIHdzXyBhbmQgMeKAkzY0IGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEjAKB3BheWxvYWQYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Qga6SAPIAQESLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoIc2VxdWVuY2UYBiABKANCB7pIBCICKAFCJAoUY29tLmhhcmJvci5ldmVudHMudjFCCkV2ZW50UHJvdG9QAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_harbor_rules_v1_rule]);
+  fileDesc("ChxoYXJib3IvZXZlbnRzL3YxL2V2ZW50LnByb3RvEhBoYXJib3IuZXZlbnRzLnYxIoMGCgVFdmVudBJ+CgJpZBgBIAEoCUJyukgWchQyEl5ldnRfWzAtOWEtel17MjZ9JLK7GFVtdXN0IGxvb2sgbGlrZSBldnRfMDFoenk5cTd4OGY0a3EzZDJtNW42cDdyOHM6IGV2dF8gYW5kIGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEhgKBHR5cGUYAiABKAlCCrpIB3IFEAEY/wESaAoMd29ya3NwYWNlX2lkGAMgASgJQlK6SBdyFTITXndzX1swLTlhLXpdezEsNjR9JLK7GDRtdXN0IGJlIHdzXyBhbmQgMeKAkzY0IGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEjAKB3BheWxvYWQYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Qga6SAPIAQESLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoIc2VxdWVuY2UYBiABKANCB7pIBCICKAESGQoHc3ViamVjdBgHIAEoCUIIukgFcgMY/wESLwoLb2NjdXJyZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEkEKCG1ldGFkYXRhGAkgAygLMiUuaGFyYm9yLmV2ZW50cy52MS5FdmVudC5NZXRhZGF0YUVudHJ5Qgi6SAWaAQIQEBKJAQoKYXBpX2tleV9pZBgKIAEoCUJ1ukgZ2AEBchQyEl5rZXlfWzAtOWEtel17MjZ9JLK7GFVtdXN0IGxvb2sgbGlrZSBrZXlfMDFoenk5cTd4OGY0a3EzZDJtNW42cDdyOHM6IGtleV8gYW5kIGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEi0KCWVyYXNlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQiQKFGNvbS5oYXJib3IuZXZlbnRzLnYxQgpFdmVudFByb3RvUAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_harbor_rules_v1_rule]);
 
 /**
- * Something that happened in a workspace. Events never change after they were created.
+ * Something that happened in a workspace. Events never change after they were created, but that their content
+ * can be erased. What was not given when an event was created is unset.
  *
  * @generated from message harbor.events.v1.Event
  */
@@ -30,7 +31,8 @@ export type Event = Message<"harbor.events.v1.Event"> & {
   id: string;
 
   /**
-   * What happened, for example "invoice.paid": 1–255 characters, no control characters, no "*".
+   * What happened, for example "invoice.paid": 1–255 characters. Types that begin with "harbor." are those of
+   * the service's own events.
    *
    * @generated from field: string type = 2;
    */
@@ -46,7 +48,7 @@ export type Event = Message<"harbor.events.v1.Event"> & {
   /**
    * The JSON object that was recorded: at most 262,144 bytes of compact UTF-8 JSON, at most 32 levels.
    * Equal to what was sent: numbers are IEEE-754 doubles (negative zero is kept as 0), and the order of
-   * the members has no meaning.
+   * the members has no meaning. Empty once the event was erased.
    *
    * @generated from field: google.protobuf.Struct payload = 4;
    */
@@ -65,6 +67,46 @@ export type Event = Message<"harbor.events.v1.Event"> & {
    * @generated from field: int64 sequence = 6;
    */
   sequence: bigint;
+
+  /**
+   * What the event is about, for example "inv_0192ac4e8b1d": 1–255 characters; empty means nothing in
+   * particular, or that the event was erased.
+   *
+   * @generated from field: string subject = 7;
+   */
+  subject: string;
+
+  /**
+   * When it happened, where that is not when it was recorded: a time of the years 1 to 9999, to the
+   * microsecond.
+   *
+   * @generated from field: google.protobuf.Timestamp occurred_at = 8;
+   */
+  occurredAt?: Timestamp | undefined;
+
+  /**
+   * What the caller wanted to be kept beside the payload, such as correlation and origin: up to 16 pairs.
+   * Empty once the event was erased.
+   *
+   * @generated from field: map<string, string> metadata = 9;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * The API key that recorded the event, key_…; empty for the service's own events, and for those that were
+   * recorded before keys were noted.
+   *
+   * @generated from field: string api_key_id = 10;
+   */
+  apiKeyId: string;
+
+  /**
+   * When payload, subject and metadata were erased, by the database's clock; milliseconds. Unset means that
+   * they were not.
+   *
+   * @generated from field: google.protobuf.Timestamp erased_at = 11;
+   */
+  erasedAt?: Timestamp | undefined;
 };
 
 /**

@@ -19,7 +19,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file harbor/events/v1/events_service.proto.
  */
 export const file_harbor_events_v1_events_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVoYXJib3IvZXZlbnRzL3YxL2V2ZW50c19zZXJ2aWNlLnByb3RvEhBoYXJib3IuZXZlbnRzLnYxIoMDChJDcmVhdGVFdmVudFJlcXVlc3QSaAoMd29ya3NwYWNlX2lkGAEgASgJQlK6SBdyFTITXndzX1swLTlhLXpdezEsNjR9JLK7GDRtdXN0IGJlIHdzXyBhbmQgMeKAkzY0IGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEnYKBHR5cGUYAiABKAlCaLpIHHIaEAEY/wEyE15bXlxwe0NjfVxwe0NzfSpdKiSyuxhFbXVzdCBiZSAx4oCTMjU1IGNoYXJhY3RlcnMgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnMgYW5kIHdpdGhvdXQgIioiEjAKB3BheWxvYWQYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Qga6SAPIAQESWQoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQkC6SA9yDRj/ATIIXlsgLX5dKiSyuxgqbXVzdCBiZSAx4oCTMjU1IHByaW50YWJsZSBBU0NJSSBjaGFyYWN0ZXJzIo8BChNDcmVhdGVFdmVudFJlc3BvbnNlEiYKBWV2ZW50GAEgASgLMhcuaGFyYm9yLmV2ZW50cy52MS5FdmVudBIQCghyZXBsYXllZBgCIAEoCBI+ChppZGVtcG90ZW5jeV9rZXlfZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAimQEKFFJldHJpZXZlRXZlbnRSZXF1ZXN0EoABCgJpZBgBIAEoCUJ0ukgYchYyFF5ldnRfWzAtOWEtel17MSwyNn0ksrsYVW11c3QgbG9vayBsaWtlIGV2dF8wMWh6eTlxN3g4ZjRrcTNkMm01bjZwN3I4czogZXZ0XyBhbmQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMiPwoVUmV0cmlldmVFdmVudFJlc3BvbnNlEiYKBWV2ZW50GAEgASgLMhcuaGFyYm9yLmV2ZW50cy52MS5FdmVudCJkChhCYXRjaENyZWF0ZUV2ZW50c1JlcXVlc3QSSAoIcmVxdWVzdHMYASADKAsyJC5oYXJib3IuZXZlbnRzLnYxLkNyZWF0ZUV2ZW50UmVxdWVzdEIQukgNkgEKCAEQ9AMiA9gBAyJXChlCYXRjaENyZWF0ZUV2ZW50c1Jlc3BvbnNlEjoKB3Jlc3VsdHMYASADKAsyKS5oYXJib3IuZXZlbnRzLnYxLkJhdGNoQ3JlYXRlRXZlbnRzUmVzdWx0IpgBChdCYXRjaENyZWF0ZUV2ZW50c1Jlc3VsdBI4CgdjcmVhdGVkGAEgASgLMiUuaGFyYm9yLmV2ZW50cy52MS5DcmVhdGVFdmVudFJlc3BvbnNlSAASOQoFZXJyb3IYAiABKAsyKC5oYXJib3IuZXZlbnRzLnYxLkJhdGNoQ3JlYXRlRXZlbnRzRXJyb3JIAEIICgZyZXN1bHQiswIKFkJhdGNoQ3JlYXRlRXZlbnRzRXJyb3ISDAoEY29kZRgBIAEoBRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRJICghtZXRhZGF0YRgEIAMoCzI2LmhhcmJvci5ldmVudHMudjEuQmF0Y2hDcmVhdGVFdmVudHNFcnJvci5NZXRhZGF0YUVudHJ5Ej8KEGZpZWxkX3Zpb2xhdGlvbnMYBSADKAsyJS5nb29nbGUucnBjLkJhZFJlcXVlc3QuRmllbGRWaW9sYXRpb24SLgoLcmV0cnlfZGVsYXkYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24aLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItQEChFMaXN0RXZlbnRzUmVxdWVzdBJoCgx3b3Jrc3BhY2VfaWQYASABKAlCUrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMShwEKDXR5cGVfcGF0dGVybnMYAiADKAlCcLpIJpIBIxAUIh9yHRABGP8BMhZeW15ccHtDY31ccHtDc30qXSpcKj8ksrsYQ211c3QgYmUgYSB0eXBlLCBvciB0aGUgYmVnaW5uaW5nIG9mIG9uZSBhbmQgYSBzaW5nbGUgIioiIGF0IGl0cyBlbmQSVQoNY3JlYXRlZF9hZnRlchgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCIrpIH7IBHCINCP+C0f+vBxD/k+vcAzILCICSuMOY/v///wESVgoOY3JlYXRlZF9iZWZvcmUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQiK6SB+yARwiDQj/gtH/rwcQ/5Pr3AMyCwiAkrjDmP7///8BEigKDmFmdGVyX3NlcXVlbmNlGAUgASgDQhC6SA0iCxj/////////DygAEjUKBW9yZGVyGAYgASgOMhwuaGFyYm9yLmV2ZW50cy52MS5FdmVudE9yZGVyQgi6SAWCAQIQARIdCglwYWdlX3NpemUYByABKAVCCrpIBxoFGPQDKAASHAoKcGFnZV90b2tlbhgIIAEoCUIIukgFcgMYgAgiVgoSTGlzdEV2ZW50c1Jlc3BvbnNlEicKBmV2ZW50cxgBIAMoCzIXLmhhcmJvci5ldmVudHMudjEuRXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIs4CChZTdWJzY3JpYmVFdmVudHNSZXF1ZXN0EmgKDHdvcmtzcGFjZV9pZBgBIAEoCUJSukgXchUyE153c19bMC05YS16XXsxLDY0fSSyuxg0bXVzdCBiZSB3c18gYW5kIDHigJM2NCBsb3dlci1jYXNlIGxldHRlcnMgYW5kIGRpZ2l0cxItCg5hZnRlcl9zZXF1ZW5jZRgCIAEoA0IQukgNIgsY/////////w8oAEgAiAEBEocBCg10eXBlX3BhdHRlcm5zGAMgAygJQnC6SCaSASMQFCIfch0QARj/ATIWXlteXHB7Q2N9XHB7Q3N9Kl0qXCo/JLK7GENtdXN0IGJlIGEgdHlwZSwgb3IgdGhlIGJlZ2lubmluZyBvZiBvbmUgYW5kIGEgc2luZ2xlICIqIiBhdCBpdHMgZW5kQhEKD19hZnRlcl9zZXF1ZW5jZSLDAQoXU3Vic2NyaWJlRXZlbnRzUmVzcG9uc2USKAoFZXZlbnQYASABKAsyFy5oYXJib3IuZXZlbnRzLnYxLkV2ZW50SAASLwoJY2F1Z2h0X3VwGAIgASgLMhouaGFyYm9yLmV2ZW50cy52MS5DYXVnaHRVcEgAEjAKCWhlYXJ0YmVhdBgDIAEoCzIbLmhhcmJvci5ldmVudHMudjEuSGVhcnRiZWF0SAASEAoIc2VxdWVuY2UYBCABKANCCQoHbWVzc2FnZSIKCghDYXVnaHRVcCILCglIZWFydGJlYXQqYAoKRXZlbnRPcmRlchIbChdFVkVOVF9PUkRFUl9VTlNQRUNJRklFRBAAEhkKFUVWRU5UX09SREVSX0FTQ0VORElORxABEhoKFkVWRU5UX09SREVSX0RFU0NFTkRJTkcQAjLbBAoNRXZlbnRzU2VydmljZRJsCgtDcmVhdGVFdmVudBIkLmhhcmJvci5ldmVudHMudjEuQ3JlYXRlRXZlbnRSZXF1ZXN0GiUuaGFyYm9yLmV2ZW50cy52MS5DcmVhdGVFdmVudFJlc3BvbnNlIhCquxgMZXZlbnRzOndyaXRlEn4KEUJhdGNoQ3JlYXRlRXZlbnRzEiouaGFyYm9yLmV2ZW50cy52MS5CYXRjaENyZWF0ZUV2ZW50c1JlcXVlc3QaKy5oYXJib3IuZXZlbnRzLnYxLkJhdGNoQ3JlYXRlRXZlbnRzUmVzcG9uc2UiEKq7GAxldmVudHM6d3JpdGUSdAoNUmV0cmlldmVFdmVudBImLmhhcmJvci5ldmVudHMudjEuUmV0cmlldmVFdmVudFJlcXVlc3QaJy5oYXJib3IuZXZlbnRzLnYxLlJldHJpZXZlRXZlbnRSZXNwb25zZSISkAIBqrsYC2V2ZW50czpyZWFkEmsKCkxpc3RFdmVudHMSIy5oYXJib3IuZXZlbnRzLnYxLkxpc3RFdmVudHNSZXF1ZXN0GiQuaGFyYm9yLmV2ZW50cy52MS5MaXN0RXZlbnRzUmVzcG9uc2UiEpACAaq7GAtldmVudHM6cmVhZBJ5Cg9TdWJzY3JpYmVFdmVudHMSKC5oYXJib3IuZXZlbnRzLnYxLlN1YnNjcmliZUV2ZW50c1JlcXVlc3QaKS5oYXJib3IuZXZlbnRzLnYxLlN1YnNjcmliZUV2ZW50c1Jlc3BvbnNlIg+quxgLZXZlbnRzOnJlYWQwAUIsChRjb20uaGFyYm9yLmV2ZW50cy52MUISRXZlbnRzU2VydmljZVByb3RvUAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_error_details, file_harbor_api_keys_v1_required_scope, file_harbor_events_v1_event, file_harbor_rules_v1_rule]);
+  fileDesc("CiVoYXJib3IvZXZlbnRzL3YxL2V2ZW50c19zZXJ2aWNlLnByb3RvEhBoYXJib3IuZXZlbnRzLnYxItgIChJDcmVhdGVFdmVudFJlcXVlc3QSaAoMd29ya3NwYWNlX2lkGAEgASgJQlK6SBdyFTITXndzX1swLTlhLXpdezEsNjR9JLK7GDRtdXN0IGJlIHdzXyBhbmQgMeKAkzY0IGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEs0BCgR0eXBlGAIgASgJQr4BukhTclEQARj/ATJKXig/OlteXHB7Q2N9XHB7Q3N9XHB7Wn0qLF0oPzpbXlxwe0NjfVxwe0NzfSosXSpbXlxwe0NjfVxwe0NzfVxwe1p9KixdKT8pPySyuxhkbXVzdCBiZSAx4oCTMjU1IGNoYXJhY3RlcnMgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnMsICIqIiBhbmQgY29tbWEsIGFuZCB3aXRob3V0IGJsYW5rcyBhdCBpdHMgZW5kcxIwCgdwYXlsb2FkGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEIGukgDyAEBElkKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUJAukgPcg0Y/wEyCF5bIC1+XSoksrsYKm11c3QgYmUgMeKAkzI1NSBwcmludGFibGUgQVNDSUkgY2hhcmFjdGVycxLEAQoHc3ViamVjdBgFIAEoCUKyAbpITnJMGP8BMkdeKD86W15ccHtDY31ccHtDc31ccHtafSpdKD86W15ccHtDY31ccHtDc30qXSpbXlxwe0NjfVxwe0NzfVxwe1p9Kl0pPyk/JLK7GF1tdXN0IGJlIDHigJMyNTUgY2hhcmFjdGVycyB3aXRob3V0IGNvbnRyb2wgY2hhcmFjdGVycyBhbmQgIioiLCBhbmQgd2l0aG91dCBibGFua3MgYXQgaXRzIGVuZHMSUwoLb2NjdXJyZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQiK6SB+yARwiDQj/gtH/rwcQ/5Pr3AMyCwiAkrjDmP7///8BEq0CCghtZXRhZGF0YRgHIAMoCzIyLmhhcmJvci5ldmVudHMudjEuQ3JlYXRlRXZlbnRSZXF1ZXN0Lk1ldGFkYXRhRW50cnlC5gG6SD6aATsQECIcchoyGF5bYS16XVthLXowLTlfLi1dezAsNjN9JCoZchcYgAQyEl5bXlxwe0NjfVxwe0NzfV0qJLK7GKABbXVzdCBoYXZlIG5hbWVzIG9mIDHigJM2NCBsb3dlci1jYXNlIGxldHRlcnMsIGRpZ2l0cywgIl8iLCAiLiIgYW5kICItIiB0aGF0IGJlZ2luIHdpdGggYSBsZXR0ZXIsIGFuZCB2YWx1ZXMgb2YgYXQgbW9zdCA1MTIgY2hhcmFjdGVycyB3aXRob3V0IGNvbnRyb2wgY2hhcmFjdGVycxovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEijwEKE0NyZWF0ZUV2ZW50UmVzcG9uc2USJgoFZXZlbnQYASABKAsyFy5oYXJib3IuZXZlbnRzLnYxLkV2ZW50EhAKCHJlcGxheWVkGAIgASgIEj4KGmlkZW1wb3RlbmN5X2tleV9leHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKGAgoUUmV0cmlldmVFdmVudFJlcXVlc3QSgAEKAmlkGAEgASgJQnS6SBhyFjIUXmV2dF9bMC05YS16XXsxLDI2fSSyuxhVbXVzdCBsb29rIGxpa2UgZXZ0XzAxaHp5OXE3eDhmNGtxM2QybTVuNnA3cjhzOiBldnRfIGFuZCBsb3dlci1jYXNlIGxldHRlcnMgYW5kIGRpZ2l0cxJrCgx3b3Jrc3BhY2VfaWQYAiABKAlCVbpIGtgBAXIVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMiPwoVUmV0cmlldmVFdmVudFJlc3BvbnNlEiYKBWV2ZW50GAEgASgLMhcuaGFyYm9yLmV2ZW50cy52MS5FdmVudCKDAgoRRXJhc2VFdmVudFJlcXVlc3QSgAEKAmlkGAEgASgJQnS6SBhyFjIUXmV2dF9bMC05YS16XXsxLDI2fSSyuxhVbXVzdCBsb29rIGxpa2UgZXZ0XzAxaHp5OXE3eDhmNGtxM2QybTVuNnA3cjhzOiBldnRfIGFuZCBsb3dlci1jYXNlIGxldHRlcnMgYW5kIGRpZ2l0cxJrCgx3b3Jrc3BhY2VfaWQYAiABKAlCVbpIGtgBAXIVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMiPAoSRXJhc2VFdmVudFJlc3BvbnNlEiYKBWV2ZW50GAEgASgLMhcuaGFyYm9yLmV2ZW50cy52MS5FdmVudCJkChhCYXRjaENyZWF0ZUV2ZW50c1JlcXVlc3QSSAoIcmVxdWVzdHMYASADKAsyJC5oYXJib3IuZXZlbnRzLnYxLkNyZWF0ZUV2ZW50UmVxdWVzdEIQukgNkgEKCAEQ9AMiA9gBAyJXChlCYXRjaENyZWF0ZUV2ZW50c1Jlc3BvbnNlEjoKB3Jlc3VsdHMYASADKAsyKS5oYXJib3IuZXZlbnRzLnYxLkJhdGNoQ3JlYXRlRXZlbnRzUmVzdWx0IpgBChdCYXRjaENyZWF0ZUV2ZW50c1Jlc3VsdBI4CgdjcmVhdGVkGAEgASgLMiUuaGFyYm9yLmV2ZW50cy52MS5DcmVhdGVFdmVudFJlc3BvbnNlSAASOQoFZXJyb3IYAiABKAsyKC5oYXJib3IuZXZlbnRzLnYxLkJhdGNoQ3JlYXRlRXZlbnRzRXJyb3JIAEIICgZyZXN1bHQiswIKFkJhdGNoQ3JlYXRlRXZlbnRzRXJyb3ISDAoEY29kZRgBIAEoBRIOCgZyZWFzb24YAiABKAkSDwoHbWVzc2FnZRgDIAEoCRJICghtZXRhZGF0YRgEIAMoCzI2LmhhcmJvci5ldmVudHMudjEuQmF0Y2hDcmVhdGVFdmVudHNFcnJvci5NZXRhZGF0YUVudHJ5Ej8KEGZpZWxkX3Zpb2xhdGlvbnMYBSADKAsyJS5nb29nbGUucnBjLkJhZFJlcXVlc3QuRmllbGRWaW9sYXRpb24SLgoLcmV0cnlfZGVsYXkYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24aLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpcHChFMaXN0RXZlbnRzUmVxdWVzdBJoCgx3b3Jrc3BhY2VfaWQYASABKAlCUrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMSgwIKDXR5cGVfcGF0dGVybnMYAiADKAlC6wG6SHGSAW4QFCJqcmgQARj/ATJhXig/OlteXHB7Q2N9XHB7Q3N9XHB7Wn0qLF0oPzpbXlxwe0NjfVxwe0NzfSosXSpbXlxwe0NjfVxwe0NzfVxwe1p9KixdfFteXHB7Q2N9XHB7Q3N9KixdKlwqKT98XCopJLK7GHNtdXN0IGJlIGEgdHlwZSwgb3IgdGhlIGJlZ2lubmluZyBvZiBvbmUgYW5kIGEgc2luZ2xlICIqIiBhdCBpdHMgZW5kOyBhIHR5cGUgaGFzIG5vIGNvbW1hLCBhbmQgbm8gYmxhbmtzIGF0IGl0cyBlbmRzElUKDWNyZWF0ZWRfYWZ0ZXIYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQiK6SB+yARwiDQj/gtH/rwcQ/5Pr3AMyCwiAkrjDmP7///8BElYKDmNyZWF0ZWRfYmVmb3JlGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIiukgfsgEcIg0I/4LR/68HEP+T69wDMgsIgJK4w5j+////ARIoCg5hZnRlcl9zZXF1ZW5jZRgFIAEoA0IQukgNIgsY/////////w8oABI1CgVvcmRlchgGIAEoDjIcLmhhcmJvci5ldmVudHMudjEuRXZlbnRPcmRlckIIukgFggECEAESHQoJcGFnZV9zaXplGAcgASgFQgq6SAcaBRj0AygAEhwKCnBhZ2VfdG9rZW4YCCABKAlCCLpIBXIDGIAIEsQBCgdzdWJqZWN0GAkgASgJQrIBukhOckwY/wEyR14oPzpbXlxwe0NjfVxwe0NzfVxwe1p9Kl0oPzpbXlxwe0NjfVxwe0NzfSpdKlteXHB7Q2N9XHB7Q3N9XHB7Wn0qXSk/KT8ksrsYXW11c3QgYmUgMeKAkzI1NSBjaGFyYWN0ZXJzIHdpdGhvdXQgY29udHJvbCBjaGFyYWN0ZXJzIGFuZCAiKiIsIGFuZCB3aXRob3V0IGJsYW5rcyBhdCBpdHMgZW5kcyJuChJMaXN0RXZlbnRzUmVzcG9uc2USJwoGZXZlbnRzGAEgAygLMhcuaGFyYm9yLmV2ZW50cy52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSFgoOZmlyc3Rfc2VxdWVuY2UYAyABKAMikQUKFlN1YnNjcmliZUV2ZW50c1JlcXVlc3QSaAoMd29ya3NwYWNlX2lkGAEgASgJQlK6SBdyFTITXndzX1swLTlhLXpdezEsNjR9JLK7GDRtdXN0IGJlIHdzXyBhbmQgMeKAkzY0IGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEi0KDmFmdGVyX3NlcXVlbmNlGAIgASgDQhC6SA0iCxj/////////DygASACIAQESgwIKDXR5cGVfcGF0dGVybnMYAyADKAlC6wG6SHGSAW4QFCJqcmgQARj/ATJhXig/OlteXHB7Q2N9XHB7Q3N9XHB7Wn0qLF0oPzpbXlxwe0NjfVxwe0NzfSosXSpbXlxwe0NjfVxwe0NzfVxwe1p9KixdfFteXHB7Q2N9XHB7Q3N9KixdKlwqKT98XCopJLK7GHNtdXN0IGJlIGEgdHlwZSwgb3IgdGhlIGJlZ2lubmluZyBvZiBvbmUgYW5kIGEgc2luZ2xlICIqIiBhdCBpdHMgZW5kOyBhIHR5cGUgaGFzIG5vIGNvbW1hLCBhbmQgbm8gYmxhbmtzIGF0IGl0cyBlbmRzEsQBCgdzdWJqZWN0GAQgASgJQrIBukhOckwY/wEyR14oPzpbXlxwe0NjfVxwe0NzfVxwe1p9Kl0oPzpbXlxwe0NjfVxwe0NzfSpdKlteXHB7Q2N9XHB7Q3N9XHB7Wn0qXSk/KT8ksrsYXW11c3QgYmUgMeKAkzI1NSBjaGFyYWN0ZXJzIHdpdGhvdXQgY29udHJvbCBjaGFyYWN0ZXJzIGFuZCAiKiIsIGFuZCB3aXRob3V0IGJsYW5rcyBhdCBpdHMgZW5kc0IRCg9fYWZ0ZXJfc2VxdWVuY2UiwwEKF1N1YnNjcmliZUV2ZW50c1Jlc3BvbnNlEigKBWV2ZW50GAEgASgLMhcuaGFyYm9yLmV2ZW50cy52MS5FdmVudEgAEi8KCWNhdWdodF91cBgCIAEoCzIaLmhhcmJvci5ldmVudHMudjEuQ2F1Z2h0VXBIABIwCgloZWFydGJlYXQYAyABKAsyGy5oYXJib3IuZXZlbnRzLnYxLkhlYXJ0YmVhdEgAEhAKCHNlcXVlbmNlGAQgASgDQgkKB21lc3NhZ2UiIgoIQ2F1Z2h0VXASFgoOZmlyc3Rfc2VxdWVuY2UYASABKAMiCwoJSGVhcnRiZWF0KmAKCkV2ZW50T3JkZXISGwoXRVZFTlRfT1JERVJfVU5TUEVDSUZJRUQQABIZChVFVkVOVF9PUkRFUl9BU0NFTkRJTkcQARIaChZFVkVOVF9PUkRFUl9ERVNDRU5ESU5HEAIyyQUKDUV2ZW50c1NlcnZpY2USbAoLQ3JlYXRlRXZlbnQSJC5oYXJib3IuZXZlbnRzLnYxLkNyZWF0ZUV2ZW50UmVxdWVzdBolLmhhcmJvci5ldmVudHMudjEuQ3JlYXRlRXZlbnRSZXNwb25zZSIQqrsYDGV2ZW50czp3cml0ZRJ+ChFCYXRjaENyZWF0ZUV2ZW50cxIqLmhhcmJvci5ldmVudHMudjEuQmF0Y2hDcmVhdGVFdmVudHNSZXF1ZXN0GisuaGFyYm9yLmV2ZW50cy52MS5CYXRjaENyZWF0ZUV2ZW50c1Jlc3BvbnNlIhCquxgMZXZlbnRzOndyaXRlEnQKDVJldHJpZXZlRXZlbnQSJi5oYXJib3IuZXZlbnRzLnYxLlJldHJpZXZlRXZlbnRSZXF1ZXN0GicuaGFyYm9yLmV2ZW50cy52MS5SZXRyaWV2ZUV2ZW50UmVzcG9uc2UiEpACAaq7GAtldmVudHM6cmVhZBJrCgpMaXN0RXZlbnRzEiMuaGFyYm9yLmV2ZW50cy52MS5MaXN0RXZlbnRzUmVxdWVzdBokLmhhcmJvci5ldmVudHMudjEuTGlzdEV2ZW50c1Jlc3BvbnNlIhKQAgGquxgLZXZlbnRzOnJlYWQSeQoPU3Vic2NyaWJlRXZlbnRzEiguaGFyYm9yLmV2ZW50cy52MS5TdWJzY3JpYmVFdmVudHNSZXF1ZXN0GikuaGFyYm9yLmV2ZW50cy52MS5TdWJzY3JpYmVFdmVudHNSZXNwb25zZSIPqrsYC2V2ZW50czpyZWFkMAESbAoKRXJhc2VFdmVudBIjLmhhcmJvci5ldmVudHMudjEuRXJhc2VFdmVudFJlcXVlc3QaJC5oYXJib3IuZXZlbnRzLnYxLkVyYXNlRXZlbnRSZXNwb25zZSITkAICqrsYDGV2ZW50czplcmFzZUIsChRjb20uaGFyYm9yLmV2ZW50cy52MUISRXZlbnRzU2VydmljZVByb3RvUAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_error_details, file_harbor_api_keys_v1_required_scope, file_harbor_events_v1_event, file_harbor_rules_v1_rule]);
 
 /**
  * The event to create.
@@ -35,7 +35,8 @@ export type CreateEventRequest = Message<"harbor.events.v1.CreateEventRequest"> 
   workspaceId: string;
 
   /**
-   * What happened, for example "invoice.paid": 1–255 characters, no control characters, no "*".
+   * What happened, for example "invoice.paid": 1–255 characters, no control characters, no "*", no comma, no
+   * blanks at its ends. Types that begin with "harbor." are the service's own, and refused.
    *
    * @generated from field: string type = 2;
    */
@@ -58,6 +59,34 @@ export type CreateEventRequest = Message<"harbor.events.v1.CreateEventRequest"> 
    * @generated from field: string idempotency_key = 4;
    */
   idempotencyKey: string;
+
+  /**
+   * What the event is about, for example "inv_0192ac4e8b1d": 1–255 characters, no control characters, no "*",
+   * no blanks at its ends; empty means nothing in particular. The log can be read by it. Part of the content
+   * that an idempotency key stands for.
+   *
+   * @generated from field: string subject = 5;
+   */
+  subject: string;
+
+  /**
+   * When it happened, where that is not when it is recorded: a time of the years 1 to 9999, kept to the
+   * microsecond, rounded down; unset means that it was not given. An idempotency key does not stand for it,
+   * since a retry may give another one: the original's stays.
+   *
+   * @generated from field: google.protobuf.Timestamp occurred_at = 6;
+   */
+  occurredAt?: Timestamp | undefined;
+
+  /**
+   * What is to be kept beside the payload, such as correlation and origin; the log cannot be read by it. Up to
+   * 16 pairs: names of 1–64 lower-case letters, digits, "_", "." and "-" that begin with a letter, values of
+   * at most 512 characters, no control characters. As with occurred_at, an idempotency key does not stand for
+   * it.
+   *
+   * @generated from field: map<string, string> metadata = 7;
+   */
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -114,6 +143,14 @@ export type RetrieveEventRequest = Message<"harbor.events.v1.RetrieveEventReques
    * @generated from field: string id = 1;
    */
   id: string;
+
+  /**
+   * The workspace that the event is in, where that is known; empty means any. An event of another one is not
+   * found.
+   *
+   * @generated from field: string workspace_id = 2;
+   */
+  workspaceId: string;
 };
 
 /**
@@ -145,6 +182,56 @@ export const RetrieveEventResponseSchema: GenMessage<RetrieveEventResponse> = /*
   messageDesc(file_harbor_events_v1_events_service, 3);
 
 /**
+ * The event whose content to erase.
+ *
+ * @generated from message harbor.events.v1.EraseEventRequest
+ */
+export type EraseEventRequest = Message<"harbor.events.v1.EraseEventRequest"> & {
+  /**
+   * Id of the event: evt_ and 1–26 lower-case letters and digits.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The workspace that the event is in, where that is known; empty means any. An event of another one is not
+   * found.
+   *
+   * @generated from field: string workspace_id = 2;
+   */
+  workspaceId: string;
+};
+
+/**
+ * Describes the message harbor.events.v1.EraseEventRequest.
+ * Use `create(EraseEventRequestSchema)` to create a new message.
+ */
+export const EraseEventRequestSchema: GenMessage<EraseEventRequest> = /*@__PURE__*/
+  messageDesc(file_harbor_events_v1_events_service, 4);
+
+/**
+ * The event that was erased.
+ *
+ * @generated from message harbor.events.v1.EraseEventResponse
+ */
+export type EraseEventResponse = Message<"harbor.events.v1.EraseEventResponse"> & {
+  /**
+   * The event, with erased_at.
+   *
+   * @generated from field: harbor.events.v1.Event event = 1;
+   */
+  event?: Event | undefined;
+};
+
+/**
+ * Describes the message harbor.events.v1.EraseEventResponse.
+ * Use `create(EraseEventResponseSchema)` to create a new message.
+ */
+export const EraseEventResponseSchema: GenMessage<EraseEventResponse> = /*@__PURE__*/
+  messageDesc(file_harbor_events_v1_events_service, 5);
+
+/**
  * The events to create.
  *
  * @generated from message harbor.events.v1.BatchCreateEventsRequest
@@ -164,7 +251,7 @@ export type BatchCreateEventsRequest = Message<"harbor.events.v1.BatchCreateEven
  * Use `create(BatchCreateEventsRequestSchema)` to create a new message.
  */
 export const BatchCreateEventsRequestSchema: GenMessage<BatchCreateEventsRequest> = /*@__PURE__*/
-  messageDesc(file_harbor_events_v1_events_service, 4);
+  messageDesc(file_harbor_events_v1_events_service, 6);
 
 /**
  * What became of each event.
@@ -185,7 +272,7 @@ export type BatchCreateEventsResponse = Message<"harbor.events.v1.BatchCreateEve
  * Use `create(BatchCreateEventsResponseSchema)` to create a new message.
  */
 export const BatchCreateEventsResponseSchema: GenMessage<BatchCreateEventsResponse> = /*@__PURE__*/
-  messageDesc(file_harbor_events_v1_events_service, 5);
+  messageDesc(file_harbor_events_v1_events_service, 7);
 
 /**
  * What became of one event of a batch.
@@ -222,7 +309,7 @@ export type BatchCreateEventsResult = Message<"harbor.events.v1.BatchCreateEvent
  * Use `create(BatchCreateEventsResultSchema)` to create a new message.
  */
 export const BatchCreateEventsResultSchema: GenMessage<BatchCreateEventsResult> = /*@__PURE__*/
-  messageDesc(file_harbor_events_v1_events_service, 6);
+  messageDesc(file_harbor_events_v1_events_service, 8);
 
 /**
  * The error that CreateEvent would have raised.
@@ -278,7 +365,7 @@ export type BatchCreateEventsError = Message<"harbor.events.v1.BatchCreateEvents
  * Use `create(BatchCreateEventsErrorSchema)` to create a new message.
  */
 export const BatchCreateEventsErrorSchema: GenMessage<BatchCreateEventsError> = /*@__PURE__*/
-  messageDesc(file_harbor_events_v1_events_service, 7);
+  messageDesc(file_harbor_events_v1_events_service, 9);
 
 /**
  * Which events to list.
@@ -316,7 +403,8 @@ export type ListEventsRequest = Message<"harbor.events.v1.ListEventsRequest"> & 
   createdBefore?: Timestamp | undefined;
 
   /**
-   * Only events with a higher sequence than this; 0 means all. At most the sequence of the newest event.
+   * Only events with a higher sequence than this; 0 means from the first that retention keeps. At least
+   * first_sequence - 1, at most the sequence of the newest event.
    *
    * @generated from field: int64 after_sequence = 5;
    */
@@ -342,6 +430,13 @@ export type ListEventsRequest = Message<"harbor.events.v1.ListEventsRequest"> & 
    * @generated from field: string page_token = 8;
    */
   pageToken: string;
+
+  /**
+   * Only events about this: 1–255 characters, compared as they are; empty means about anything.
+   *
+   * @generated from field: string subject = 9;
+   */
+  subject: string;
 };
 
 /**
@@ -349,7 +444,7 @@ export type ListEventsRequest = Message<"harbor.events.v1.ListEventsRequest"> & 
  * Use `create(ListEventsRequestSchema)` to create a new message.
  */
 export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
-  messageDesc(file_harbor_events_v1_events_service, 8);
+  messageDesc(file_harbor_events_v1_events_service, 10);
 
 /**
  * A page of events.
@@ -370,6 +465,13 @@ export type ListEventsResponse = Message<"harbor.events.v1.ListEventsResponse"> 
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * The first sequence that retention keeps; one more than the newest when it keeps none.
+   *
+   * @generated from field: int64 first_sequence = 3;
+   */
+  firstSequence: bigint;
 };
 
 /**
@@ -377,7 +479,7 @@ export type ListEventsResponse = Message<"harbor.events.v1.ListEventsResponse"> 
  * Use `create(ListEventsResponseSchema)` to create a new message.
  */
 export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
-  messageDesc(file_harbor_events_v1_events_service, 9);
+  messageDesc(file_harbor_events_v1_events_service, 11);
 
 /**
  * Which events to stream.
@@ -393,8 +495,9 @@ export type SubscribeEventsRequest = Message<"harbor.events.v1.SubscribeEventsRe
   workspaceId: string;
 
   /**
-   * Where to begin: after this sequence; 0 means from the beginning. Unset means from now: only events
-   * that are committed after the subscription. At most the sequence of the newest event.
+   * Where to begin: after this sequence; 0 means from the first that retention keeps. Unset means from now:
+   * only events that are committed after the subscription. At least the first sequence that is kept - 1, at
+   * most the sequence of the newest event.
    *
    * @generated from field: optional int64 after_sequence = 2;
    */
@@ -406,6 +509,13 @@ export type SubscribeEventsRequest = Message<"harbor.events.v1.SubscribeEventsRe
    * @generated from field: repeated string type_patterns = 3;
    */
   typePatterns: string[];
+
+  /**
+   * Only events about this: 1–255 characters, compared as they are; empty means about anything.
+   *
+   * @generated from field: string subject = 4;
+   */
+  subject: string;
 };
 
 /**
@@ -413,7 +523,7 @@ export type SubscribeEventsRequest = Message<"harbor.events.v1.SubscribeEventsRe
  * Use `create(SubscribeEventsRequestSchema)` to create a new message.
  */
 export const SubscribeEventsRequestSchema: GenMessage<SubscribeEventsRequest> = /*@__PURE__*/
-  messageDesc(file_harbor_events_v1_events_service, 10);
+  messageDesc(file_harbor_events_v1_events_service, 12);
 
 /**
  * A message of the stream.
@@ -465,7 +575,7 @@ export type SubscribeEventsResponse = Message<"harbor.events.v1.SubscribeEventsR
  * Use `create(SubscribeEventsResponseSchema)` to create a new message.
  */
 export const SubscribeEventsResponseSchema: GenMessage<SubscribeEventsResponse> = /*@__PURE__*/
-  messageDesc(file_harbor_events_v1_events_service, 11);
+  messageDesc(file_harbor_events_v1_events_service, 13);
 
 /**
  * Sent once in each stream, when it has reached the end of the log for the first time.
@@ -473,6 +583,12 @@ export const SubscribeEventsResponseSchema: GenMessage<SubscribeEventsResponse> 
  * @generated from message harbor.events.v1.CaughtUp
  */
 export type CaughtUp = Message<"harbor.events.v1.CaughtUp"> & {
+  /**
+   * The first sequence that retention keeps; one more than the newest when it keeps none.
+   *
+   * @generated from field: int64 first_sequence = 1;
+   */
+  firstSequence: bigint;
 };
 
 /**
@@ -480,7 +596,7 @@ export type CaughtUp = Message<"harbor.events.v1.CaughtUp"> & {
  * Use `create(CaughtUpSchema)` to create a new message.
  */
 export const CaughtUpSchema: GenMessage<CaughtUp> = /*@__PURE__*/
-  messageDesc(file_harbor_events_v1_events_service, 12);
+  messageDesc(file_harbor_events_v1_events_service, 14);
 
 /**
  * Shows that the stream is alive.
@@ -495,7 +611,7 @@ export type Heartbeat = Message<"harbor.events.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_harbor_events_v1_events_service, 13);
+  messageDesc(file_harbor_events_v1_events_service, 15);
 
 /**
  * The order of a list of events.
@@ -547,8 +663,8 @@ export const EventsService: GenService<{
   /**
    * Creates an event. Answered only after it is on disk.
    *
-   * With an idempotency key the create is exactly once: for 24 hours the same key with the same type and
-   * payload returns the original event (replayed is true), whether it was sent as JSON or binary and in
+   * With an idempotency key the create is exactly once: for 24 hours the same key with the same type, payload
+   * and subject returns the original event (replayed is true), whether it was sent as JSON or binary and in
    * whatever order its members stand; the same key with anything else is refused and stores nothing.
    * Without a key, a retry may create a second event.
    *
@@ -584,7 +700,8 @@ export const EventsService: GenService<{
   /**
    * Retrieves an event by id.
    * Errors: INVALID_REQUEST when the id does not look like evt_…; EVENT_NOT_FOUND, also when the API key
-   * may not read its workspace or type.
+   * may not read its workspace or type, when it is in another workspace than the one that was named, and when
+   * the workspace's retention is past it.
    *
    * @generated from rpc harbor.events.v1.EventsService.RetrieveEvent
    */
@@ -599,7 +716,7 @@ export const EventsService: GenService<{
    * ascending order a list that is paged to its end has missed nothing that was committed before.
    *
    * Errors: INVALID_REQUEST, also for a page_token of another list or filter; SEQUENCE_IN_FUTURE;
-   * WORKSPACE_NOT_FOUND; WORKSPACE_NOT_ALLOWED; EVENT_TYPE_NOT_ALLOWED when a pattern reaches beyond
+   * SEQUENCE_EXPIRED when retention has passed the cursor or the page_token; WORKSPACE_NOT_FOUND; WORKSPACE_NOT_ALLOWED; EVENT_TYPE_NOT_ALLOWED when a pattern reaches beyond
    * those of the API key (without patterns, those of the key apply).
    *
    * @generated from rpc harbor.events.v1.EventsService.ListEvents
@@ -615,7 +732,8 @@ export const EventsService: GenService<{
    * subscribe again with the sequence of the last message that arrived: nothing is missed and nothing
    * comes twice.
    *
-   * Errors: as ListEvents; API_KEY_INVALID within 5 seconds after the key was revoked or expired;
+   * Errors: as ListEvents (SEQUENCE_EXPIRED also when retention passes a reader that is behind);
+   * API_KEY_INVALID within 5 seconds after the key was revoked or expired;
    * SHUTTING_DOWN with RetryInfo when the process stops (subscribe again); SUBSCRIBER_TOO_SLOW after the
    * reader took nothing for 30 seconds; LOG_GAP when the log is damaged;
    * LOG_SET_BACK when the database was restored to an earlier point.
@@ -626,6 +744,23 @@ export const EventsService: GenService<{
     methodKind: "server_streaming";
     input: typeof SubscribeEventsRequestSchema;
     output: typeof SubscribeEventsResponseSchema;
+  },
+  /**
+   * Erases the content of an event, for good: its payload becomes empty, its subject and metadata are gone, in
+   * every process within 5 seconds. Its envelope, sequence and idempotency key stay: a retry of the create
+   * returns the erased event. The log gets an event "harbor.event.erased" with the id and the sequence, so
+   * that readers which are past it learn of it. Erasing an erased event changes nothing and succeeds.
+   *
+   * The bytes leave the disk of PostgreSQL with vacuum, and backups as they are rotated.
+   * Errors: INVALID_REQUEST; EVENT_NOT_FOUND as for RetrieveEvent; EVENT_TYPE_NOT_ALLOWED for the service's own
+   * events, which hold nothing of anybody's.
+   *
+   * @generated from rpc harbor.events.v1.EventsService.EraseEvent
+   */
+  eraseEvent: {
+    methodKind: "unary";
+    input: typeof EraseEventRequestSchema;
+    output: typeof EraseEventResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_harbor_events_v1_events_service, 0);

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file harbor/workspaces/v1/workspace.proto.
  */
 export const file_harbor_workspaces_v1_workspace: GenFile = /*@__PURE__*/
-  fileDesc("CiRoYXJib3Ivd29ya3NwYWNlcy92MS93b3Jrc3BhY2UucHJvdG8SFGhhcmJvci53b3Jrc3BhY2VzLnYxItsBCglXb3Jrc3BhY2USXgoCaWQYASABKAlCUrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMSHgoMZGlzcGxheV9uYW1lGAIgASgJQgi6SAVyAxj/ARIeCg1sYXN0X3NlcXVlbmNlGAMgASgDQge6SAQiAigAEi4KCmNyZWF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQiwKGGNvbS5oYXJib3Iud29ya3NwYWNlcy52MUIOV29ya3NwYWNlUHJvdG9QAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_harbor_rules_v1_rule]);
+  fileDesc("CiRoYXJib3Ivd29ya3NwYWNlcy92MS93b3Jrc3BhY2UucHJvdG8SFGhhcmJvci53b3Jrc3BhY2VzLnYxIqQCCglXb3Jrc3BhY2USXgoCaWQYASABKAlCUrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMSHgoMZGlzcGxheV9uYW1lGAIgASgJQgi6SAVyAxj/ARIeCg1sYXN0X3NlcXVlbmNlGAMgASgDQge6SAQiAigAEi4KCmNyZWF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKDnJldGVudGlvbl9kYXlzGAUgASgFQg66SAvYAQEaBhiUnQIoBxIfCg5maXJzdF9zZXF1ZW5jZRgGIAEoA0IHukgEIgIoAUIsChhjb20uaGFyYm9yLndvcmtzcGFjZXMudjFCDldvcmtzcGFjZVByb3RvUAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_harbor_rules_v1_rule]);
 
 /**
  * A workspace: the tenant that events belong to. Its events form one log.
@@ -49,6 +49,21 @@ export type Workspace = Message<"harbor.workspaces.v1.Workspace"> & {
    * @generated from field: google.protobuf.Timestamp created_at = 4;
    */
   createdAt?: Timestamp | undefined;
+
+  /**
+   * How long events are kept, in days, 7–36,500; 0 means for ever.
+   *
+   * @generated from field: int32 retention_days = 5;
+   */
+  retentionDays: number;
+
+  /**
+   * The first sequence that retention keeps, from where the log can be read; last_sequence + 1 when it keeps
+   * none.
+   *
+   * @generated from field: int64 first_sequence = 6;
+   */
+  firstSequence: bigint;
 };
 
 /**

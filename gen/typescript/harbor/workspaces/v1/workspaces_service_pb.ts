@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file harbor/workspaces/v1/workspaces_service.proto.
  */
 export const file_harbor_workspaces_v1_workspaces_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci1oYXJib3Ivd29ya3NwYWNlcy92MS93b3Jrc3BhY2VzX3NlcnZpY2UucHJvdG8SFGhhcmJvci53b3Jrc3BhY2VzLnYxIuwBChZDcmVhdGVXb3Jrc3BhY2VSZXF1ZXN0EmEKAmlkGAEgASgJQlW6SBrYAQFyFTITXndzX1swLTlhLXpdezEsNjR9JLK7GDRtdXN0IGJlIHdzXyBhbmQgMeKAkzY0IGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEm8KDGRpc3BsYXlfbmFtZRgCIAEoCUJZukgZchcY/wEyEl5bXlxwe0NjfVxwe0NzfV0qJLK7GDltdXN0IGJlIGF0IG1vc3QgMjU1IGNoYXJhY3RlcnMgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnMiTQoXQ3JlYXRlV29ya3NwYWNlUmVzcG9uc2USMgoJd29ya3NwYWNlGAEgASgLMh8uaGFyYm9yLndvcmtzcGFjZXMudjEuV29ya3NwYWNlInoKGFJldHJpZXZlV29ya3NwYWNlUmVxdWVzdBJeCgJpZBgBIAEoCUJSukgXchUyE153c19bMC05YS16XXsxLDY0fSSyuxg0bXVzdCBiZSB3c18gYW5kIDHigJM2NCBsb3dlci1jYXNlIGxldHRlcnMgYW5kIGRpZ2l0cyJPChlSZXRyaWV2ZVdvcmtzcGFjZVJlc3BvbnNlEjIKCXdvcmtzcGFjZRgBIAEoCzIfLmhhcmJvci53b3Jrc3BhY2VzLnYxLldvcmtzcGFjZSJUChVMaXN0V29ya3NwYWNlc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRj0AygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAIImYKFkxpc3RXb3Jrc3BhY2VzUmVzcG9uc2USMwoKd29ya3NwYWNlcxgBIAMoCzIfLmhhcmJvci53b3Jrc3BhY2VzLnYxLldvcmtzcGFjZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkyrwMKEVdvcmtzcGFjZXNTZXJ2aWNlEoQBCg9DcmVhdGVXb3Jrc3BhY2USLC5oYXJib3Iud29ya3NwYWNlcy52MS5DcmVhdGVXb3Jrc3BhY2VSZXF1ZXN0Gi0uaGFyYm9yLndvcmtzcGFjZXMudjEuQ3JlYXRlV29ya3NwYWNlUmVzcG9uc2UiFKq7GBB3b3Jrc3BhY2VzOndyaXRlEowBChFSZXRyaWV2ZVdvcmtzcGFjZRIuLmhhcmJvci53b3Jrc3BhY2VzLnYxLlJldHJpZXZlV29ya3NwYWNlUmVxdWVzdBovLmhhcmJvci53b3Jrc3BhY2VzLnYxLlJldHJpZXZlV29ya3NwYWNlUmVzcG9uc2UiFpACAaq7GA93b3Jrc3BhY2VzOnJlYWQSgwEKDkxpc3RXb3Jrc3BhY2VzEisuaGFyYm9yLndvcmtzcGFjZXMudjEuTGlzdFdvcmtzcGFjZXNSZXF1ZXN0GiwuaGFyYm9yLndvcmtzcGFjZXMudjEuTGlzdFdvcmtzcGFjZXNSZXNwb25zZSIWkAIBqrsYD3dvcmtzcGFjZXM6cmVhZEI0Chhjb20uaGFyYm9yLndvcmtzcGFjZXMudjFCFldvcmtzcGFjZXNTZXJ2aWNlUHJvdG9QAWIGcHJvdG8z", [file_buf_validate_validate, file_harbor_api_keys_v1_required_scope, file_harbor_rules_v1_rule, file_harbor_workspaces_v1_workspace]);
+  fileDesc("Ci1oYXJib3Ivd29ya3NwYWNlcy92MS93b3Jrc3BhY2VzX3NlcnZpY2UucHJvdG8SFGhhcmJvci53b3Jrc3BhY2VzLnYxIpQCChZDcmVhdGVXb3Jrc3BhY2VSZXF1ZXN0EmEKAmlkGAEgASgJQlW6SBrYAQFyFTITXndzX1swLTlhLXpdezEsNjR9JLK7GDRtdXN0IGJlIHdzXyBhbmQgMeKAkzY0IGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEm8KDGRpc3BsYXlfbmFtZRgCIAEoCUJZukgZchcY/wEyEl5bXlxwe0NjfVxwe0NzfV0qJLK7GDltdXN0IGJlIGF0IG1vc3QgMjU1IGNoYXJhY3RlcnMgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnMSJgoOcmV0ZW50aW9uX2RheXMYAyABKAVCDrpIC9gBARoGGJSdAigHIk0KF0NyZWF0ZVdvcmtzcGFjZVJlc3BvbnNlEjIKCXdvcmtzcGFjZRgBIAEoCzIfLmhhcmJvci53b3Jrc3BhY2VzLnYxLldvcmtzcGFjZSJ6ChhSZXRyaWV2ZVdvcmtzcGFjZVJlcXVlc3QSXgoCaWQYASABKAlCUrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMiTwoZUmV0cmlldmVXb3Jrc3BhY2VSZXNwb25zZRIyCgl3b3Jrc3BhY2UYASABKAsyHy5oYXJib3Iud29ya3NwYWNlcy52MS5Xb3Jrc3BhY2UiVAoVTGlzdFdvcmtzcGFjZXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACCJmChZMaXN0V29ya3NwYWNlc1Jlc3BvbnNlEjMKCndvcmtzcGFjZXMYASADKAsyHy5oYXJib3Iud29ya3NwYWNlcy52MS5Xb3Jrc3BhY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrwCChZVcGRhdGVXb3Jrc3BhY2VSZXF1ZXN0El4KAmlkGAEgASgJQlK6SBdyFTITXndzX1swLTlhLXpdezEsNjR9JLK7GDRtdXN0IGJlIHdzXyBhbmQgMeKAkzY0IGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEnQKDGRpc3BsYXlfbmFtZRgCIAEoCUJZukgZchcY/wEyEl5bXlxwe0NjfVxwe0NzfV0qJLK7GDltdXN0IGJlIGF0IG1vc3QgMjU1IGNoYXJhY3RlcnMgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnNIAIgBARIoCg5yZXRlbnRpb25fZGF5cxgDIAEoBUILukgIGgYYlJ0CKABIAYgBAUIPCg1fZGlzcGxheV9uYW1lQhEKD19yZXRlbnRpb25fZGF5cyJNChdVcGRhdGVXb3Jrc3BhY2VSZXNwb25zZRIyCgl3b3Jrc3BhY2UYASABKAsyHy5oYXJib3Iud29ya3NwYWNlcy52MS5Xb3Jrc3BhY2UieAoWRGVsZXRlV29ya3NwYWNlUmVxdWVzdBJeCgJpZBgBIAEoCUJSukgXchUyE153c19bMC05YS16XXsxLDY0fSSyuxg0bXVzdCBiZSB3c18gYW5kIDHigJM2NCBsb3dlci1jYXNlIGxldHRlcnMgYW5kIGRpZ2l0cyIZChdEZWxldGVXb3Jrc3BhY2VSZXNwb25zZTLDBQoRV29ya3NwYWNlc1NlcnZpY2UShAEKD0NyZWF0ZVdvcmtzcGFjZRIsLmhhcmJvci53b3Jrc3BhY2VzLnYxLkNyZWF0ZVdvcmtzcGFjZVJlcXVlc3QaLS5oYXJib3Iud29ya3NwYWNlcy52MS5DcmVhdGVXb3Jrc3BhY2VSZXNwb25zZSIUqrsYEHdvcmtzcGFjZXM6d3JpdGUSjAEKEVJldHJpZXZlV29ya3NwYWNlEi4uaGFyYm9yLndvcmtzcGFjZXMudjEuUmV0cmlldmVXb3Jrc3BhY2VSZXF1ZXN0Gi8uaGFyYm9yLndvcmtzcGFjZXMudjEuUmV0cmlldmVXb3Jrc3BhY2VSZXNwb25zZSIWkAIBqrsYD3dvcmtzcGFjZXM6cmVhZBKDAQoOTGlzdFdvcmtzcGFjZXMSKy5oYXJib3Iud29ya3NwYWNlcy52MS5MaXN0V29ya3NwYWNlc1JlcXVlc3QaLC5oYXJib3Iud29ya3NwYWNlcy52MS5MaXN0V29ya3NwYWNlc1Jlc3BvbnNlIhaQAgGquxgPd29ya3NwYWNlczpyZWFkEocBCg9VcGRhdGVXb3Jrc3BhY2USLC5oYXJib3Iud29ya3NwYWNlcy52MS5VcGRhdGVXb3Jrc3BhY2VSZXF1ZXN0Gi0uaGFyYm9yLndvcmtzcGFjZXMudjEuVXBkYXRlV29ya3NwYWNlUmVzcG9uc2UiF5ACAqq7GBB3b3Jrc3BhY2VzOndyaXRlEocBCg9EZWxldGVXb3Jrc3BhY2USLC5oYXJib3Iud29ya3NwYWNlcy52MS5EZWxldGVXb3Jrc3BhY2VSZXF1ZXN0Gi0uaGFyYm9yLndvcmtzcGFjZXMudjEuRGVsZXRlV29ya3NwYWNlUmVzcG9uc2UiF5ACAqq7GBB3b3Jrc3BhY2VzOndyaXRlQjQKGGNvbS5oYXJib3Iud29ya3NwYWNlcy52MUIWV29ya3NwYWNlc1NlcnZpY2VQcm90b1ABYgZwcm90bzM", [file_buf_validate_validate, file_harbor_api_keys_v1_required_scope, file_harbor_rules_v1_rule, file_harbor_workspaces_v1_workspace]);
 
 /**
  * The workspace to create.
@@ -37,6 +37,13 @@ export type CreateWorkspaceRequest = Message<"harbor.workspaces.v1.CreateWorkspa
    * @generated from field: string display_name = 2;
    */
   displayName: string;
+
+  /**
+   * How long events are kept, in days, 7–36,500; 0 means for ever.
+   *
+   * @generated from field: int32 retention_days = 3;
+   */
+  retentionDays: number;
 };
 
 /**
@@ -166,7 +173,99 @@ export const ListWorkspacesResponseSchema: GenMessage<ListWorkspacesResponse> = 
   messageDesc(file_harbor_workspaces_v1_workspaces_service, 5);
 
 /**
- * Creates and reads workspaces.
+ * What to change of a workspace.
+ *
+ * @generated from message harbor.workspaces.v1.UpdateWorkspaceRequest
+ */
+export type UpdateWorkspaceRequest = Message<"harbor.workspaces.v1.UpdateWorkspaceRequest"> & {
+  /**
+   * Id of the workspace.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * What people call it; 0–255 characters without control characters. Unset means as before.
+   *
+   * @generated from field: optional string display_name = 2;
+   */
+  displayName?: string | undefined;
+
+  /**
+   * How long events are kept, in days, 7–36,500; 0 means for ever. Unset means as before.
+   *
+   * @generated from field: optional int32 retention_days = 3;
+   */
+  retentionDays?: number | undefined;
+};
+
+/**
+ * Describes the message harbor.workspaces.v1.UpdateWorkspaceRequest.
+ * Use `create(UpdateWorkspaceRequestSchema)` to create a new message.
+ */
+export const UpdateWorkspaceRequestSchema: GenMessage<UpdateWorkspaceRequest> = /*@__PURE__*/
+  messageDesc(file_harbor_workspaces_v1_workspaces_service, 6);
+
+/**
+ * The workspace as it is now.
+ *
+ * @generated from message harbor.workspaces.v1.UpdateWorkspaceResponse
+ */
+export type UpdateWorkspaceResponse = Message<"harbor.workspaces.v1.UpdateWorkspaceResponse"> & {
+  /**
+   * The workspace.
+   *
+   * @generated from field: harbor.workspaces.v1.Workspace workspace = 1;
+   */
+  workspace?: Workspace | undefined;
+};
+
+/**
+ * Describes the message harbor.workspaces.v1.UpdateWorkspaceResponse.
+ * Use `create(UpdateWorkspaceResponseSchema)` to create a new message.
+ */
+export const UpdateWorkspaceResponseSchema: GenMessage<UpdateWorkspaceResponse> = /*@__PURE__*/
+  messageDesc(file_harbor_workspaces_v1_workspaces_service, 7);
+
+/**
+ * The workspace to delete.
+ *
+ * @generated from message harbor.workspaces.v1.DeleteWorkspaceRequest
+ */
+export type DeleteWorkspaceRequest = Message<"harbor.workspaces.v1.DeleteWorkspaceRequest"> & {
+  /**
+   * Id of the workspace.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message harbor.workspaces.v1.DeleteWorkspaceRequest.
+ * Use `create(DeleteWorkspaceRequestSchema)` to create a new message.
+ */
+export const DeleteWorkspaceRequestSchema: GenMessage<DeleteWorkspaceRequest> = /*@__PURE__*/
+  messageDesc(file_harbor_workspaces_v1_workspaces_service, 8);
+
+/**
+ * The workspace is deleted.
+ *
+ * @generated from message harbor.workspaces.v1.DeleteWorkspaceResponse
+ */
+export type DeleteWorkspaceResponse = Message<"harbor.workspaces.v1.DeleteWorkspaceResponse"> & {
+};
+
+/**
+ * Describes the message harbor.workspaces.v1.DeleteWorkspaceResponse.
+ * Use `create(DeleteWorkspaceResponseSchema)` to create a new message.
+ */
+export const DeleteWorkspaceResponseSchema: GenMessage<DeleteWorkspaceResponse> = /*@__PURE__*/
+  messageDesc(file_harbor_workspaces_v1_workspaces_service, 9);
+
+/**
+ * Creates, reads, changes and deletes workspaces.
  *
  * @generated from service harbor.workspaces.v1.WorkspacesService
  */
@@ -204,6 +303,34 @@ export const WorkspacesService: GenService<{
     methodKind: "unary";
     input: typeof ListWorkspacesRequestSchema;
     output: typeof ListWorkspacesResponseSchema;
+  },
+  /**
+   * Changes a workspace's display name, its retention, or both; what is unset stays. Events that a new retention
+   * is past are gone for readers within a minute, and from the disk some time after; a longer one brings none
+   * back.
+   * Errors: INVALID_REQUEST; WORKSPACE_NOT_FOUND, also when the API key may not use it; SCOPE_MISSING when
+   * retention is shortened and the API key lacks events:erase.
+   *
+   * @generated from rpc harbor.workspaces.v1.WorkspacesService.UpdateWorkspace
+   */
+  updateWorkspace: {
+    methodKind: "unary";
+    input: typeof UpdateWorkspaceRequestSchema;
+    output: typeof UpdateWorkspaceResponseSchema;
+  },
+  /**
+   * Deletes a workspace with all its events. It is not found from then on, in every process within 5 seconds, and
+   * its data goes from the disk as that which retention is past does. Its id is free again once all of it is gone;
+   * until then, deleting it again changes nothing and succeeds.
+   * Errors: WORKSPACE_NOT_FOUND, also when the API key may not use it; SCOPE_MISSING when the API key lacks
+   * events:erase.
+   *
+   * @generated from rpc harbor.workspaces.v1.WorkspacesService.DeleteWorkspace
+   */
+  deleteWorkspace: {
+    methodKind: "unary";
+    input: typeof DeleteWorkspaceRequestSchema;
+    output: typeof DeleteWorkspaceResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_harbor_workspaces_v1_workspaces_service, 0);
