@@ -87,6 +87,8 @@ export function createApiKeyStore(orm: MikroORM, statements: StatementRunner): A
         expiresAt: key.expiresAt ?? null,
         revokedAt: null,
         lastUsedAt: null,
+        requestId: null,
+        createdBy: null,
       };
       await awaitEntities(orm.em.fork().insert(ApiKeyEntity, row));
       return toApiKey(row);

@@ -1,7 +1,13 @@
-import { ApiKeyEntity } from '../api-keys/api-key.entity.ts';
+import { ApiKeyEntity, ApiKeyOldSecretEntity } from '../api-keys/api-key.entity.ts';
 import { IdempotencyKeyEntity } from '../events/append/idempotency-key.entity.ts';
 import { EventEntity } from '../events/event.entity.ts';
 import { WorkspaceEntity } from '../workspaces/workspace.entity.ts';
 
 /** Every table of the service. */
-export const entities = [WorkspaceEntity, EventEntity, IdempotencyKeyEntity, ApiKeyEntity];
+export const entities = [
+  WorkspaceEntity,
+  EventEntity,
+  IdempotencyKeyEntity,
+  ApiKeyEntity,
+  ApiKeyOldSecretEntity,
+];

@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 
-/** A row of `events`: written once by the append, never updated (a trigger refuses it). */
+/** A row of `events`: written once by the append, changed by an erasure alone (a trigger refuses all else). */
 export const EventEntity = defineEntity({
   name: 'Event',
   tableName: 'events',
@@ -11,15 +11,34 @@ export const EventEntity = defineEntity({
     type: p.text().collation('C'),
     // `json` and not `jsonb`: the bytes that were accepted are the bytes that are kept.
     payload: p.json().columnType('json'),
-    /** Bytes of the compact JSON, so that a page can be cut before its payloads are read. */
+    /** Bytes of payload, subject and metadata, so that a page can be cut before they are read. */
     payloadBytes: p.integer(),
     /** Never decreases with the sequence, so that a time is a place in the log. */
     createdAt: p.datetime(3),
+    /** What the event is about. */
+    subject: p.text().collation('C').nullable(),
+    // As text: a Date would lose the microseconds.
+    occurredAt: p.string().columnType('timestamptz(6)').nullable(),
+    /** An object of strings, as it was accepted. */
+    metadata: p.json().$type<Record<string, string>>().columnType('json').nullable(),
+    /** The key that recorded it. */
+    apiKeyId: p.uuid().nullable(),
+    /** A W3C `traceparent`; never shown. */
+    traceContext: p.text().nullable(),
+    /** When its content was taken away. */
+    erasedAt: p.datetime(3).nullable(),
   },
   indexes: [
     {
-      name: 'events_workspace_id_type_sequence_index',
+      name: 'events_type_index',
       properties: ['workspaceId', 'type', 'sequence'],
+      include: 'id',
+    },
+    {
+      name: 'events_subject_index',
+      properties: ['workspaceId', 'subject', 'sequence'],
+      include: ['id', 'type'],
+      where: 'subject is not null',
     },
   ],
   uniques: [{ name: 'events_workspace_id_sequence_key', properties: ['workspaceId', 'sequence'] }],

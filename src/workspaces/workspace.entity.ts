@@ -11,5 +11,12 @@ export const WorkspaceEntity = defineEntity({
     /** `created_at` of the newest event. */
     lastEventAt: p.datetime(3).nullable(),
     createdAt: p.datetime(3),
+    /** How long its events are kept; null: for ever. */
+    retentionDays: p.integer().nullable(),
+    /** The floor: the first sequence that is kept, or one past the last where none is. */
+    firstSequence: p.bigint('number').defaultRaw('1'),
+    /** Raised by whatever changes events that readers may have kept. */
+    revision: p.bigint('number').defaultRaw('0'),
+    deletedAt: p.datetime(3).nullable(),
   },
 });

@@ -14,7 +14,7 @@ class Slow extends Migration {
   }
 }
 
-const later = [...migrations, { name: '0002-colours', class: Slow }];
+const later = [...migrations, { name: '9999-colours', class: Slow }];
 const opened: { database: Database; testDatabase: TestDatabase }[] = [];
 
 async function openLater(options = 'statement_timeout=200'): Promise<{
@@ -48,7 +48,7 @@ test('a migration may take longer than any statement of the service', async () =
   await expect(
     database.statements.run({ name: 'test_sleep', text: 'select pg_sleep(0.6)' }, [], 5_000),
   ).rejects.toThrow('lost');
-  expect(await migrate(database)).toEqual(['0002-colours']);
+  expect(await migrate(database)).toEqual(['9999-colours']);
   expect(await testDatabase.query(colours)).toHaveLength(1);
   expect(await migrate(database)).toEqual([]);
 });
@@ -67,7 +67,7 @@ test('several processes migrate at once: one does, the others wait and find it d
     ),
   );
   const ran = await Promise.all([database, ...others].map(migrate));
-  expect(ran.toSorted((a, b) => a.length - b.length)).toEqual([[], [], [], ['0002-colours']]);
+  expect(ran.toSorted((a, b) => a.length - b.length)).toEqual([[], [], [], ['9999-colours']]);
   await Promise.all(others.map((other) => other.close()));
 });
 
@@ -82,7 +82,7 @@ test('a migration that finds its table in use lets the others go first, and trie
   // It gave up, rather than hold up those who come after it.
   await expect.poll(() => testDatabase.query(waiting)).toHaveLength(0);
   await user.query('commit');
-  expect(await migrating).toEqual(['0002-colours']);
+  expect(await migrating).toEqual(['9999-colours']);
   await user.end();
 });
 
@@ -91,7 +91,7 @@ test('a migration that fails leaves the schema as it was, and runs when its caus
   await testDatabase.query('alter table workspaces add column colour text');
   await expect(migrate(database)).rejects.toThrow('colour');
   await testDatabase.query('alter table workspaces drop column colour');
-  expect(await migrate(database)).toEqual(['0002-colours']);
+  expect(await migrate(database)).toEqual(['9999-colours']);
 });
 
 test('an older program does not start on the schema of a newer one, and says what to run', async () => {
@@ -99,6 +99,6 @@ test('an older program does not start on the schema of a newer one, and says wha
   await migrate(database);
   await expect(startTestService({}, testDatabase)).rejects.toMatchObject({
     name: 'SchemaTooNew',
-    message: expect.stringMatching(/does not know 0002-colours: run that version, or a later one$/),
+    message: expect.stringMatching(/does not know 9999-colours: run that version, or a later one$/),
   });
 });
