@@ -12,7 +12,7 @@ export {
 } from './api-key.ts';
 export { apiKeyRefusals } from './api-key-refusals.ts';
 export { type ApiKeyStore, createApiKeyStore } from './api-key-store.ts';
-export { createApiKeysRpc } from './api-keys.rpc.ts';
+export { type ApiKeysFeature, createApiKeysFeature } from './api-keys.feature.ts';
 export { type Authenticator, createAuthenticator } from './authenticator.ts';
 export {
   assertMayUseType,
