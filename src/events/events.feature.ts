@@ -11,6 +11,7 @@ import type { WorkspaceStore } from '../workspaces/index.ts';
 import { createAppendQueue } from './append/append-queue.ts';
 import { createHeldTypes } from './append/held-types.ts';
 import { sweepExpiredKeys } from './append/key-sweeper.ts';
+import { type CommitNews, createCommitNews } from './commit-news.ts';
 import { ShuttingDown } from './event-errors.ts';
 import { createEventStore } from './event-store.ts';
 import { createEventsRpc, type EventsRpcDeps } from './events.rpc.ts';
@@ -23,6 +24,8 @@ import { createEventReader } from './log/event-reader.ts';
 export interface EventsFeature extends Feature {
   /** Opens what SubscribeEvents asks for. */
   readonly openStream: OpenStream;
+  /** For features that work behind the log. */
+  readonly commits: CommitNews;
 }
 
 /** What the events need of others. */
@@ -39,12 +42,14 @@ const sweepEveryMs = 1_000;
 const pollEveryMs = 1_000;
 
 export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds): EventsFeature {
-  const { database, turns } = deps;
+  const { database, report, turns } = deps;
   const { workspaces, streamWatch, check, explain } = needs;
   const store = createEventStore(database.statements);
   const log = createEventLogStore(database.statements);
-  const follow = createFollow(deps, log);
-  const queue = createAppendQueue(store, { onCommitted: follow.onCommitted, turns });
+  const commits = createCommitNews(report('wake up after a commit'));
+  const follow = createFollow(deps, log, commits);
+  const onCommitted = (id: string, lastSequence: number) => commits.tell(id, lastSequence, 'here');
+  const queue = createAppendQueue(store, { onCommitted, turns });
   const openStream = createOpenStream({
     log,
     feeds: follow.feeds,
@@ -63,6 +68,7 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
   });
   return {
     openStream,
+    commits,
     rpcs: [serve(EventsService, rpcs)],
     loops: [
       {
@@ -78,8 +84,12 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
   };
 }
 
-/** Who follows a log is woken by the commits of every process. */
-function createFollow({ database, log, report }: FeatureDeps, logs: EventLogStore) {
+/** Feeds, and what carries the news of commits from process to process. */
+function createFollow(
+  { database, log, report }: FeatureDeps,
+  logs: EventLogStore,
+  commits: CommitNews,
+) {
   const feeds = createEventFeeds(logs, {
     onGap: (error) => log.fatal({ cause: describeCause(error) }, 'the log has a gap'),
     onSetBack: (error) => log.error({ cause: describeCause(error) }, 'the log was set back'),
@@ -88,10 +98,16 @@ function createFollow({ database, log, report }: FeatureDeps, logs: EventLogStor
   const notifications = createNotifications(database, {
     channel: 'harbor_commits',
     onMessage(text) {
-      for (const [id, lastSequence] of parseCommitNotice(text)) feeds.wake(id, lastSequence);
+      for (const [id, lastSequence] of parseCommitNotice(text)) {
+        commits.tell(id, lastSequence, 'elsewhere');
+      }
     },
   });
   const notices = createCommitNotices(notifications.send, report('tell other processes'));
+  commits.listen(feeds.wake);
+  commits.listen((workspaceId, lastSequence, origin) => {
+    if (origin === 'here') notices.note(workspaceId, lastSequence);
+  });
   const loops: Loop[] = [
     { name: 'poll the logs', intervalMs: pollEveryMs, round: () => feeds.poll() },
     {
@@ -102,10 +118,6 @@ function createFollow({ database, log, report }: FeatureDeps, logs: EventLogStor
   ];
   return {
     feeds,
-    onCommitted(workspaceId: string, lastSequence: number) {
-      feeds.wake(workspaceId, lastSequence);
-      notices.note(workspaceId, lastSequence);
-    },
     loops,
     close: () => notifications.close(),
   };

@@ -1,4 +1,5 @@
 export { type AppendQueue, createAppendQueue } from './append/append-queue.ts';
+export type { CommitListener, CommitNews, CommitOrigin } from './commit-news.ts';
 export type { Appended, Event, NewEvent } from './event.ts';
 export { LogSetBack } from './event-errors.ts';
 export { eventRefusals } from './event-refusals.ts';
