@@ -1,4 +1,4 @@
-import { create, toJson } from '@bufbuild/protobuf';
+import { create, type JsonObject, toJson } from '@bufbuild/protobuf';
 import { createContextValues } from '@connectrpc/connect';
 import { EventSchema } from '../../../gen/typescript/harbor/events/v1/event_pb.ts';
 import {
@@ -7,7 +7,7 @@ import {
   type SubscribeEventsResponse,
   type SubscribeEventsResponseSchema,
 } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
-import { LogSetBack } from '../../events/index.ts';
+import { fromEventProtoJson, LogSetBack } from '../../events/index.ts';
 import { callKey } from '../calls/call.ts';
 import { recordFailure } from '../calls/request-gate.ts';
 import { methodNotAllowed } from '../errors/plain-answers.ts';
@@ -18,7 +18,6 @@ import { type ExchangeRequest, type ExchangeResponse, unbuffered } from '../wire
 import { readParameters } from '../wire/parameters.ts';
 import { toProblem } from './problem.ts';
 import { inWordsOf, readQuery, readTypePatterns, readWholeNumber } from './query.ts';
-import { toRestEvent } from './rest-routes.ts';
 
 export const eventStreamPath = '/v1/events/stream';
 
@@ -104,8 +103,8 @@ function toSubscription(request: ExchangeRequest): SubscribeEventsRequest {
 function toServerSentEvent({ message, sequence }: SubscribeEventsResponse): string {
   switch (message.case) {
     case 'event': {
-      const event = toJson(EventSchema, message.value, protoJson);
-      return `id: ${sequence}\ndata: ${JSON.stringify(toRestEvent(event))}\n\n`;
+      const event = toJson(EventSchema, message.value, protoJson) as JsonObject;
+      return `id: ${sequence}\ndata: ${JSON.stringify(fromEventProtoJson(event))}\n\n`;
     }
     case 'caughtUp':
       return `id: ${sequence}\nevent: caught_up\ndata: {"sequence":${sequence}}\n\n`;

@@ -1,5 +1,6 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { fromEventProtoJson } from '../../events/index.ts';
 import type { ExchangeRequest } from '../wire/exchange.ts';
 import { readOrder, readQuery, readTime, readTypePatterns, readWholeNumber } from './query.ts';
 
@@ -44,7 +45,7 @@ export const restRoutes: readonly RestRoute[] = [
     rpc: EventsService.method.createEvent,
     toAnswer: ({ event, replayed }) => ({
       status: 201,
-      value: toRestEvent(event),
+      value: fromEventProtoJson(event),
       headers: {
         location: `/v1/events/${event.id}`,
         ...(replayed && { 'idempotent-replayed': 'true' }),
@@ -70,7 +71,7 @@ export const restRoutes: readonly RestRoute[] = [
     },
     toAnswer: ({ events, next_page_token }) => ({
       status: 200,
-      value: { events: events.map(toRestEvent), next_page_token },
+      value: { events: events.map(fromEventProtoJson), next_page_token },
     }),
   },
   {
@@ -78,18 +79,6 @@ export const restRoutes: readonly RestRoute[] = [
     path: /^\/v1\/events\/(?<id>[^/]+)$/,
     rpc: EventsService.method.retrieveEvent,
     toRequest: ({ id }) => ({ id }),
-    toAnswer: ({ event }) => ({ status: 200, value: toRestEvent(event) }),
+    toAnswer: ({ event }) => ({ status: 200, value: fromEventProtoJson(event) }),
   },
 ];
-
-/** An event as the page shows it; ProtoJSON writes 64-bit numbers as text, JSON has numbers for them. */
-export function toRestEvent(event: RpcJson): unknown {
-  return {
-    id: event.id,
-    type: event.type,
-    workspace_id: event.workspace_id,
-    payload: event.payload,
-    created_at: event.created_at,
-    sequence: Number(event.sequence),
-  };
-}
