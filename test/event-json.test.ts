@@ -45,7 +45,7 @@ test('REST, its streams and the command line show an event in the same words, wi
   );
   expect(await (await call(`/v1/events/${id}`)).text()).toBe(text);
   const list = await call(`/v1/events?workspace_id=${testWorkspaceId}`);
-  expect(await list.text()).toBe(`{"events":[${text}],"next_page_token":""}`);
+  expect(await list.text()).toContain(`{"events":[${text}],"next_page_token":"",`);
   const stream = await call(`/v1/events/stream?workspace_id=${testWorkspaceId}&after_sequence=0`);
   expect(await readData(stream)).toBe(text);
   const harbor = new Harbor({
