@@ -72,7 +72,13 @@ export function toStreamResponse(
     case 'event':
       return { sequence, message: { case: 'event', value: toEventMessage(message.event) } };
     case 'caught_up':
-      return { sequence, message: { case: 'caughtUp', value: {} } };
+      return {
+        sequence,
+        message: {
+          case: 'caughtUp',
+          value: { firstSequence: BigInt(message.firstSequence) },
+        },
+      };
     case 'heartbeat':
       return { sequence, message: { case: 'heartbeat', value: {} } };
   }

@@ -9,6 +9,7 @@ import {
   IdempotencyKeyTaken,
   LogGap,
   LogSetBack,
+  SequenceExpired,
   SequenceInFuture,
   ShuttingDown,
 } from './event-errors.ts';
@@ -45,6 +46,12 @@ export const eventRefusals = [
       field: 'after_sequence',
       description: 'must not be higher than the newest sequence',
     },
+  })),
+  refuse(SequenceExpired, 'out_of_range', 'SEQUENCE_EXPIRED', (e) => ({
+    metadata: { first_sequence: `${e.firstSequence}` },
+    ...(e.field !== undefined && {
+      violation: { field: e.field, description: 'must not lie before what retention keeps' },
+    }),
   })),
   refuse(LogGap, 'data_loss', 'LOG_GAP', (e) => ({
     metadata: { workspace_id: e.workspaceId, after_sequence: `${e.afterSequence}` },

@@ -20,7 +20,7 @@ import { eventColumns } from './event-row.ts';
  * `created_at` is the database's clock under the counter's lock, and never before that of an earlier
  * sequence, even when the clock is set back.
  *
- * A new event of a missing workspace has no number: the not-null rule of `sequence` then fails the
+ * A new event of a workspace that is missing, or was deleted, has no number: the not-null rule of `sequence` then fails the
  * whole statement (23502), and nothing of the batch is stored.
  */
 export const appendStatement: Statement = {
@@ -59,7 +59,7 @@ export const appendStatement: Statement = {
     ),
     locked as materialized (
       select id from workspaces
-      where id in (select workspace_id from judged where is_new)
+      where id in (select workspace_id from judged where is_new) and deleted_at is null
       order by id for no key update
     ),
     bumped as (
@@ -105,11 +105,12 @@ export const inspectCountersStatement: Statement = {
     )
     select workspaces.id, free.id is not null as is_free
     from workspaces left join free on free.id = workspaces.id
-    where workspaces.id = any($1::text[])`,
+    where workspaces.id = any($1::text[]) and workspaces.deleted_at is null`,
 };
 
 /**
- * Reads the events with the ids in `$1`, in any order; ids without an event are left out. Payloads are cut
+ * Reads the events with the ids in `$1`, in any order; ids without an event are left out, and events that retention is
+ * past, or whose workspace was deleted, though their rows may still be there. Payloads are cut
  * where they would exceed `$2` bytes, in the order of the ids: those beyond are null and never read from
  * disk. The first one always comes.
  */
@@ -122,7 +123,10 @@ export const readEventsStatement: Statement = {
       from (
         select events.*, sum(payload_bytes) over (
           order by array_position($1::uuid[], id) rows unbounded preceding) - payload_bytes as bytes_before
-        from events where id = any($1::uuid[])
+        from events where id = any($1::uuid[]) and exists (
+          select from workspaces where workspaces.id = events.workspace_id
+            and events.sequence >= first_sequence and deleted_at is null
+        )
       ) as sized
     ) as cut`,
 };

@@ -104,8 +104,12 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
 
     async listEvents(request, context) {
       const typePatterns = await openLog(workspaces, request, context.values);
-      const { events, nextPageToken } = await listEvents(log, toEventQuery(request, typePatterns));
-      return { events: events.map(toEventMessage), nextPageToken };
+      const page = await listEvents(log, toEventQuery(request, typePatterns));
+      return {
+        events: page.events.map(toEventMessage),
+        nextPageToken: page.nextPageToken,
+        firstSequence: BigInt(page.firstSequence),
+      };
     },
   };
 }

@@ -52,6 +52,12 @@ export class KeptEvents {
     return cutByBytes(chunk, (_, index) => this.#bytes[from + index] ?? 0, chunkBytesMax);
   }
 
+  /** Drops those with a lower sequence. */
+  dropBefore(sequence: number): void {
+    const first = this.#events[0]?.sequence ?? sequence;
+    this.#drop(Math.max(0, sequence - first));
+  }
+
   /** Drops everything, and keeps nothing any more. */
   close(): void {
     this.#isClosed = true;

@@ -91,10 +91,16 @@ export const schemas = {
   },
   EventPage: {
     type: 'object',
-    required: ['events', 'next_page_token'],
+    required: ['events', 'next_page_token', 'first_sequence'],
     properties: {
       events: { type: 'array', maxItems: 500, items: { $ref: '#/components/schemas/Event' } },
       next_page_token: { type: 'string', description: 'Empty at the end.' },
+      first_sequence: {
+        type: 'integer',
+        minimum: 1,
+        description:
+          'The first sequence that retention keeps; one more than the newest when it keeps none.',
+      },
     },
   },
   Problem: {
