@@ -9,6 +9,7 @@ import { type Database, openDatabase } from '../src/database/database.ts';
 import { newId } from '../src/type-id.ts';
 import { createTransport } from './support/clients.ts';
 import { refusalOf } from './support/errors.ts';
+import { runHarbor } from './support/harbor-cli.ts';
 import { startTestService, type TestService } from './support/test-service.ts';
 
 let service: TestService;
@@ -206,5 +207,27 @@ test('the audit is read by keys that have its scope only', async () => {
     code: 'PermissionDenied',
     reason: 'SCOPE_MISSING',
     metadata: { scope: 'audit:read' },
+  });
+});
+
+test('harbor audit list prints records as lines of JSON, the newest first', async () => {
+  await record({ targetId: 'ws_first', workspaceIds: ['ws_cli'], changes: { display_name: 'a' } });
+  await record({ targetId: 'ws_other', workspaceIds: ['ws_cli', 'ws_q'] });
+  await record({ targetId: 'ws_unseen', workspaceIds: ['ws_q', 'ws_p'] });
+  const env = { PATH: process.env.PATH, DATABASE_URL: service.database.url };
+  const list = async (...args: string[]) => {
+    const { stdout } = await runHarbor(['audit', 'list', ...args], env);
+    return stdout.trimEnd().split('\n');
+  };
+  const lines = await list('--workspace', 'ws_cli');
+  expect(lines.map((line) => JSON.parse(line).target_id)).toEqual(['ws_other', 'ws_first']);
+  expect(await list('--target', 'ws_first')).toEqual(lines.slice(1));
+  expect(JSON.parse(lines[1] ?? '')).toEqual({
+    id: expect.stringMatching(/^aud_/),
+    recorded_at: expect.stringMatching(/^\d{4}-.*Z$/),
+    action: 'workspace.updated',
+    target_id: 'ws_first',
+    workspace_ids: ['ws_cli'],
+    changes: { display_name: 'a' },
   });
 });
