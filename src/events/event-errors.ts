@@ -23,6 +23,18 @@ export class IdempotencyKeyTaken extends Error {
   }
 }
 
+/** The type of a caller's event is one of those that the service keeps for its own. */
+export class EventTypeReserved extends Error {
+  override readonly name = 'EventTypeReserved';
+  readonly rule: string;
+
+  constructor() {
+    const rule = 'must not begin with "harbor.", as the types of the service\'s own events do';
+    super(`type: ${rule}`);
+    this.rule = rule;
+  }
+}
+
 /** No event has the id, or the caller may not read it: the two must look the same. */
 export class EventNotFound extends Error {
   override readonly name = 'EventNotFound';

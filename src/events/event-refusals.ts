@@ -4,6 +4,7 @@ import {
   AppendContended,
   AppendQueueFull,
   EventNotFound,
+  EventTypeReserved,
   EventWorkspaceMissing,
   IdempotencyKeyReused,
   IdempotencyKeyTaken,
@@ -17,6 +18,9 @@ import { PayloadInvalid, PayloadTooLarge, payloadBytesMax } from './payload.ts';
 
 /** What callers are told when events cannot be written or read. */
 export const eventRefusals = [
+  refuse(EventTypeReserved, 'invalid_argument', 'INVALID_REQUEST', (e) => ({
+    violation: { field: 'type', description: e.rule },
+  })),
   refuse(PayloadInvalid, 'invalid_argument', 'PAYLOAD_INVALID', (e) => ({
     violation: { field: e.path, description: e.rule },
   })),

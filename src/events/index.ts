@@ -1,6 +1,6 @@
 export { type AppendQueue, createAppendQueue } from './append/append-queue.ts';
 export type { CommitListener, CommitNews, CommitOrigin } from './commit-news.ts';
-export type { Appended, Event, NewEvent } from './event.ts';
+export type { Appended, Event, NewEvent, OwnEvent } from './event.ts';
 export { LogSetBack, SequenceExpired } from './event-errors.ts';
 export { type EventJson, fromEventProtoJson, toEventJson } from './event-json.ts';
 export { eventRefusals } from './event-refusals.ts';

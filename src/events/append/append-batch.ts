@@ -1,6 +1,6 @@
 import type { Appended, Event, PreparedEvent } from '../event.ts';
 import { type AppendContended, IdempotencyKeyReused } from '../event-errors.ts';
-import type { AppendedRow } from '../event-store.ts';
+import type { AppendedRow } from './append-statements.ts';
 
 /** A create that waits for its answer. */
 export interface Waiting {

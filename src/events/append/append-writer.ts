@@ -2,8 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DatabaseUnavailable } from '../../database-unavailable.ts';
 import type { LoopTurns } from '../../loop-turns.ts';
 import { AppendContended, AppendRowRefused, EventWorkspaceMissing } from '../event-errors.ts';
-import type { AppendedRow, EventStore } from '../event-store.ts';
+import type { EventStore } from '../event-store.ts';
 import { answerRow, type BatchPart, type BatchRow } from './append-batch.ts';
+import type { AppendedRow } from './append-statements.ts';
 import { answerHeldRows, type HeldAnswer } from './held-rows.ts';
 
 /** Told of each workspace whose log has grown, once it is on disk, with its newest sequence. */

@@ -1,5 +1,6 @@
-import type { EventStore, HeldRow } from '../event-store.ts';
+import type { EventStore } from '../event-store.ts';
 import { answerRow, type BatchRow } from './append-batch.ts';
+import type { HeldRow } from './append-statements.ts';
 
 /** A row whose key holds an event already, and what holds it. */
 export interface HeldAnswer {

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { decodePageToken, encodePageToken, InvalidPageToken } from '../../page-token.ts';
 import type { Event } from '../event.ts';
 import { SequenceExpired, SequenceInFuture } from '../event-errors.ts';
-import { wireBytesOf } from '../payload.ts';
+import { wireBytesOf } from '../wire-bytes.ts';
 import { cutByBytes } from './cut-by-bytes.ts';
 import type { EventLogStore, LogRange, TypeSelection } from './event-log-store.ts';
 import { readLogEnd } from './log-place.ts';
@@ -60,7 +60,7 @@ export async function listEvents(store: EventLogStore, query: EventQuery): Promi
   assertKept(query, position, firstSequence);
   const kept = chunk.events.filter(({ sequence }) => sequence >= firstSequence);
   // The first event always stays: alone it is below every limit.
-  const events = cutByBytes(kept, bytesOnWire, wireBytesMax);
+  const events = cutByBytes(kept, wireBytesOf, wireBytesMax);
   // Full or cut: the next page begins after its last event. Else the range was seen to its end.
   const isFull = chunk.isCut || chunk.events.length === pageSize || events.length < kept.length;
   const [rangeEnd, floor] =
@@ -151,8 +151,4 @@ function narrow(range: LogRange, selection: TypeSelection): LogRange {
   return range.direction === 'asc'
     ? { ...range, high: Math.min(range.high, range.low + siftedMax) }
     : { ...range, low: Math.max(range.low, range.high - siftedMax) };
-}
-
-function bytesOnWire({ payload, type }: Event): number {
-  return wireBytesOf(payload) + Buffer.byteLength(type) + 256;
 }

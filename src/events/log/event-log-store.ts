@@ -1,7 +1,7 @@
 import type { StatementRunner } from '../../database/statements.ts';
 import { idOf } from '../../type-id.ts';
 import type { Event } from '../event.ts';
-import { type EventRow, toEvent } from '../event-row.ts';
+import { type EventRow, toEvents } from '../event-row.ts';
 import {
   type Direction,
   findTypesStatement,
@@ -85,7 +85,7 @@ export function createEventLogStore(runner: StatementRunner): EventLogStore {
       );
       const [first] = rows;
       return {
-        events: rows.map(toEvent),
+        events: toEvents(rows),
         isCut: first !== undefined && rows.length < first.rows_found,
         previousEventId: toEventId(first?.previous_id ?? null),
         state: first && toState(first),
