@@ -1,4 +1,5 @@
 export { type AppendQueue, createAppendQueue } from './append/append-queue.ts';
+export { appendOwnEvent } from './append/own-event-store.ts';
 export type { CommitListener, CommitNews, CommitOrigin } from './commit-news.ts';
 export type { Appended, Event, NewEvent, OwnEvent } from './event.ts';
 export { LogSetBack, SequenceExpired } from './event-errors.ts';
