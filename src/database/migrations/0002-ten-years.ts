@@ -46,6 +46,7 @@ export const tenYears: Migration = {
       `
       alter table api_keys
         add column request_id text null,
+        add column request_fingerprint bytea null,
         add column created_by uuid null`,
       // Of two creates with one request id, one waits for the other. The id is taken off a key that is too old.
       `

@@ -39,7 +39,7 @@ export function createSubscribeEvents({
       const options = { workspaceId, afterSequence, typePatterns };
       const subscription = await openSubscription(feeds, log, options);
       const end = (reason: unknown) => subscription.end(reason);
-      subscription.closing.defer(streams.watch(getCaller(values).apiKeyId, end));
+      subscription.closing.defer(streams.watch(getCaller(values), end));
       return subscription;
     },
   };
