@@ -3,6 +3,7 @@ import type { TestDatabase } from './test-database.ts';
 
 export interface FilledEvent {
   readonly type: string;
+  readonly subject?: string | undefined;
   readonly payload?: unknown;
   readonly createdAt?: Date;
 }
@@ -21,15 +22,18 @@ export async function fillLog(
        update workspaces set last_sequence = last_sequence + cardinality($2::text[]) where id = $1
        returning last_sequence - cardinality($2::text[]) as base
      )
-     insert into events (id, workspace_id, sequence, type, payload, payload_bytes, created_at)
-     select gen_random_uuid(), $1, base + place, type, payload::json, octet_length(payload), created_at
-     from grown, unnest($2::text[], $3::text[], $4::timestamptz[])
-       with ordinality as t (type, payload, created_at, place)`,
+     insert into events
+       (id, workspace_id, sequence, type, subject, payload, payload_bytes, created_at)
+     select gen_random_uuid(), $1, base + place, type, subject, payload::json,
+       octet_length(payload) + coalesce(octet_length(subject), 0), created_at
+     from grown, unnest($2::text[], $3::text[], $4::timestamptz[], $5::text[])
+       with ordinality as t (type, payload, created_at, subject, place)`,
     [
       workspaceId,
       events.map(({ type }) => type),
       events.map(({ payload }) => JSON.stringify(payload ?? {})),
       events.map(({ createdAt }) => createdAt ?? new Date()),
+      events.map(({ subject }) => subject),
     ],
   );
 }
