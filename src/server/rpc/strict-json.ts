@@ -42,6 +42,8 @@ function checkTimes(json: string): void {
   }
 }
 
+const firstTimeMs = Date.parse('0001-01-01T00:00:00Z');
+const lastTimeMs = Date.parse('9999-12-31T23:59:59.999Z');
 const occurrence = /"occurred_?[Aa]t"\s*:\s*(?:"([^"\\]*)")?/g;
 /** A letter of such a name, or its underscore, written as an escape. */
 const escapedLetter = /\\u00(?:[46]|5[Ff]|7)/;
@@ -66,9 +68,16 @@ function checkOccurrences(json: string): void {
 function isSuspicious(json: string): boolean {
   if (escapedLetter.test(json)) return true;
   for (const [, text] of json.matchAll(occurrence)) {
-    if (text === undefined || !isTime(text)) return true;
+    if (text === undefined || !isWithinYears(text)) return true;
   }
   return false;
+}
+
+/** A time of the years 1 to 9999, also by its offset. */
+function isWithinYears(text: string): boolean {
+  if (!isTime(text)) return false;
+  const ms = Date.parse(text);
+  return ms >= firstTimeMs && ms <= lastTimeMs;
 }
 
 /** Undefined for what is no JSON: the codec says what is wrong with it. */
@@ -88,8 +97,8 @@ interface Occurring {
 function checkOccurrence(path: string, request: Occurring | null | undefined): void {
   for (const time of [request?.occurred_at, request?.occurredAt]) {
     // What is no text is the codec's to refuse.
-    if (typeof time === 'string' && !isTime(time)) {
-      throw new InvalidField(`${path}occurred_at`, timeRule);
+    if (typeof time === 'string' && !isWithinYears(time)) {
+      throw new InvalidField(`${path}occurred_at`, `${timeRule}, of the years 1 to 9999`);
     }
   }
 }
