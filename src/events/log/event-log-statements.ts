@@ -1,4 +1,5 @@
 import type { Statement } from '../../database/statements.ts';
+import { eventsById } from '../by-id-statements.ts';
 import { eventColumns } from '../event-row.ts';
 import type { Direction } from './log-range.ts';
 
@@ -38,19 +39,13 @@ export function listStatement(direction: Direction): Statement {
 }
 
 /**
- * The events of `$1` with the ids in `$2`, in their order, `$5` bytes of them at the most. The lowest and the highest
- * of the ids come as `$3` and `$4` too: PostgreSQL leaves partitions out by values that it is given, before it begins,
- * and only row by row by those that it finds.
+ * The events of `$1` with the ids in `$2` (see `byIdValues`), in their order, `$5` bytes of them at the most; those that are
+ * not there are left out.
  */
 export const fetchStatement: Statement = {
   name: 'harbor_fetch',
   text: cutByBytes(
-    `
-    select events.*, wanted.place from unnest($2::uuid[]) with ordinality as wanted (id, place)
-    cross join lateral (
-      select * from events
-      where id = wanted.id and workspace_id = $1 and id >= $3::uuid and id <= $4::uuid limit 1
-    ) as events`,
+    eventsById({ ids: '$2', lowest: '$3', highest: '$4', where: 'workspace_id = $1' }),
     'place',
   ),
 };

@@ -1,6 +1,6 @@
-import { uuidArray } from '../../database/binary-arrays.ts';
 import type { Statement, StatementRunner } from '../../database/statements.ts';
 import { idOf } from '../../type-id.ts';
+import { byIdValues } from '../by-id-statements.ts';
 import type { Event } from '../event.ts';
 import { type EventRow, toEvents } from '../event-row.ts';
 import { findTypesStatement, siftStatement, typeEntriesStatement } from './entry-statements.ts';
@@ -107,9 +107,7 @@ export function createEventLogStore(runner: StatementRunner): EventLogStore {
     },
 
     async fetch(workspaceId, entries) {
-      const uuids = entries.map(({ uuid }) => uuid);
-      const sorted = uuids.toSorted();
-      const values = [workspaceId, uuidArray(uuids), sorted.at(0), sorted.at(-1), pageBytesMax];
+      const values = [workspaceId, ...byIdValues(entries.map(({ uuid }) => uuid)), pageBytesMax];
       return toChunk(await run<LogRow>(fetchStatement, values));
     },
 
