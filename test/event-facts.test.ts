@@ -5,6 +5,7 @@ import { findUuid } from '../src/type-id.ts';
 import { createEventsClient, jsonWires, type Wire, wires } from './support/clients.ts';
 import { connectPost, createEventPath, refusalIn } from './support/connect-post.ts';
 import { refusalOf } from './support/errors.ts';
+import { newUuidSql } from './support/filled-log.ts';
 import { problemOf, sendRequest } from './support/http-request.ts';
 import { readEverywhere } from './support/read-everywhere.ts';
 import { startTestService, type TestService } from './support/test-service.ts';
@@ -258,7 +259,7 @@ test('an event that was recorded before keys were noted has none', async () => {
       update workspaces set last_sequence = last_sequence + 1 where id = $1 returning last_sequence
     )
     insert into events (id, workspace_id, sequence, type, payload, payload_bytes, created_at)
-    select gen_random_uuid(), $1, last_sequence, 'facts.old', '{}', 2, now() from grown`,
+    select ${newUuidSql}, $1, last_sequence, 'facts.old', '{}', 2, now() from grown`,
     [service.workspaceId],
   );
   const { events } = await createEventsClient(service).listEvents({
