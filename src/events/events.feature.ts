@@ -49,7 +49,6 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
   const onCommitted = (id: string, lastSequence: number) => commits.tell(id, lastSequence, 'here');
   const queue = createAppendQueue(store, { onCommitted, turns });
   const subscribeEvents = createSubscribeEvents({
-    log,
     feeds: follow.feeds,
     workspaces,
     streams: streamWatch,

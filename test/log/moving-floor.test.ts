@@ -40,7 +40,7 @@ async function follow(
   { feeds } = openFeeds(store),
 ): Promise<{ sequences: number[]; error?: unknown }> {
   const sequences: number[] = [];
-  const subscription = await openSubscription(feeds, store, { filter: everyEvent, ...options });
+  const subscription = await openSubscription(feeds, { filter: everyEvent, ...options });
   using _ = subscription.closing;
   try {
     for (;;) {
@@ -251,7 +251,7 @@ function readStream(workspaceId: string, afterSequence: number, feeds: EventFeed
   const options = { workspaceId, afterSequence, filter: everyEvent };
   let opening: ReturnType<typeof openSubscription> | undefined;
   return async () => {
-    opening ??= openSubscription(feeds, logs.store, options);
+    opening ??= openSubscription(feeds, options);
     const messages = await (await opening).next();
     if (messages.some(({ kind }) => kind === 'caught_up')) return undefined;
     return messages.map(({ sequence }) => sequence);

@@ -89,26 +89,33 @@ const findStatements = {
 export function createEventLogStore(runner: StatementRunner): EventLogStore {
   const inTurn = fewAtOnce({ max: readsAtOnceMax, silentMs: 1_000, waitMsMax: turnMsMax });
 
-  function run<Row>(statement: Statement, values: unknown[]): Promise<Row[]> {
-    return inTurn((waitedMs) =>
-      runner.run<Row>(statement, values, readTimeoutMs - Math.min(waitedMs, turnMsMax)),
-    );
+  function run<Row>(statement: Statement, values: unknown[]) {
+    return inTurn(async (waitedMs) => {
+      const askedAtMs = performance.now();
+      const timeoutMs = readTimeoutMs - Math.min(waitedMs, turnMsMax);
+      return { rows: await runner.run<Row>(statement, values, timeoutMs), askedAtMs };
+    });
+  }
+
+  async function readChunk(statement: Statement, values: unknown[]): Promise<LogChunk> {
+    const { rows, askedAtMs } = await run<LogRow>(statement, values);
+    return toChunk(rows, askedAtMs);
   }
 
   return {
     async read({ workspaceId, low, high, direction, limit }) {
-      const values = [workspaceId, low, high, limit, pageBytesMax];
-      return toChunk(await run<LogRow>(listStatements[direction], values));
+      return readChunk(listStatements[direction], [workspaceId, low, high, limit, pageBytesMax]);
     },
 
     async find(range, search) {
       const statement = findStatements[search.by][range.direction];
-      return toFound(await run<EntryRow>(statement, findValues(range, search)));
+      const { rows } = await run<EntryRow>(statement, findValues(range, search));
+      return toFound(rows);
     },
 
     async fetch(workspaceId, entries) {
-      const values = [workspaceId, ...byIdValues(entries.map(({ uuid }) => uuid)), pageBytesMax];
-      return toChunk(await run<LogRow>(fetchStatement, values));
+      const ids = byIdValues(entries.map(({ uuid }) => uuid));
+      return readChunk(fetchStatement, [workspaceId, ...ids, pageBytesMax]);
     },
 
     async findTypes(workspaceId, prefix, limit) {
@@ -128,11 +135,12 @@ export function createEventLogStore(runner: StatementRunner): EventLogStore {
     },
 
     readLogEnds: gatherLogEnds(async (workspaceIds) => {
+      const askedAtMs = performance.now();
       const rows = await runner.run<LogEndRow>(logEndsStatement, [workspaceIds], logEndsTimeoutMs);
       return new Map(
         rows.map((row) => {
           const place = { sequence: row.last_sequence, eventId: toEventId(row.last_event_id) };
-          return [row.workspace_id, { ...place, ...toState(row) }];
+          return [row.workspace_id, { ...place, ...toState(row, askedAtMs) }];
         }),
       );
     }),
@@ -175,18 +183,18 @@ function toFound(rows: readonly EntryRow[]): FoundEntries {
   return { entries, siftedTo: rows.find(({ id }) => id === null)?.sequence };
 }
 
-function toChunk(rows: readonly LogRow[]): LogChunk {
+function toChunk(rows: readonly LogRow[], askedAtMs: number): LogChunk {
   const [first] = rows;
   return {
     events: toEvents(rows),
     isCut: first !== undefined && rows.length < first.rows_found,
     previousEventId: toEventId(first?.previous_id ?? null),
-    state: first && toState(first),
+    state: first && toState(first, askedAtMs),
   };
 }
 
-function toState({ first_sequence: firstSequence, revision }: StateRow): LogState {
-  return { firstSequence, revision };
+function toState(row: StateRow, askedAtMs: number): LogState {
+  return { firstSequence: row.first_sequence, revision: row.revision, askedAtMs };
 }
 
 function toEventId(uuid: string | null): string | undefined {
