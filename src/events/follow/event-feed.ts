@@ -1,13 +1,13 @@
 import type { Event } from '../event.ts';
 import { EventWorkspaceMissing, LogGap, LogSetBack, SequenceExpired } from '../event-errors.ts';
 import type { LogEnd, LogPlace, LogState } from '../log/log-place.ts';
-import { assertGoesOn, type LogReader, readLog } from '../log/read-log.ts';
+import { assertGoesOn, type LogReader, type NextEvents, readLog } from '../log/read-log.ts';
 import type { FeedMemory } from './feed-memory.ts';
 import { KeptEvents } from './kept-events.ts';
 import { KnownState } from './known-state.ts';
 
 /** What ends a feed for all who follow it. */
-export type FeedFailure = LogGap | LogSetBack | SequenceExpired | EventWorkspaceMissing;
+export type FeedFailure = LogGap | LogSetBack | EventWorkspaceMissing;
 
 /** The newest part of one workspace's log, read once for all who follow it. */
 export interface EventFeed {
@@ -64,23 +64,7 @@ export function createEventFeed(
     try {
       do {
         advanceAgain = false;
-        const { sequence: afterSequence } = end;
-        const next = await readLog(store, {
-          workspaceId,
-          afterSequence,
-          knownLast: committed,
-          knownRevision: known.revision,
-        });
-        await assertGoesOn(store, { workspaceId, place: end }, next);
-        if (next.state !== undefined) learn(next.state);
-        const newest = next.events.at(-1);
-        if (newest !== undefined) {
-          end = { sequence: newest.sequence, eventId: newest.id };
-          // Something was erased since it was read: whoever wants it reads it again.
-          if (next.state?.revision === known.revision) kept.add(next.events);
-          wake();
-          advanceAgain = true;
-        }
+        await readOn();
       } while (advanceAgain);
     } catch (error) {
       if (!isFeedFailure(error)) throw error;
@@ -89,6 +73,43 @@ export function createEventFeed(
       // In the same turn as the last look at `advanceAgain`: whoever sets it later begins anew.
       advancing = undefined;
     }
+  }
+
+  async function readOn(): Promise<void> {
+    const next = await readNext();
+    if (next === undefined) return;
+    await assertGoesOn(store, { workspaceId, place: end }, next);
+    if (next.state !== undefined) learn(next.state);
+    const newest = next.events.at(-1);
+    if (newest === undefined) return;
+    // Something was erased since it was read: whoever wants it reads it again.
+    if (next.state?.revision === known.revision) kept.add(next.events);
+    moveTo({ sequence: newest.sequence, eventId: newest.id });
+  }
+
+  /** Where retention has passed the feed, it goes on at the floor: who was to read on before that learns so alone. */
+  async function readNext(): Promise<NextEvents | undefined> {
+    const { sequence: afterSequence } = end;
+    const knownRevision = known.revision;
+    try {
+      return await readLog(store, {
+        workspaceId,
+        afterSequence,
+        knownLast: committed,
+        knownRevision,
+      });
+    } catch (error) {
+      if (!(error instanceof SequenceExpired)) throw error;
+      kept.clear();
+      moveTo({ sequence: error.firstSequence - 1, eventId: undefined });
+      return undefined;
+    }
+  }
+
+  function moveTo(place: LogPlace): void {
+    end = place;
+    advanceAgain = true;
+    wake();
   }
 
   function wake(): void {
@@ -138,6 +159,6 @@ export function createEventFeed(
 }
 
 function isFeedFailure(error: unknown): error is FeedFailure {
-  const failures = [LogGap, LogSetBack, SequenceExpired, EventWorkspaceMissing];
+  const failures = [LogGap, LogSetBack, EventWorkspaceMissing];
   return failures.some((failure) => error instanceof failure);
 }
