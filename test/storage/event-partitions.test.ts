@@ -6,6 +6,7 @@ import {
 } from '../../src/database/partitions/event-partitions.ts';
 import { partitionsFrom } from '../../src/database/partitions/period.ts';
 import { makePartition, uuidSqlAt } from '../support/partitions.ts';
+import { schemaLock } from '../support/schema-lock.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
 
 let testDatabase: TestDatabase;
@@ -141,7 +142,7 @@ test('a partition that an operator detaches stays theirs', async () => {
 test('while somebody else changes the schema, nothing is done', async () => {
   await drop(names[3] as string);
   const other = await testDatabase.connect();
-  await other.query(`select pg_advisory_lock(${0x686172626f74})`);
+  await other.query(`select pg_advisory_lock(${schemaLock})`);
   expect(await partitions.keep()).toMatchObject({ made: [] });
   await other.end();
   expect(await partitions.keep()).toMatchObject({ made: [names[3]] });
