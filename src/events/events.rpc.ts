@@ -114,7 +114,7 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
 
     async listEvents(request, context) {
       const filter = await openLog(workspaces, request, context.values);
-      const page = await listEvents(log, toEventQuery(request, filter));
+      const page = await listEvents(log, toEventQuery(request, filter), context.signal);
       return {
         events: page.events.map(toEventMessage),
         nextPageToken: page.nextPageToken,

@@ -129,7 +129,10 @@ test('the feed that was idle for the longest time gives way, and goes on with wh
   await one.feed.advance();
   expect(one.feed.peek(3)?.map(({ sequence }) => sequence)).toEqual([4]);
   // From the database, with those that it keeps no more.
-  const read = await feeds.read(one.feed, idle, { sequence: 0, eventId: undefined });
+  const read = await feeds.read(one.feed, {
+    workspaceId: idle,
+    place: { sequence: 0, eventId: undefined },
+  });
   expect(read.events.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
   one.leave();
   other.leave();

@@ -435,6 +435,41 @@ test('a crowd that catches up from everywhere leaves connections to those who wr
   expect(most).toBeLessThanOrEqual(5);
 });
 
+test('of subscribers that have left no read waits for its turn', async () => {
+  const workspaceId = await newWorkspace(200);
+  const hole = Promise.withResolvers<void>();
+  const read: unknown[] = [];
+  const held = createEventLogStore({
+    async run(statement, values, timeoutMs) {
+      if (statement.name === 'harbor_list_asc') {
+        read.push(values[1]);
+        await hole.promise;
+      }
+      return database.statements.run(statement, values, timeoutMs);
+    },
+  });
+  const { feeds } = openFeeds(held);
+  const open = (place: number) =>
+    openSubscription(feeds, { workspaceId, filter: everyEvent, afterSequence: place });
+  const leavers = await Promise.all(range(1, 40).map(open));
+  // Two wait for the same chunk: one of them stays.
+  const stayer = await open(40);
+  const left = leavers.map((one) => one.next().catch((reason: unknown) => reason));
+  const stayed = stayer.next();
+  for (const one of leavers) {
+    one.end('has left');
+    one.closing.dispose();
+  }
+  expect(new Set(await Promise.all(left))).toEqual(new Set(['has left']));
+  const comer = await open(7);
+  const came = comer.next();
+  hole.resolve();
+  expect((await stayed)[0]?.sequence).toBe(41);
+  expect((await came)[0]?.sequence).toBe(8);
+  expect(read.slice(4)).toEqual([40, 7]);
+  for (const one of [stayer, comer]) one.closing.dispose();
+});
+
 test('a feed that all have left is not polled any more', async () => {
   const workspaceId = await newWorkspace(1);
   let polls = 0;

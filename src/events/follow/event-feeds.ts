@@ -1,11 +1,10 @@
 import { DatabaseUnavailable } from '../../database-unavailable.ts';
 import type { Event } from '../event.ts';
 import { EventWorkspaceMissing, LogGap, LogSetBack } from '../event-errors.ts';
-import type { EventFilter } from '../log/event-filter.ts';
 import type { EventLogStore } from '../log/event-log-store.ts';
 import { isSetBack, type LogEnd, type LogPlace, readLogEnd } from '../log/log-place.ts';
 import type { LogRange } from '../log/log-range.ts';
-import { readMatching } from '../log/matching-events.ts';
+import { type MatchingQuery, readMatching } from '../log/matching-events.ts';
 import { assertGoesOn } from '../log/read-log.ts';
 import { createEventFeed, type EventFeed, type FeedFailure } from './event-feed.ts';
 import { createFeedMemory, type FeedMemory } from './feed-memory.ts';
@@ -16,6 +15,14 @@ import { createSharedReads } from './shared-reads.ts';
 export interface FedEvents {
   readonly events: readonly Event[];
   readonly content: ContentRead;
+}
+
+/** From where somebody reads a log on. */
+export interface ReadFrom {
+  readonly workspaceId: string;
+  readonly place: LogPlace;
+  /** Called only for a read of the database, which is waited for until the signal aborts. */
+  readonly makeSignal?: () => AbortSignal;
 }
 
 /** Events of a range that pass a filter, what was not looked through, and the floor of the log when they were read. */
@@ -36,16 +43,16 @@ export interface EventFeeds {
    * The events after a place, from the feed or, further back, from the database; none at the end. They are not outdated
    * yet.
    *
-   * @throws SequenceExpired when retention has passed the place; LogGap, LogSetBack, EventWorkspaceMissing,
+   * @throws the reason of its signal; SequenceExpired when retention has passed the place; LogGap, LogSetBack, EventWorkspaceMissing,
    * DatabaseUnavailable
    */
-  read(feed: EventFeed, workspaceId: string, place: LogPlace): Promise<FedEvents>;
+  read(feed: EventFeed, from: ReadFrom): Promise<FedEvents>;
   /**
    * The next events of a range that pass a filter, from the database; not outdated yet either.
    *
-   * @throws EventWorkspaceMissing, DatabaseUnavailable
+   * @throws the reason of its signal, EventWorkspaceMissing, DatabaseUnavailable
    */
-  lookUp(feed: EventFeed, range: LogRange, filter: EventFilter): Promise<FoundEvents>;
+  lookUp(feed: EventFeed, query: MatchingQuery): Promise<FoundEvents>;
   /**
    * Where a log ends; what is found is held against what the feed has read.
    *
@@ -150,8 +157,7 @@ export function createEventFeeds(
   /** What the feed keeps, or else a chunk of the database. */
   async function readNext(
     feed: EventFeed,
-    workspaceId: string,
-    place: LogPlace,
+    { workspaceId, place, makeSignal }: ReadFrom,
   ): Promise<FedEvents> {
     const kept = feed.peek(place.sequence);
     if (kept !== undefined) return { events: kept, content: feed.state.content };
@@ -160,6 +166,7 @@ export function createEventFeeds(
       afterSequence: place.sequence,
       knownLast: feed.end.sequence,
       knownRevision: feed.state.revision,
+      signal: makeSignal?.(),
     });
     await assertGoesOn(store, { workspaceId, place }, next);
     const { events, state } = next;
@@ -203,19 +210,20 @@ export function createEventFeeds(
       }
     },
 
-    async read(feed, workspaceId, place) {
+    async read(feed, from) {
       try {
-        return await readCurrent(workspaceId, () => readNext(feed, workspaceId, place));
+        return await readCurrent(from.workspaceId, () => readNext(feed, from));
       } catch (error) {
         if (error instanceof LogSetBack) feed.fail(error);
         throw error;
       }
     },
 
-    lookUp(feed, range, filter) {
-      return readCurrent(range.workspaceId, async () => {
-        const { events, rest, ...read } = await readMatching(store, range, filter);
-        const state = read.state ?? (await readEnd(range.workspaceId));
+    lookUp(feed, query) {
+      const { workspaceId } = query.range;
+      return readCurrent(workspaceId, async () => {
+        const { events, rest, ...read } = await readMatching(store, query);
+        const state = read.state ?? (await readEnd(workspaceId));
         feed.learn(state);
         const { firstSequence } = state;
         return { events, rest, firstSequence, content: feed.state.contentOf(state) };

@@ -105,6 +105,8 @@ class LogSubscription implements Subscription {
   #resume: (() => void) | undefined;
   /** Rejects the wait for a read. */
   #giveUp: ((reason: unknown) => void) | undefined;
+  /** Takes a read of the database out of its queue. */
+  #reading: AbortController | undefined;
 
   constructor(source: Source, position: Position) {
     this.#source = source;
@@ -132,6 +134,7 @@ class LogSubscription implements Subscription {
   end(reason: unknown): void {
     this.#ended ??= { reason };
     this.#giveUp?.(reason);
+    this.#reading?.abort(reason);
     this.#resume?.();
   }
 
@@ -156,6 +159,12 @@ class LogSubscription implements Subscription {
     });
   }
 
+  #untilEnded(): AbortSignal {
+    this.#reading = new AbortController();
+    if (this.#ended !== undefined) this.#reading.abort(this.#ended.reason);
+    return this.#reading.signal;
+  }
+
   async #read(): Promise<readonly StreamMessage[]> {
     this.#before = this.#position;
     try {
@@ -167,6 +176,8 @@ class LogSubscription implements Subscription {
       this.#position = { ...this.#position, place };
       this.#hasMore = true;
       return [];
+    } finally {
+      this.#reading = undefined;
     }
   }
 
@@ -175,7 +186,8 @@ class LogSubscription implements Subscription {
     const { feeds, feed, workspaceId, filter, now } = this.#source;
     const { place } = this.#position;
     this.#hasMore = false;
-    const { events, content } = await feeds.read(feed, workspaceId, place);
+    const makeSignal = () => this.#untilEnded();
+    const { events, content } = await feeds.read(feed, { workspaceId, place, makeSignal });
     this.given = content;
     const last = events.at(-1);
     if (last !== undefined) {
@@ -198,7 +210,8 @@ class LogSubscription implements Subscription {
     const { feeds, feed, workspaceId, filter, now } = this.#source;
     const { sequence: low } = this.#position.place;
     const range = { workspaceId, low, high: now, direction: 'asc', limit: chunkEventsMax } as const;
-    const { events, rest, content, firstSequence } = await feeds.lookUp(feed, range, filter);
+    const query = { range, filter, signal: this.#untilEnded() };
+    const { events, rest, content, firstSequence } = await feeds.lookUp(feed, query);
     this.given = content;
     if (low + 1 < firstSequence) throw new SequenceExpired(low, firstSequence);
     // Other events may stand between the last one and here.

@@ -49,18 +49,21 @@ export interface LogChunk {
   readonly state: LogState | undefined;
 }
 
-/** The SQL that reads the log. What holds events is cut at 2 MiB of payloads, but holds one at least. */
+/**
+ * The SQL that reads the log. What holds events is cut at 2 MiB of payloads, but holds one at least. Reads are
+ * few at once: whoever leaves, by `signal`, waits for its turn no more, and what has not begun never does.
+ */
 export interface EventLogStore {
   /**
    * The events of a range.
    *
-   * @throws DatabaseUnavailable
+   * @throws the reason of `signal`, DatabaseUnavailable
    */
-  read(range: LogRange): Promise<LogChunk>;
+  read(range: LogRange, signal?: AbortSignal): Promise<LogChunk>;
   /** Finds the first events of a range, up to its limit, without reading them. */
-  find(range: LogRange, search: EntrySearch): Promise<FoundEntries>;
+  find(range: LogRange, search: EntrySearch, signal?: AbortSignal): Promise<FoundEntries>;
   /** The events of some entries, in their order; those whose rows retention has deleted since are left out. */
-  fetch(workspaceId: string, entries: readonly LogEntry[]): Promise<LogChunk>;
+  fetch(workspaceId: string, entries: readonly LogEntry[], signal?: AbortSignal): Promise<LogChunk>;
   /** Up to `limit` types of a workspace that begin with `prefix`. */
   findTypes(workspaceId: string, prefix: string, limit: number): Promise<string[]>;
   /** The highest sequence that was created before `time`, or at it where `inclusive`; below the floor for none. */
@@ -89,33 +92,38 @@ const findStatements = {
 export function createEventLogStore(runner: StatementRunner): EventLogStore {
   const inTurn = fewAtOnce({ max: readsAtOnceMax, silentMs: 1_000, waitMsMax: turnMsMax });
 
-  function run<Row>(statement: Statement, values: unknown[]) {
+  function run<Row>(statement: Statement, values: unknown[], signal: AbortSignal | undefined) {
     return inTurn(async (waitedMs) => {
       const askedAtMs = performance.now();
       const timeoutMs = readTimeoutMs - Math.min(waitedMs, turnMsMax);
       return { rows: await runner.run<Row>(statement, values, timeoutMs), askedAtMs };
-    });
+    }, signal);
   }
 
-  async function readChunk(statement: Statement, values: unknown[]): Promise<LogChunk> {
-    const { rows, askedAtMs } = await run<LogRow>(statement, values);
+  async function readChunk(
+    statement: Statement,
+    values: unknown[],
+    signal: AbortSignal | undefined,
+  ): Promise<LogChunk> {
+    const { rows, askedAtMs } = await run<LogRow>(statement, values, signal);
     return toChunk(rows, askedAtMs);
   }
 
   return {
-    async read({ workspaceId, low, high, direction, limit }) {
-      return readChunk(listStatements[direction], [workspaceId, low, high, limit, pageBytesMax]);
+    async read({ workspaceId, low, high, direction, limit }, signal) {
+      const values = [workspaceId, low, high, limit, pageBytesMax];
+      return readChunk(listStatements[direction], values, signal);
     },
 
-    async find(range, search) {
+    async find(range, search, signal) {
       const statement = findStatements[search.by][range.direction];
-      const { rows } = await run<EntryRow>(statement, findValues(range, search));
+      const { rows } = await run<EntryRow>(statement, findValues(range, search), signal);
       return toFound(rows);
     },
 
-    async fetch(workspaceId, entries) {
+    async fetch(workspaceId, entries, signal) {
       const ids = byIdValues(entries.map(({ uuid }) => uuid));
-      return readChunk(fetchStatement, [workspaceId, ...ids, pageBytesMax]);
+      return readChunk(fetchStatement, [workspaceId, ...ids, pageBytesMax], signal);
     },
 
     async findTypes(workspaceId, prefix, limit) {

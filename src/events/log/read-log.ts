@@ -16,6 +16,8 @@ export interface LogPart {
   readonly knownLast: number;
   /** A revision that the log has had: a lower one is that of a log which was set back. */
   readonly knownRevision: number;
+  /** Of whoever waits for it; see EventLogStore. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -36,13 +38,14 @@ export interface NextEvents {
  */
 export async function readLog(store: LogReader, part: LogPart): Promise<NextEvents> {
   const { workspaceId, afterSequence } = part;
-  const { events, previousEventId, state } = await store.read({
+  const range = {
     workspaceId,
     low: afterSequence,
     high: Number.MAX_SAFE_INTEGER,
     direction: 'asc',
     limit: chunkEventsMax,
-  });
+  } as const;
+  const { events, previousEventId, state } = await store.read(range, part.signal);
   if (state !== undefined) assertKept(afterSequence, state);
   if (state !== undefined && state.revision < part.knownRevision) {
     throw await describeSetBack(store, part);
