@@ -68,6 +68,30 @@ export async function moveFloor(
   ]);
 }
 
+/** Erases events as the service does, at once, and without a word to any process. */
+export async function eraseQuietly(
+  database: TestDatabase,
+  workspaceId: string,
+  sequences: readonly number[],
+): Promise<void> {
+  await database.query(
+    `with erased as (
+       update events set payload = '{}', payload_bytes = 2, subject = null, metadata = null,
+         trace_context = null, erased_at = clock_timestamp()
+       where workspace_id = $1 and sequence = any($2::bigint[]) returning id, sequence
+     ), grown as (
+       update workspaces set revision = revision + 1,
+         last_sequence = last_sequence + (select count(*) from erased)
+       where id = $1 returning last_sequence - (select count(*) from erased) as base
+     )
+     insert into events (id, workspace_id, sequence, type, payload, payload_bytes, created_at)
+     select ${newUuidSql}, $1, base + row_number() over (order by sequence), 'harbor.event.erased',
+       '{}', 2, clock_timestamp()
+     from erased, grown`,
+    [workspaceId, sequences],
+  );
+}
+
 /** Deletes rows below the floor as retention does, up to `limit` of them. */
 export async function deleteBelowFloor(
   database: TestDatabase,

@@ -72,7 +72,7 @@ export interface EventLogStore {
   readonly readLogEnds: ReadLogEnds;
 }
 
-const readTimeoutMs = 5_000;
+const readTimeoutMs = 4_500;
 /** When PostgreSQL is silent, what was spent waiting for one's turn is taken off. */
 const turnMsMax = 2_000;
 /** Behind the query before: see `gatherLogEnds`. */
