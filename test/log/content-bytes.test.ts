@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ListEventsResponseSchema } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
@@ -50,6 +51,21 @@ test('what is counted of an event is what is stored of it', async () => {
   );
   expect(row).toEqual({ counted: contentBytes, stored: contentBytes });
   expect(contentBytes).toBeGreaterThan(34_000);
+});
+
+test('the longest workspace id, type and subject together have room in the indexes', async () => {
+  const id = `ws_${'z'.repeat(64)}`;
+  await logs.testDatabase.query(
+    `insert into workspaces (id, display_name, created_at) values ($1, '', now())`,
+    [id],
+  );
+  // Of 4 bytes each, and such as no index can compress.
+  const longest = () =>
+    String.fromCodePoint(...range(1, 255).map(() => randomInt(0x1_0000, 0xe_0000)));
+  const facts = { workspaceId: id, type: longest(), subject: longest() };
+  const event = prepareEvent({ ...facts, payload: {}, idempotencyKey: '~'.repeat(255) });
+  const { event: stored } = await createAppendQueue(store).append(event);
+  expect(stored).toMatchObject(facts);
 });
 
 let turn = 0;
