@@ -11,6 +11,7 @@ import { createFeedMemory } from '../../src/events/follow/feed-memory.ts';
 import { createAppendQueue, createEventStore, type EventStore } from '../../src/events/index.ts';
 import { everyEvent } from '../../src/events/log/event-filter.ts';
 import { listEvents } from '../../src/events/log/event-list.ts';
+import { placeAt } from '../../src/events/log/log-place.ts';
 import { uuidOf } from '../../src/type-id.ts';
 import { contentBytesOf } from '../support/counted-store.ts';
 import { fullFacts } from '../support/full-facts.ts';
@@ -156,8 +157,7 @@ test('a read of the log brings 2 MiB of them at the most', async () => {
 test('a feed keeps 16 MiB of them, gives out 2 MiB at a time, and all of it counts', async () => {
   const memory = createFeedMemory();
   const start = {
-    sequence: 0,
-    eventId: undefined,
+    ...placeAt(0),
     firstSequence: 1,
     revision: 0,
     askedAtMs: performance.now(),
@@ -180,8 +180,7 @@ test('all feeds together keep no more of them than their bound', async () => {
   const bytesMax = 8 * mebibyte;
   const memory = createFeedMemory(bytesMax);
   const start = {
-    sequence: 0,
-    eventId: undefined,
+    ...placeAt(0),
     firstSequence: 1,
     revision: 0,
     askedAtMs: performance.now(),

@@ -10,6 +10,7 @@ import {
 } from '../../src/events/follow/subscription.ts';
 import type { EventLogStore } from '../../src/events/index.ts';
 import { everyEvent } from '../../src/events/log/event-filter.ts';
+import { placeAt } from '../../src/events/log/log-place.ts';
 import { StreamBody } from '../../src/server/streams/stream-body.ts';
 import { eraseQuietly, fillLog } from '../support/filled-log.ts';
 import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
@@ -83,8 +84,8 @@ describe('what a feed and its readers hold', () => {
     let after: () => Promise<void> = async () => undefined;
     const store: EventLogStore = {
       ...logs.store,
-      async read(range) {
-        const chunk = await logs.store.read(range);
+      async readNext(part) {
+        const chunk = await logs.store.readNext(part);
         const meanwhile = after;
         after = async () => undefined;
         await meanwhile();
@@ -200,7 +201,7 @@ describe('what a feed and its readers hold', () => {
     isLost = false;
     expect((await feeds.read(feed, { workspaceId, place: start })).events).toHaveLength(10);
   });
-  const start = { sequence: 0, eventId: undefined };
+  const start = placeAt(0);
   const toMessage = (event: { sequence: number }) =>
     ({ kind: 'event', sequence: event.sequence, event }) as StreamMessage;
 
