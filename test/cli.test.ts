@@ -131,7 +131,7 @@ test('workspaces create makes the id that was asked for, once', async () => {
 test('keys list prints every key as a line of JSON, the newest first, and no secret', async () => {
   const { stdout: secret, stderr } = await harbor([
     ...['keys', 'create', '--name', 'listed', '--scope', 'events:read', 'events:write'],
-    ...['--workspace', testWorkspaceId, '--type', 'invoice.*', '--expires', '2100-01-01'],
+    ...['--workspace', testWorkspaceId, '--type-pattern', 'invoice.*', '--expires', '2100-01-01'],
   ]);
   const id = /key_\w+/.exec(stderr)?.[0] ?? '';
   await harbor(['keys', 'revoke', id]);
