@@ -176,6 +176,20 @@ describe.each(['grpc', 'connect json'] as const)('over %s, a create with a reque
     expect((await keys.createApiKey(request(requestId))).replayed).toBe(false);
   });
 
+  test('may have any printable character in its id and name', async () => {
+    const keys = keysAs(service.secretKey, wire);
+    const text = `it's "$1" ? \\ ; -- %s :a \${b} ${wire}`;
+    const odd = request(text, { displayName: `${text} 💡` });
+    const first = await keys.createApiKey(odd);
+    expect(first.apiKey?.displayName).toBe(`${text} 💡`);
+    expect(await keys.createApiKey(odd)).toMatchObject({ replayed: true, apiKey: first.apiKey });
+    const renamed = await keys.updateApiKey({
+      id: first.apiKey?.id ?? '',
+      displayName: `${text}!`,
+    });
+    expect(renamed.apiKey?.displayName).toBe(`${text}!`);
+  });
+
   test.each(['a'.repeat(256), 'a\nb', 'é'])('%j is refused', async (requestId) => {
     const call = keysAs(service.secretKey, wire).createApiKey(request(requestId));
     expect(await refusalOf(call)).toMatchObject({ fields: ['request_id'] });

@@ -135,7 +135,7 @@ export const ErrorReason = {
   IDEMPOTENCY_KEY_REUSED: 14,
 
   /**
-   * ALREADY_EXISTS. A workspace has this id. Metadata: workspace_id.
+   * ALREADY_EXISTS. A workspace has this id, or one that was deleted had it and is not gone yet. Metadata: workspace_id.
    *
    * @generated from enum value: ERROR_REASON_WORKSPACE_ALREADY_EXISTS = 15;
    */
