@@ -207,7 +207,8 @@ test('a create whose answer was lost is there once, and the repeat and a rotatio
   const proxy = await startPostgresProxy(service.database.url);
   const behind = await startTestService({}, { ...service.database, url: proxy.url });
   const keys = keysAs(behind.secretKey, 'grpc', behind);
-  const cut = proxy.loseAnswerTo('commit', 'COMMIT');
+  // The transaction that holds this record is cut off at its commit.
+  const cut = proxy.loseAnswerTo('api_key.created', 'COMMIT');
   const lost = refusalOf(keys.createApiKey(request('lost')));
   await cut;
   expect((await lost).reason).toBe('DATABASE_UNAVAILABLE');
