@@ -7,6 +7,8 @@ import {
   ApiKeysService,
   type CreateApiKeyRequestSchema,
 } from '../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
+import { createApiKeyStore, hashSecret, issueApiKey } from '../src/api-keys/index.ts';
+import { openDatabase } from '../src/database/database.ts';
 import { createTransport, type Wire } from './support/clients.ts';
 import { refusalOf } from './support/errors.ts';
 import { startPostgresProxy } from './support/postgres-proxy.ts';
@@ -205,19 +207,39 @@ test('without a request_id every create makes a key', async () => {
 
 test('a create whose answer was lost is there once, and the repeat and a rotation give a secret', async () => {
   const proxy = await startPostgresProxy(service.database.url);
-  const behind = await startTestService({}, { ...service.database, url: proxy.url });
-  const keys = keysAs(behind.secretKey, 'grpc', behind);
-  // The transaction that holds this record is cut off at its commit.
-  const cut = proxy.loseAnswerTo('api_key.created', 'COMMIT');
-  const lost = refusalOf(keys.createApiKey(request('lost')));
+  const behind = await openDatabase({
+    url: proxy.url,
+    poolSize: 2,
+    applicationName: 'harbor-lost',
+    onNotice: () => undefined,
+  });
+  const maker = await service.issueKey({ kind: 'secret' });
+  const caller = await service.app.apiKeys.findCaller(hashSecret(maker));
+  if (caller === undefined) throw new Error('the maker has no key');
+  const wish = {
+    kind: 'restricted',
+    displayName: '',
+    scopes: ['events:read'],
+    workspaceIds: [],
+    typePatterns: [],
+    expiresAt: undefined,
+  } as const;
+  const by = { caller, apiKeyId: caller.apiKeyId, requestId: '' };
+  const cut = proxy.loseAnswerTo('commit', 'COMMIT');
+  const lost = issueApiKey(createApiKeyStore(behind), wish, { by, requestId: 'lost' });
+  await expect(lost).rejects.toMatchObject({ name: 'DatabaseUnavailable', sent: true });
   await cut;
-  expect((await lost).reason).toBe('DATABASE_UNAVAILABLE');
-  const { apiKey, replayed } = await keys.createApiKey(request('lost'));
-  expect(replayed).toBe(true);
+  const keys = keysAs(maker);
+  const again = await keys.createApiKey({
+    kind: ApiKeyKind.RESTRICTED,
+    scopes: ['events:read'],
+    requestId: 'lost',
+  });
+  expect(again).toMatchObject({ replayed: true, secret: '' });
   expect(await countMade('lost')).toBe(1);
-  const { secret } = await keys.rotateApiKey({ id: apiKey?.id ?? '' });
-  const caller = await keysAs(secret, 'grpc', behind).retrieveCaller({});
-  expect(caller.apiKey?.id).toBe(apiKey?.id);
-  await behind.stop();
+  const { secret } = await keys.rotateApiKey({ id: again.apiKey?.id ?? '' });
+  const made = await keysAs(secret).retrieveCaller({});
+  expect(made.apiKey?.id).toBe(again.apiKey?.id);
+  await behind.close();
   await proxy.stop();
 });
