@@ -59,6 +59,38 @@ test.each([
   );
 });
 
+test('events erase takes away one event, or all about a subject, once that is said twice', async () => {
+  const secret = await service.issueKey({ kind: 'secret', scopes: ['all'] });
+  const run = (...args: string[]) =>
+    runHarbor(['events', ...args], { ...env(), HARBOR_SECRET_KEY: secret }, {});
+  const create = async (subject: string) => {
+    const args = ['create', 'user.changed', '{"name":"Ada"}', '--subject', subject];
+    return JSON.parse((await run(...args)).stdout);
+  };
+  const [one] = [await create("o'brien"), await create("o'brien"), await create('usr_2')];
+
+  expect(await run('erase', one.id)).toMatchObject({
+    code: 1,
+    stderr: `harbor: payload, subject and metadata are gone for good then: if that is what you want, add --confirm ${one.id}\n`,
+  });
+  const { stdout } = await run('erase', one.id, '--confirm', one.id);
+  expect(JSON.parse(stdout)).toMatchObject({
+    id: one.id,
+    payload: {},
+    erased_at: expect.stringMatching(/T.*Z$/),
+  });
+
+  expect((await run('erase', '--subject', "o'brien")).stderr).toContain(
+    `add --confirm 'o'\\''brien'`,
+  );
+  const bySubject = ['erase', '--subject', "o'brien", '--confirm', "o'brien"];
+  expect(await run(...bySubject)).toMatchObject({ code: 0, stdout: 'erased 1 event\n' });
+  expect((await run(...bySubject)).stdout).toBe('erased 0 events\n');
+  const { stdout: left } = await run('list', '--subject', 'usr_2');
+  expect(JSON.parse(left)).toMatchObject({ payload: { name: 'Ada' } });
+  expect((await run('erase')).stderr).toContain('pass the id of an event, or --subject');
+});
+
 test('keys rotate prints the new secret and nothing else on stdout, and both work in the overlap', async () => {
   const create = await harbor(['keys', 'create', '--scope', 'events:read']);
   const id = /key_\w+/.exec(create.stderr)?.[0] ?? '';

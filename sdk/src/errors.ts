@@ -160,6 +160,21 @@ export class IdempotencyKeyReusedError extends HarborError {
   }
 }
 
+/**
+ * Retention has passed the cursor: events that come after it are gone. Begin again with `afterSequence` 0, or
+ * `firstSequence - 1`, and take what lies between as lost.
+ */
+export class SequenceExpiredError extends HarborError {
+  /** The first sequence that is kept; one more than the newest when none is. */
+  get firstSequence(): number {
+    return Number(this.metadata.first_sequence);
+  }
+
+  override get name(): string {
+    return 'SequenceExpiredError';
+  }
+}
+
 /** More calls than the service takes on, or than the caller may send. Wait `retryAfterMs`; send less. */
 export class OverloadedError extends HarborError {
   override get name(): string {

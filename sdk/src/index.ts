@@ -9,10 +9,16 @@ export {
   NotFoundError,
   OverloadedError,
   PermissionError,
+  SequenceExpiredError,
   UnavailableError,
   type Violation,
 } from './errors.ts';
 export type { BatchItem, BatchResult } from './events/batch.ts';
+export type {
+  EraseBySubjectOptions,
+  EraseBySubjectQuery,
+  ErasedBySubject,
+} from './events/erase-by-subject.ts';
 export type { CreatedEvent, Event, NewEvent } from './events/event.ts';
 export type { CreateOptions, Events, RetrieveOptions } from './events/events.ts';
 export type { EventList, EventPage, ListQuery } from './events/list.ts';

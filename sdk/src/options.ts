@@ -152,7 +152,7 @@ function parseInteger(
   );
 }
 
-function parseCallback<Callback>(option: string, callback: Callback): Callback {
+export function parseCallback<Callback>(option: string, callback: Callback): Callback {
   if (callback === undefined || typeof callback === 'function') return callback;
   throw new InvalidOptionError(option, `${option} must be a function.`);
 }

@@ -17,6 +17,7 @@ import {
   NotFoundError,
   OverloadedError,
   PermissionError,
+  SequenceExpiredError,
   UnavailableError,
   type Violation,
 } from './errors.ts';
@@ -73,8 +74,11 @@ export function createErrorTranslation(
 /** One class per thing that a caller does about it. */
 function classify(message: string, violations: Violation[], facts: ErrorFacts): HarborError {
   switch (facts.code) {
-    case 'invalid_argument':
     case 'out_of_range':
+      return facts.reason === 'SEQUENCE_EXPIRED'
+        ? new SequenceExpiredError(message, facts)
+        : new InvalidRequestError(message, violations, facts);
+    case 'invalid_argument':
       return new InvalidRequestError(message, violations, facts);
     case 'resource_exhausted':
       return facts.retryable

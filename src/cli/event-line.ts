@@ -15,9 +15,11 @@ export function toTerminalLine(event: Event, columns: number): string {
   const time = event.createdAt.toISOString();
   const about = event.subject === undefined ? '' : `${event.subject}  `;
   const head = `${String(event.sequence).padStart(8)}  ${time}  ${event.type}  ${about}`;
-  const payload = JSON.stringify(event.payload);
+  const { erasedAt } = event;
+  const content =
+    erasedAt === undefined ? JSON.stringify(event.payload) : `erased ${erasedAt.toISOString()}`;
   const room = Math.max(20, columns - head.length);
-  const told = payload.length > room ? `${payload.slice(0, room - 1)}…` : payload;
+  const told = content.length > room ? `${content.slice(0, room - 1)}…` : content;
   return toTerminalText(head + told);
 }
 

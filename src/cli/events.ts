@@ -1,6 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { findInexactInteger } from '../json-integers.ts';
+import { assertConfirmed } from './confirmed.ts';
 import { printEvent } from './event-line.ts';
 import { openHarbor, openWorkspace } from './with-harbor.ts';
 import { parseWorkspaceId } from './workspaces.ts';
@@ -21,7 +22,7 @@ interface NewEvent {
 }
 
 export function eventsCommand(): Command {
-  const events = new Command('events').description('create, get, list and follow events');
+  const events = new Command('events').description('create, get, list, follow and erase events');
   events.addHelpText(
     'after',
     `
@@ -45,6 +46,14 @@ an event is a line for people, in a pipe it is a line of JSON.`,
     .argument('<id>', 'the id of the event, evt_…')
     .addOption(new Option('--workspace <id>', 'only from this one').argParser(parseWorkspaceId))
     .action(getEvent);
+  events
+    .command('erase')
+    .description('erase the content of an event, or of all events about a subject, for good')
+    .argument('[id]', 'the id of the event, evt_…')
+    .option('--subject <subject>', 'every event about this')
+    .addOption(workspaceOption())
+    .option('--confirm <id>', 'the id, or the subject, once more')
+    .action(eraseEvents);
   withFilter(events.command('list'))
     .description('list events, the oldest first')
     .option('--desc', 'the newest first')
@@ -85,6 +94,31 @@ async function createEvent(
 async function getEvent(id: string, options: { readonly workspace?: string }): Promise<void> {
   const harbor = await openHarbor();
   printEvent(await harbor.events.retrieve(id, { workspaceId: options.workspace }));
+}
+
+interface Erasing {
+  readonly subject?: string;
+  readonly workspace?: string;
+  readonly confirm?: string;
+}
+
+async function eraseEvents(id: string | undefined, options: Erasing): Promise<void> {
+  const { subject, workspace, confirm } = options;
+  if ((id === undefined) === (subject === undefined)) {
+    throw new Error('what to erase: pass the id of an event, or --subject');
+  }
+  const what = subject === undefined ? 'payload, subject and metadata' : 'those of all its events';
+  assertConfirmed((subject ?? id) as string, confirm, `${what} are gone for good then`);
+  if (id !== undefined) {
+    const harbor = await openHarbor();
+    return printEvent(await harbor.events.erase(id, { workspaceId: workspace }));
+  }
+  const { harbor, workspaceId } = await openWorkspace(workspace);
+  const { erased } = await harbor.events.eraseBySubject({
+    workspaceId,
+    subject: subject as string,
+  });
+  process.stdout.write(`erased ${erased} ${erased === 1 ? 'event' : 'events'}\n`);
 }
 
 async function listEvents(

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { createWorkspaceStore, newWorkspaceId, type Workspace } from '../workspaces/index.ts';
 import { parseName } from './arguments.ts';
+import { assertConfirmed } from './confirmed.ts';
 import { printPages, type RowFormat, readPages } from './rows.ts';
 import { withDatabase } from './with-database.ts';
 
@@ -89,16 +90,6 @@ async function deleteWorkspace(id: string, { confirm }: { confirm?: string }): P
   assertConfirmed(id, confirm, 'all its events are gone for good then');
   await withDatabase((database) => createWorkspaceStore(database).delete(id));
   process.stdout.write(`deleted ${id}\n`);
-}
-
-/** What cannot be taken back was asked for without the id once more. */
-class NotConfirmed extends Error {
-  override readonly name = 'NotConfirmed';
-}
-
-function assertConfirmed(id: string, confirm: string | undefined, consequence: string): void {
-  if (confirm === id) return;
-  throw new NotConfirmed(`${consequence}: if that is what you want, add --confirm ${id}`);
 }
 
 const workspaceRows: RowFormat<Workspace> = {

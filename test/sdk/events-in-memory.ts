@@ -110,6 +110,7 @@ function listPage(log: readonly Event[], request: ListEventsRequest) {
   return {
     events: inOrder.slice(start, end).filter((event) => matches(event, request)),
     nextPageToken: end < log.length ? String(end) : '',
+    firstSequence: 1n,
   };
 }
 

@@ -2,9 +2,15 @@ import type { Client } from '@connectrpc/connect';
 import type { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import type { Caller } from '../caller.ts';
 import type { JsonObject } from '../json.ts';
-import { parseSubscribeOptions, type RequestOptions } from '../options.ts';
+import { parseCallback, parseSubscribeOptions, type RequestOptions } from '../options.ts';
 import type { BatchItem, BatchResult } from './batch.ts';
 import { createBatch } from './create-batch.ts';
+import {
+  type EraseBySubjectOptions,
+  type EraseBySubjectQuery,
+  type ErasedBySubject,
+  eraseAll,
+} from './erase-by-subject.ts';
 import type { CreatedEvent, Event, NewEvent } from './event.ts';
 import { createdEventFromMessage, eventFromMessage } from './from-message.ts';
 import type { EventList, ListQuery } from './list.ts';
@@ -30,7 +36,7 @@ export interface CreateOptions extends RequestOptions {
   readonly idempotencyKey?: string | undefined;
 }
 
-/** Options of one retrieval. */
+/** Options of a call that is about one event. */
 export interface RetrieveOptions extends RequestOptions {
   /** The workspace that the event is in; an event of another one is not found. Absent: any. */
   readonly workspaceId?: string | undefined;
@@ -110,6 +116,46 @@ export class Events {
   }
 
   /**
+   * Erases the content of an event, for good: its payload becomes empty, subject and metadata are gone; the rest of
+   * it stays where it was, with `erasedAt`. Resolves to the event as it is then, also when it was erased before. Needs the
+   * scope events:erase.
+   *
+   * Rejects as `retrieve` does, and with PermissionError for events of the service's own.
+   */
+  async erase<Payload extends object = JsonObject>(
+    id: string,
+    options: RetrieveOptions = {},
+  ): Promise<Event<Payload>> {
+    const { client, call, payloadKeys } = this.#deps;
+    const workspaceId = parseRetrievedFrom(options.workspaceId);
+    const request = { id: requireString('id', id), workspaceId };
+    const answer = await call((attempt) => client.eraseEvent(request, attempt), options);
+    return eventFromMessage<Payload>(answer.event, payloadKeys);
+  }
+
+  /**
+   * Erases every event of a workspace that is about a subject, and resolves to how many that were. Needs the scopes
+   * events:read and events:erase; a key that is restricted to types erases what it may read.
+   *
+   * What was erased is erased, whatever happens next: where it rejects, as `list` and `erase` do, call it again, and it
+   * goes on with what is left. Events that are recorded with the subject meanwhile are erased as well, as far as it meets
+   * them before its end.
+   */
+  async eraseBySubject(
+    query: EraseBySubjectQuery,
+    { onErased, ...options }: EraseBySubjectOptions = {},
+  ): Promise<ErasedBySubject> {
+    const workspaceId = requireString('workspaceId', query?.workspaceId);
+    const subject = requireString('subject', parseSubject(query.subject));
+    return eraseAll({
+      subject,
+      list: () => this.list({ workspaceId, subject }, options),
+      erase: (id) => this.erase(id, { ...options, workspaceId }),
+      onErased: parseCallback('onErased', onErased),
+    });
+  }
+
+  /**
    * Lists the events of a workspace by sequence. `await` gives one page, `for await` every event, page
    * after page; nothing is sent before the one or the other.
    *
@@ -120,7 +166,8 @@ export class Events {
    * In ascending order a list that was read to its end has missed nothing that was committed before.
    * Each page is retried as a call of its own, and rejects with NotFoundError (the workspace),
    * InvalidRequestError (also for `afterSequence` beyond the newest event, and a `pageToken` of another
-   * list), PermissionError, and as `create` does otherwise.
+   * list), SequenceExpiredError when retention has passed `afterSequence` or `pageToken`, PermissionError, and as
+   * `create` does otherwise.
    */
   list<Payload extends object = JsonObject>(
     query: ListQuery,
@@ -143,7 +190,7 @@ export class Events {
    *
    * Throws into the loop what does not pass by itself: AuthenticationError, PermissionError,
    * NotFoundError (the workspace), InvalidRequestError (SEQUENCE_IN_FUTURE: a cursor of another log),
-   * InternalError (LOG_GAP; RESPONSE_INVALID: a stream that repeats itself). Throws InvalidRequestError
+   * SequenceExpiredError when it was away for longer than events are kept, or is that far behind, InternalError (LOG_GAP; RESPONSE_INVALID: a stream that repeats itself). Throws InvalidRequestError
    * and InvalidOptionError at once.
    */
   subscribe<Payload extends object = JsonObject>(

@@ -6,7 +6,7 @@ import {
 import type { Caller } from '../caller.ts';
 import type { RequestOptions } from '../options.ts';
 import type { PayloadKeys } from '../payload-keys.ts';
-import { eventFromMessage, invalidResponse } from './from-message.ts';
+import { eventFromMessage, invalidResponse, toSafeInteger } from './from-message.ts';
 import { EventList, type EventPage, type ListQuery } from './list.ts';
 import {
   parseDate,
@@ -53,6 +53,7 @@ async function fetchPage<Payload extends object>(
   return {
     events: answer.events.map((event) => eventFromMessage<Payload>(event, deps.payloadKeys)),
     nextPageToken,
+    firstSequence: toSafeInteger(answer.firstSequence),
     nextPage: () =>
       nextPageToken === undefined
         ? undefined

@@ -18,7 +18,7 @@ export interface ListQuery {
   readonly createdAfter?: Date | undefined;
   /** Only events created before this time; absent means no bound. */
   readonly createdBefore?: Date | undefined;
-  /** Only events with a higher sequence than this; absent or 0 means all. */
+  /** Only events with a higher sequence than this; absent or 0 means from the first that retention keeps. */
   readonly afterSequence?: number | undefined;
   /** By sequence: 'asc' (default), the oldest first, or 'desc', the newest first. */
   readonly order?: 'asc' | 'desc' | undefined;
@@ -34,6 +34,8 @@ export interface EventPage<Payload extends object = JsonObject> {
   readonly events: readonly Event<Payload>[];
   /** `pageToken` of the next page; undefined at the end of the list, and only there. */
   readonly nextPageToken: string | undefined;
+  /** The first sequence that the workspace's retention keeps; one more than the newest when it keeps none. */
+  readonly firstSequence: number;
   /** The list from the next page on, to be awaited or iterated; undefined at the end of the list. */
   nextPage(): EventList<Payload> | undefined;
 }

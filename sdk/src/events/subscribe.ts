@@ -5,8 +5,8 @@ export interface SubscribeQuery {
   /** The workspace whose log to follow: ws_… */
   readonly workspaceId: string;
   /**
-   * Where to begin: after this sequence; 0 means from the beginning. Absent means from now: only events
-   * that are recorded after the service has taken the subscription.
+   * Where to begin: after this sequence; 0 means from the first event that retention keeps. Absent means from
+   * now: only events that are recorded after the service has taken the subscription.
    */
   readonly afterSequence?: number | undefined;
   /** Only events whose type matches one of these, as in ListQuery; absent or empty means every type. */
