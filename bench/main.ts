@@ -1,6 +1,8 @@
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchCreate } from './create.ts';
+import { benchGrowth } from './growth/growth.ts';
+import { benchIndexes } from './growth/indexes.ts';
 import { benchKeyFlood } from './key-flood/key-flood.ts';
 import { benchLog } from './log/log.ts';
 import { benchMemory } from './memory.ts';
@@ -24,8 +26,13 @@ const usual: Record<string, Bench> = {
   keys: benchKeyFlood,
   log: benchLog,
 };
-/** `plans` takes 5 GB of disk: it runs when it is asked for. */
-const benches: Record<string, Bench> = { ...usual, plans: benchPlans };
+/** These take 6 GB of disk: they run when they are asked for. */
+const benches: Record<string, Bench> = {
+  ...usual,
+  plans: benchPlans,
+  growth: benchGrowth,
+  indexes: benchIndexes,
+};
 
 const usage = `usage: node bench/main.ts [--rounds n] [--seconds n] [${Object.keys(benches).join('|')}]…`;
 

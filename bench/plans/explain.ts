@@ -2,29 +2,24 @@ import pg from 'pg';
 import { median } from '../rounds.ts';
 import type { Step } from './record.ts';
 
-/** Of PostgreSQL: what it chooses for a prepared statement by itself, and what it can be made to take. */
-export type PlanMode = 'auto' | 'force_custom_plan' | 'force_generic_plan';
-
 export interface Explained {
   /** Planning and execution, in milliseconds: the median of several runs, caches warm. */
   readonly ms: number;
-  /** EXPLAIN (ANALYZE, BUFFERS) of the last run, without costs. */
+  /** Pages of tables and indexes that were touched, in memory or not. */
+  readonly buffers: number;
+  /** EXPLAIN (ANALYZE, BUFFERS) of the last run, without costs; partitions that are read alike are counted. */
   readonly plan: string;
-  /** Of an automatic choice: whether it came to be the plan for all values. */
-  readonly isGeneric: boolean;
 }
 
-/** PostgreSQL tries five plans for the values at hand before it considers one for all. */
-const warmUps = 6;
+const warmUps = 3;
 const runs = 7;
 
 /** Prepares a step's statement as the service does, runs it, and explains it. */
-export async function explain(client: pg.Client, step: Step, mode: PlanMode): Promise<Explained> {
+export async function explain(client: pg.ClientBase, step: Step): Promise<Explained> {
   const { name, text } = step.statement;
   await client.query('deallocate all');
-  await client.query(`set plan_cache_mode = ${mode}`);
   await client.query(`prepare ${name} as ${text}`);
-  const execute = `execute ${name}(${step.values.map(toLiteral)})`;
+  const execute = `execute ${name}(${step.values.map(toLiteral)})`.replace('()', '');
   for (let n = 0; n < warmUps; n++) await client.query(execute);
   const times: number[] = [];
   let lines: string[] = [];
@@ -35,12 +30,7 @@ export async function explain(client: pg.Client, step: Step, mode: PlanMode): Pr
     lines = rows.map((row) => row['QUERY PLAN']);
     times.push(timeIn(lines, 'Planning') + timeIn(lines, 'Execution'));
   }
-  const { rows } = await client.query<{ generic_plans: string }>(
-    'select generic_plans from pg_prepared_statements where name = $1',
-    [name],
-  );
-  const isGeneric = Number(rows[0]?.generic_plans) > 0;
-  return { ms: median(times), plan: summarise(lines), isGeneric };
+  return { ms: median(times), buffers: buffersIn(lines), plan: summarise(lines) };
 }
 
 function timeIn(lines: readonly string[], what: string): number {
@@ -48,14 +38,46 @@ function timeIn(lines: readonly string[], what: string): number {
   return Number(line?.slice(`${what} Time: `.length).split(' ')[0]);
 }
 
+/** The first line of them is that of the whole. */
+export function buffersIn(lines: readonly string[]): number {
+  const whole = lines.find((line) => line.includes('Buffers: shared')) ?? '';
+  const counts = [...whole.matchAll(/(?:hit|read)=(\d+)/g)].map(([, count]) => Number(count));
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
 /** Without the times, which stand in the table, and the buffers of all but the whole. */
 function summarise(lines: readonly string[]): string {
   const end = lines.findIndex((line) => /^(Planning|Execution)/.test(line));
   const whole = lines.findIndex((line) => line.includes('Buffers: '));
-  return lines
+  const kept = lines
     .slice(0, end < 0 ? undefined : end)
-    .filter((line, index) => index <= whole || !line.includes('Buffers: '))
-    .join('\n');
+    .filter((line, index) => index <= whole || !line.includes('Buffers: '));
+  return countAlike(kept).join('\n');
+}
+
+/** Of the nodes that read partitions one beside the other, the first stays. */
+function countAlike(lines: readonly string[]): string[] {
+  const kept: string[] = [];
+  let indent = -1;
+  let alike = 0;
+  const close = () => {
+    if (alike > 0) kept.push(`${' '.repeat(indent)}(and ${alike} partitions more)`);
+    alike = 0;
+    indent = -1;
+  };
+  for (const line of lines) {
+    const node = /^( *)-> {2}Index (?:Only )?Scan.* on events_/.exec(line);
+    const depth = /^ */.exec(line)?.[0].length ?? 0;
+    if (node !== null && depth === indent) alike++;
+    else if (indent >= 0 && depth > indent && alike > 0) continue;
+    else {
+      if (node !== null || depth <= indent) close();
+      if (node !== null) indent = depth;
+      kept.push(line);
+    }
+  }
+  close();
+  return kept;
 }
 
 /** A parameter as it is written in SQL. */

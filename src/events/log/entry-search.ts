@@ -17,9 +17,9 @@ export type SearchedLog = PartitionedLog & Pick<LogIndexStore, 'find' | 'findTyp
 /** More types than this are not looked up one by one; the log is sifted instead. */
 const typesMax = 32;
 /** Look-ups of types in one window: each of them in each partition. */
-const lookUpsMax = 128;
-/** Windows that are looked through at once, until something is found. */
-const windowsMax = 4;
+const windowLookUpsMax = 128;
+/** Look-ups in windows, one after the other, until something is found: some 5 µs each. */
+const lookUpsMax = 1_000;
 /** Events that are sifted at once at the most. */
 const siftedMax = 5_000;
 
@@ -56,21 +56,37 @@ async function findOfTypes(
   range: LogRange,
   match: TypeMatch,
 ): Promise<MatchingEntries> {
+  const starts = await store.readPartitionStarts();
   const typesAtMost = match.prefixes.length > 0 ? typesMax + 1 : match.types.length;
-  const partitions = Math.max(1, Math.floor(lookUpsMax / typesAtMost));
+  const partitions = Math.max(1, Math.floor(windowLookUpsMax / typesAtMost));
+  const isDivided = starts.length > partitions;
   let rest: LogRange | undefined = range;
-  for (let windows = 0; rest !== undefined && windows < windowsMax; windows++) {
-    const window = await openWorthyWindow(store, rest, partitions);
+  for (let lookUps = 0; rest !== undefined && lookUps < lookUpsMax; ) {
+    const window = isDivided ? await openWorthyWindow(store, rest, partitions) : whole(rest);
     const types = window && (await findFewTypes(store, window, match));
     if (window === undefined || types === undefined) {
       return sift(store, rest, { by: 'sequence', match, siftedMax });
     }
-    const { entries } = await store.find(window.range, { by: 'type', types, ids: window.ids });
+    const entries = types.length === 0 ? [] : await findInWindow(store, window, types);
     const last = entries.length === range.limit ? entries.at(-1)?.sequence : undefined;
     rest = restAfter(rest, last ?? lastOf(window.range));
     if (entries.length > 0) return { entries, rest };
+    // Of each type twice, of each prefix once, and what is beyond the window.
+    lookUps += (2 * types.length + match.prefixes.length) * partitions + starts.length;
   }
   return { entries: [], rest };
+}
+
+async function findInWindow(
+  store: SearchedLog,
+  { range, ids }: PartitionWindow,
+  types: readonly string[],
+): Promise<readonly LogEntry[]> {
+  return (await store.find(range, { by: 'type', types, ids })).entries;
+}
+
+function whole(range: LogRange): PartitionWindow {
+  return { range, ids: everyId };
 }
 
 /** A window; undefined where to sift gets as far, since little is in it. */
@@ -79,8 +95,6 @@ async function openWorthyWindow(
   range: LogRange,
   partitions: number,
 ): Promise<PartitionWindow | undefined> {
-  const starts = await store.readPartitionStarts();
-  if (starts.length <= partitions) return { range, ids: everyId };
   if (lengthOf(range) <= siftedMax) return undefined;
   const window = await openWindow(store, range, partitions);
   return lengthOf(window.range) <= siftedMax ? undefined : window;
