@@ -3,14 +3,14 @@ import { type ExchangeResponse, readWhole } from './exchange.ts';
 import type { LiveAnswers } from './live-answers.ts';
 import { hurryMs, type OpenAnswer, type OpenAnswers } from './open-answers.ts';
 
-/** A reader took nothing off its stream for too long. */
+/** A reader took nothing off its stream for too long, or not soon enough what is outdated now. */
 export class ReaderStalled extends Error {
   override readonly name = 'ReaderStalled';
-
-  constructor(stallMsMax: number) {
-    super(`the reader took nothing for ${stallMsMax} ms`);
-  }
 }
+
+const tookNothing = (forMs: number) => new ReaderStalled(`the reader took nothing for ${forMs} ms`);
+const tookTooLate = () =>
+  new ReaderStalled('what the reader had not taken must not be given out any more');
 
 export const readerStalledFailure = {
   code: 'resource_exhausted',
@@ -46,7 +46,7 @@ export class Sending implements OpenAnswer {
   readonly #deps: SendingDeps;
   readonly #over = Promise.withResolvers<void>();
   #isSent = false;
-  #isCutOff = false;
+  #cutOffFor: ReaderStalled | undefined;
 
   /** @param onGone called when the reader leaves before it was answered. */
   constructor(to: AnswerSink, deps: SendingDeps, onGone: () => void) {
@@ -65,7 +65,7 @@ export class Sending implements OpenAnswer {
    * @throws ReaderStalled when the reader took nothing for too long, or others needed the room.
    */
   async send(response: ExchangeResponse, requestId: string, onReady: () => void): Promise<void> {
-    const { openAnswers, stallMsMax } = this.#deps;
+    const { openAnswers } = this.#deps;
     const { body } = response;
     try {
       if (response.unary === true || body === undefined || isWhole(body)) {
@@ -77,14 +77,16 @@ export class Sending implements OpenAnswer {
     } finally {
       openAnswers.close(this);
     }
-    if (this.#isCutOff) throw new ReaderStalled(stallMsMax);
+    if (this.#cutOffFor !== undefined) throw this.#cutOffFor;
   }
 
-  cutOff = (): void => {
-    this.#isCutOff = true;
+  cutOff = (): void => this.#cutOff(tookNothing(this.#deps.stallMsMax));
+
+  #cutOff(reason: ReaderStalled): void {
+    this.#cutOffFor = reason;
     this.#to.cutOff('stalled');
     this.#over.resolve();
-  };
+  }
 
   async #sendWhole(
     response: ExchangeResponse,
@@ -118,7 +120,7 @@ export class Sending implements OpenAnswer {
   ): Promise<void> {
     const { openAnswers, liveAnswers, stallMsMax, closing } = this.#deps;
     const { sink } = this.#to;
-    const live = liveAnswers.open(sink, this.cutOff);
+    const live = liveAnswers.open(sink, () => this.#cutOff(tookTooLate()));
     const chunks = body[Symbol.asyncIterator]();
     try {
       // Connect lets handlers add headers until the first chunk is there.
@@ -172,7 +174,7 @@ function drained(stream: Writable, stallMsMax: number, hurry?: AbortSignal): Pro
     };
     const giveUp = () => {
       leave();
-      reject(new ReaderStalled(stallMsMax));
+      reject(tookNothing(stallMsMax));
     };
     let timer = setTimeout(giveUp, stallMsMax);
     const onHurry = () => {

@@ -217,9 +217,9 @@ export const ErrorReason = {
   SEQUENCE_IN_FUTURE: 25,
 
   /**
-   * RESOURCE_EXHAUSTED. The subscriber took nothing off its stream for 30 seconds. Over HTTP/2 the stream
-   * is reset with ENHANCE_YOUR_CALM, since nothing more can be written to it. Subscribe again after the
-   * last sequence.
+   * RESOURCE_EXHAUSTED. The subscriber took nothing off its stream for 30 seconds, or had not taken an event
+   * seconds after its content was erased. Over HTTP/2 the stream is reset with ENHANCE_YOUR_CALM, since
+   * nothing more can be written to it. Subscribe again after the last sequence.
    *
    * @generated from enum value: ERROR_REASON_SUBSCRIBER_TOO_SLOW = 26;
    */

@@ -737,7 +737,7 @@ export const EventsService: GenService<{
    * Errors: as ListEvents (SEQUENCE_EXPIRED also when retention passes a reader that is behind);
    * API_KEY_INVALID within 5 seconds after the key was revoked or expired;
    * SHUTTING_DOWN with RetryInfo when the process stops (subscribe again); SUBSCRIBER_TOO_SLOW after the
-   * reader took nothing for 30 seconds; LOG_GAP when the log is damaged;
+   * reader took nothing for 30 seconds, or not soon enough what was erased since; LOG_GAP when the log is damaged;
    * LOG_SET_BACK when the database was restored to an earlier point.
    *
    * @generated from rpc harbor.events.v1.EventsService.SubscribeEvents
