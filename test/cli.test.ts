@@ -241,10 +241,6 @@ test('workspaces delete asks for the id once more, and then deletes', async () =
     stdout: 'deleted ws_over\n',
   });
   expect((await harbor(['workspaces', 'list'])).stdout).not.toContain('ws_over');
-  expect(await harbor(['workspaces', 'create', 'ws_over'])).toMatchObject({
-    code: 1,
-    stderr: 'harbor: workspace ws_over was deleted, and its data is not gone yet\n',
-  });
 });
 
 test('events get prints one event, and says in one line that there is none', async () => {

@@ -39,6 +39,24 @@ test('a workspace that was made is there, also for who asks while an older look-
   await expect(workspaces.assertExists('ws_gone')).rejects.toThrow(WorkspaceNotFound);
 });
 
+test('a workspace that was deleted keeps its id until all of it is gone, and deleting it again changes nothing', async () => {
+  const store = createWorkspaceStore(opened.database);
+  await store.create('ws_kept', '');
+  await store.delete('ws_kept');
+  const deletedAt = () =>
+    opened.testDatabase.query("select deleted_at, revision from workspaces where id = 'ws_kept'");
+  const before = await deletedAt();
+  await store.delete('ws_kept');
+  expect(await deletedAt()).toEqual(before);
+  await expect(store.create('ws_kept', '')).rejects.toMatchObject({
+    name: 'WorkspaceAlreadyExists',
+    message: 'workspace ws_kept was deleted, and its data is not gone yet',
+  });
+  await opened.testDatabase.query("delete from workspaces where id = 'ws_kept'");
+  await expect(store.delete('ws_kept')).rejects.toThrow(WorkspaceNotFound);
+  expect((await store.create('ws_kept', '')).lastSequence).toBe(0);
+});
+
 describe('a workspace that was seen', () => {
   let elapsedMs: number;
   /** The ids of each look-up. */
