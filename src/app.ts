@@ -4,6 +4,8 @@ import { createBackgroundReport } from './background-report.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
 import { createHeartbeat } from './database/heartbeat.ts';
+import { createEventPartitions } from './database/partitions/event-partitions.ts';
+import { createPartitionKeeper } from './database/partitions/partition-keeper.ts';
 import { createEventsFeature } from './events/index.ts';
 import { joinFeatures } from './joined-features.ts';
 import { mendJsonParse } from './json-parse.ts';
@@ -79,9 +81,15 @@ function assemble(config: Config, database: Database, log: Log) {
   // Migrated, and answering.
   health.databaseAnswered();
   const { of: report, databaseAnswered } = createBackgroundReport(log);
-  const { statements, beat } = createHeartbeat(database.statements, () => {
+  const { statements, beat } = createHeartbeat(database, () => {
     health.databaseAnswered();
     databaseAnswered();
+  });
+  const partitionKeeper = createPartitionKeeper({
+    partitions: createEventPartitions({ ...database, statements }),
+    beat,
+    log,
+    report,
   });
   const turns = createLoopTurns();
   const validator = createContractValidator();
@@ -96,9 +104,11 @@ function assemble(config: Config, database: Database, log: Log) {
     streamWatch: apiKeys.streamWatch,
     check: createMessageCheck(validator),
     explain: explainItem,
+    onPartitionMissing: partitionKeeper.renew,
   });
   const audit = createAuditFeature(deps, auditReaders);
-  const features = joinFeatures([workspaces, apiKeys, events, audit], report);
+  const upkeep = { rpcs: [], loops: [partitionKeeper.loop] };
+  const features = joinFeatures([workspaces, apiKeys, events, audit, upkeep], report);
 
   compileRules(validator, features.services);
   const server = createServer({

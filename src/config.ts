@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import type { PartitionPeriod } from './database/partitions/period.ts';
 
 /** Everything that the service is told from outside; read once, frozen. */
 export interface Config {
   /** Undefined: the embedded PostgreSQL. */
   readonly databaseUrl: string | undefined;
   readonly databasePoolSize: number;
+  /** How much time a partition of events holds, where that is still to be chosen; undefined: as the database has it. */
+  readonly eventPartitions: PartitionPeriod | undefined;
   /** Start although PostgreSQL may lose acknowledged events in a crash. */
   readonly allowUnsafeDurability: boolean;
   readonly host: string;
@@ -94,6 +97,7 @@ const environment = z.object({
   DATABASE_URL: databaseUrl.optional(),
   PGSSLMODE: z.enum(sslModes, sslModeRule).optional(),
   DATABASE_POOL_SIZE: wholeNumber(6, 200).default(12),
+  EVENT_PARTITIONS: z.enum(['quarter', 'month'], 'must be quarter or month').optional(),
   ALLOW_UNSAFE_DURABILITY: flag.default(false),
   HOST: z.string().default('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).default(8080),
@@ -138,6 +142,7 @@ export function readConfig(
   return Object.freeze({
     databaseUrl: values.DATABASE_URL,
     databasePoolSize: values.DATABASE_POOL_SIZE,
+    eventPartitions: values.EVENT_PARTITIONS,
     allowUnsafeDurability: values.ALLOW_UNSAFE_DURABILITY,
     host: values.HOST,
     port: values.PORT,

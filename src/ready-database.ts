@@ -3,6 +3,8 @@ import { type Database, openDatabase } from './database/database.ts';
 import { readDatabaseFacts } from './database/database-facts.ts';
 import { assertDurable } from './database/durability.ts';
 import { migrate } from './database/migrate.ts';
+import { createEventPartitions } from './database/partitions/event-partitions.ts';
+import { assertLocksSuffice } from './database/partitions/lock-room.ts';
 import { assertSessionsKept } from './database/pooler.ts';
 import { assertWritable } from './database/writable.ts';
 import type { Log } from './log.ts';
@@ -10,7 +12,7 @@ import type { Log } from './log.ts';
 /**
  * Opens the database, asks whether it can be relied on, and migrates it.
  *
- * @throws DatabaseUnavailable, DatabaseReadOnly, DurabilityUnsafe, PoolerSharesSessions, or what a migration
+ * @throws DatabaseUnavailable, DatabaseReadOnly, DurabilityUnsafe, PoolerSharesSessions, LockTableTooSmall, or what a migration
  * throws; no connection is left then.
  */
 export async function openReadyDatabase(config: Config, url: string, log: Log): Promise<Database> {
@@ -25,10 +27,25 @@ export async function openReadyDatabase(config: Config, url: string, log: Log): 
     await assertSessionsKept(database);
     await assertWritable(database);
     await assertDurable(database, config.allowUnsafeDurability);
-    await migrate(database, { onStep: (step) => log.info(step, 'migrating') });
+    await migrate(database, {
+      eventPartitions: config.eventPartitions,
+      onStep: (step) => log.info(step, 'migrating'),
+    });
+    await assertLocksSuffice(database, config.databasePoolSize);
+    await comparePeriod(config, database, log);
     return database;
   } catch (error) {
     await database.close();
     throw error;
   }
+}
+
+async function comparePeriod(config: Config, database: Database, log: Log): Promise<void> {
+  const wanted = config.eventPartitions;
+  const chosen = await createEventPartitions(database).period();
+  if (wanted === undefined || wanted === chosen) return;
+  log.warn(
+    { EVENT_PARTITIONS: wanted, chosen },
+    'EVENT_PARTITIONS has no effect: what the partitions of this database hold was chosen before',
+  );
 }

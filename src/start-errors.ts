@@ -4,6 +4,7 @@ const plainSpoken = new Set([
   'DatabaseReadOnly',
   'DurabilityUnsafe',
   'EmbeddedPostgresError',
+  'LockTableTooSmall',
   'PoolerSharesSessions',
   'SchemaInUse',
   'SchemaTooNew',

@@ -9,9 +9,16 @@ export function newId(prefix: IdPrefix): string {
   return idOf(prefix, newUuid());
 }
 
-/** A UUIDv7 for a new id, for the database; see `idOf`. */
-export function newUuid(): string {
-  return randomUUIDv7();
+/**
+ * A UUIDv7 for a new id, for the database; see `idOf`.
+ *
+ * @param atMs the time in it, in milliseconds since 1970; that of this machine unless given.
+ */
+export function newUuid(atMs?: number): string {
+  const uuid = randomUUIDv7();
+  if (atMs === undefined) return uuid;
+  const time = Math.trunc(atMs).toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}${uuid.slice(13)}`;
 }
 
 /** The UUID inside an id, for the database. */

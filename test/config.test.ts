@@ -23,3 +23,11 @@ test('a PGSSLMODE that the driver would take for none at all is refused', () => 
     `PGSSLMODE: must be one of ${modes.join(', ')}`,
   );
 });
+
+test('what a partition of events holds is a quarter or a month', () => {
+  expect(readConfig({}).eventPartitions).toBeUndefined();
+  expect(readConfig({ EVENT_PARTITIONS: 'month' }).eventPartitions).toBe('month');
+  expect(() => readConfig({ EVENT_PARTITIONS: 'week' })).toThrow(
+    'EVENT_PARTITIONS: must be quarter or month',
+  );
+});

@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg';
+import { createDatabaseClock } from '../../src/database/database-clock.ts';
 import type { Statement, StatementRunner } from '../../src/database/statements.ts';
 
 /** A statement and what it is asked. */
@@ -12,6 +13,7 @@ export function createRecorder(client: ClientBase): StatementRunner & { readonly
   const steps: Step[] = [];
   return {
     steps,
+    clock: createDatabaseClock(),
     async run<Row>(statement: Statement, values: unknown[]) {
       steps.push({ statement, values });
       return (await client.query({ text: statement.text, values })).rows as Row[];

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { readConfig } from '../config.ts';
 import { migrate } from '../database/migrate.ts';
 import { assertSessionsKept } from '../database/pooler.ts';
 import { withDatabase } from './with-database.ts';
@@ -9,7 +10,7 @@ export function migrateCommand(): Command {
     .action(async () => {
       const ran = await withDatabase(async (database) => {
         await assertSessionsKept(database);
-        return await migrate(database);
+        return await migrate(database, { eventPartitions: readConfig().eventPartitions });
       });
       const text = ran.length === 0 ? 'the schema is up to date' : `ran ${ran.join(', ')}`;
       process.stdout.write(`${text}\n`);

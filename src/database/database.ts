@@ -1,6 +1,7 @@
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { Pool, PoolClient } from 'pg';
 import { type Change, createChange } from './changes.ts';
+import { createDatabaseClock, type DatabaseClock } from './database-clock.ts';
 import { entities } from './entities.ts';
 import { onConnect, Session } from './session.ts';
 import { createStatementRunner, type StatementRunner } from './statements.ts';
@@ -20,6 +21,8 @@ export interface DatabaseOptions {
 /** The service's PostgreSQL: entities for what is not hot, prepared statements for what is. */
 export interface Database {
   readonly orm: MikroORM;
+  /** Set by the heartbeat. */
+  readonly clock: DatabaseClock;
   readonly statements: StatementRunner;
   /** Both together, on one connection: all or nothing. */
   readonly inTransaction: InTransaction;
@@ -63,10 +66,12 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     },
   });
   const pool = (await orm.em.getConnection().getNativeClient()) as Pool;
-  const inTransaction = createInTransaction(orm, pool);
+  const clock = createDatabaseClock();
+  const inTransaction = createInTransaction(orm, pool, clock);
   return {
     orm,
-    statements: createStatementRunner(pool),
+    clock,
+    statements: createStatementRunner(pool, clock),
     inTransaction,
     change: createChange(inTransaction),
     connect: () => pool.connect(),

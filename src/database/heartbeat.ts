@@ -1,19 +1,27 @@
+import type { Database } from './database.ts';
 import type { Statement, StatementRunner } from './statements.ts';
 
-const pingStatement: Statement = { name: 'harbor_ping', text: 'select 1' };
+const askStatement: Statement = {
+  name: 'harbor_heartbeat',
+  text: 'select (extract(epoch from clock_timestamp()) * 1000)::float8 as now_ms',
+};
 /** Of a statement that takes less than 1 ms. */
-const pingTimeoutMs = 1_500;
+const askTimeoutMs = 1_500;
 
-/** Notices that PostgreSQL answers. */
+/** Notices that PostgreSQL answers, and what time it is there. */
 export interface Heartbeat {
   /** Runs statements; each that succeeds is a sign of life, so that a busy pool is none of the contrary. */
   readonly statements: StatementRunner;
-  /** Asks for a sign of life. @throws DatabaseUnavailable */
+  /** Asks for a sign of life, and sets the database's clock by it. @throws DatabaseUnavailable */
   beat(): Promise<void>;
 }
 
-export function createHeartbeat(statements: StatementRunner, onAnswer: () => void): Heartbeat {
+export function createHeartbeat(
+  { clock, statements }: Pick<Database, 'clock' | 'statements'>,
+  onAnswer: () => void,
+): Heartbeat {
   const heard: StatementRunner = {
+    clock,
     async run<Row>(statement: Statement, values: unknown[], timeoutMs: number) {
       const rows = await statements.run<Row>(statement, values, timeoutMs);
       onAnswer();
@@ -22,6 +30,10 @@ export function createHeartbeat(statements: StatementRunner, onAnswer: () => voi
   };
   return {
     statements: heard,
-    beat: async () => void (await heard.run(pingStatement, [], pingTimeoutMs)),
+    async beat() {
+      const askedAtMs = performance.now();
+      const [row] = await heard.run<{ now_ms: number }>(askStatement, [], askTimeoutMs);
+      if (row !== undefined) clock.set(row.now_ms, askedAtMs, performance.now());
+    },
   };
 }

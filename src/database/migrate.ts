@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from './database.ts';
 import { migrations as ownMigrations } from './migrations/index.ts';
 import type { IndexStep, Migration, MigrationOptions, Step } from './migrations/migration.ts';
+import type { PartitionPeriod } from './partitions/period.ts';
 import { isTransient } from './postgres-errors.ts';
 import {
   assertSchemaWorks,
@@ -34,7 +35,9 @@ export class SchemaInUse extends Error {
   }
 }
 
-export interface MigrateOptions extends Partial<MigrationOptions> {
+export interface MigrateOptions {
+  /** Quarters unless said otherwise. */
+  readonly eventPartitions?: PartitionPeriod | undefined;
   /** In place of the service's own: a later version's, for tests of upgrades. */
   readonly migrations?: readonly Migration[];
   /** Told of each step, which begins when it returns; one that builds an index of a large table takes its time. */

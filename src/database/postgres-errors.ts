@@ -16,6 +16,13 @@ export function isRowAtFault(error: unknown): boolean {
   return /^(22|23)/.test(sqlStateOf(error) ?? '');
 }
 
+/** A row belongs to no partition of its table: the one part of class 23 that is no fault of the row. */
+export function isPartitionMissing(error: unknown): boolean {
+  if (sqlStateOf(error) !== '23514') return false;
+  // A check that a row breaks has a name.
+  return error instanceof Error && 'constraint' in error && error.constraint === undefined;
+}
+
 /**
  * The session is gone or about to be: class 08 (connection), 53 (resources), 57P (shutdown,
  * termination), a statement timeout, the time limits of idle and of transactions, or a socket error,

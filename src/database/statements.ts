@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
 import { connect, createDeadline, onUsefulSession } from './connection.ts';
+import type { DatabaseClock } from './database-clock.ts';
 import { isConnectionLost, toDatabaseError } from './postgres-errors.ts';
 
 /** A statement of the hot path: prepared once a connection under its name. */
@@ -11,6 +12,7 @@ export interface Statement {
 
 /** Runs the statements of the hot path with real parameters on MikroORM's own pool. */
 export interface StatementRunner {
+  readonly clock: Pick<DatabaseClock, 'nowMs'>;
   /**
    * Runs one statement in its own transaction; when it returns, the commit is on disk.
    *
@@ -23,7 +25,10 @@ export interface StatementRunner {
   run<Row>(statement: Statement, values: unknown[], timeoutMs: number): Promise<Row[]>;
 }
 
-export function createStatementRunner(pool: Pool): StatementRunner {
+export function createStatementRunner(
+  pool: Pool,
+  clock: StatementRunner['clock'],
+): StatementRunner {
   async function runOnce<Row>(statement: Statement, values: unknown[], timeoutMs: number) {
     const deadline = createDeadline(timeoutMs);
     try {
@@ -45,6 +50,7 @@ export function createStatementRunner(pool: Pool): StatementRunner {
   }
 
   return {
+    clock,
     run: (statement, values, timeoutMs) =>
       onUsefulSession(pool, timeoutMs, (leftMs) => runOnce(statement, values, leftMs)),
   };

@@ -4,7 +4,7 @@ import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
 import { connect, createDeadline, type Deadline, onUsefulSession } from './connection.ts';
 import { isConnectionLost, toDatabaseError } from './postgres-errors.ts';
 import { entityTimeoutMs } from './session.ts';
-import type { Statement } from './statements.ts';
+import type { Statement, StatementRunner } from './statements.ts';
 
 /**
  * One transaction on one connection, the first argument of everything that belongs together: all of it is
@@ -13,6 +13,7 @@ import type { Statement } from './statements.ts';
 export interface Transaction {
   /** Its entities, of this transaction alone. What was persisted is flushed before the commit. */
   readonly em: EntityManager;
+  readonly clock: StatementRunner['clock'];
   /**
    * Runs a prepared statement with real parameters, those of `binary-arrays.ts` included. As it is the `run` of a
    * `StatementRunner`, a store that is made with a transaction works in it.
@@ -40,13 +41,18 @@ export type InTransaction = <T>(
   timeoutMs?: number,
 ) => Promise<T>;
 
-export function createInTransaction(orm: MikroORM, pool: Pool): InTransaction {
+export function createInTransaction(
+  orm: MikroORM,
+  pool: Pool,
+  clock: Transaction['clock'],
+): InTransaction {
+  const source = { orm, clock };
   async function runOnce<T>(work: (tx: Transaction) => Promise<T>, timeoutMs: number): Promise<T> {
     const deadline = createDeadline(timeoutMs);
     try {
       const session = new TransactionSession(await connect(pool, deadline));
       try {
-        return await Promise.race([carryOut(orm, session, deadline, work), deadline.passed]);
+        return await Promise.race([carryOut(source, session, deadline, work), deadline.passed]);
       } finally {
         session.giveBack();
       }
@@ -59,14 +65,20 @@ export function createInTransaction(orm: MikroORM, pool: Pool): InTransaction {
     onUsefulSession(pool, timeoutMs, (leftMs) => runOnce(work, leftMs));
 }
 
+/** What a transaction is made of, beside its connection. */
+interface Source {
+  readonly orm: MikroORM;
+  readonly clock: Transaction['clock'];
+}
+
 async function carryOut<T>(
-  orm: MikroORM,
+  source: Source,
   session: TransactionSession,
   deadline: Deadline,
   work: (tx: Transaction) => Promise<T>,
 ): Promise<T> {
   try {
-    const tx = await begin(orm, session);
+    const tx = await begin(source, session);
     const result = await work(tx);
     await tx.em.flush();
     deadline.isSent = true;
@@ -81,7 +93,7 @@ async function carryOut<T>(
 }
 
 /** MikroORM knows a transaction as one of Kysely's; this one has a single connection, which is ours. */
-async function begin(orm: MikroORM, session: TransactionSession): Promise<Transaction> {
+async function begin({ orm, clock }: Source, session: TransactionSession): Promise<Transaction> {
   const pool = { connect: async () => session, end: async () => undefined, options: {} };
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
   const begun = await kysely.startTransaction().execute();
@@ -89,6 +101,7 @@ async function begin(orm: MikroORM, session: TransactionSession): Promise<Transa
   em.setTransactionContext(begun);
   return {
     em,
+    clock,
     run: (statement, values) => session.run(statement, values),
   };
 }

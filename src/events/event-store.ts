@@ -1,4 +1,5 @@
 import { textArray } from '../database/binary-arrays.ts';
+import { isPartitionMissing } from '../database/postgres-errors.ts';
 import type { StatementRunner } from '../database/statements.ts';
 import { idOf, uuidOf } from '../type-id.ts';
 import {
@@ -64,12 +65,24 @@ const readTypesTimeoutMs = 5_000;
 /** What a query brings at the most, and one payload: as much as a batch writes. */
 const readBytesMax = 4 * 1024 * 1024;
 
-export function createEventStore(statements: StatementRunner): EventStore {
+/**
+ * @param onPartitionMissing does what it can so that the ids of the next try have a partition, which an append that met
+ * none waits for. Never rejects.
+ */
+export function createEventStore(
+  statements: StatementRunner,
+  onPartitionMissing: () => Promise<void> = async () => undefined,
+): EventStore {
   return {
     async append(events, turns, { lockMsMax, timeoutMs }) {
+      const nowMs = statements.clock.nowMs();
+      const values = toAppendValues(events, turns, { lockMsMax, nowMs });
       const rows = await statements
-        .run<AppendRow>(appendStatement, toAppendValues(events, turns, lockMsMax), timeoutMs)
-        .catch(rethrowAsAppendError);
+        .run<AppendRow>(appendStatement, values, timeoutMs)
+        .catch(async (error: unknown) => {
+          if (isPartitionMissing(error)) await onPartitionMissing();
+          return rethrowAsAppendError(error);
+        });
       return events.map((event, index) => toAppendedRow(event, rows[index]));
     },
 

@@ -36,6 +36,8 @@ export interface EventsFeatureNeeds {
   /** Throws when a message breaks a bound of the contract. */
   readonly check: (schema: typeof CreateEventRequestSchema, message: CreateEventRequest) => void;
   readonly explain: EventsRpcDeps['explain'];
+  /** See `createEventStore`. */
+  readonly onPartitionMissing: () => Promise<void>;
 }
 
 const sweepEveryMs = 1_000;
@@ -45,7 +47,7 @@ const pollEveryMs = 1_000;
 export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds): EventsFeature {
   const { database, report, turns } = deps;
   const { workspaces, streamWatch, check, explain } = needs;
-  const store = createEventStore(database.statements);
+  const store = createEventStore(database.statements, needs.onPartitionMissing);
   const log = createEventLogStore(database.statements);
   const commits = createCommitNews(report('wake up after a commit'));
   const follow = createFollow(deps, log, commits);

@@ -20,6 +20,7 @@ test('a workspace that was made is there, also for who asks while an older look-
   const read = Promise.withResolvers<void>();
   const answered = Promise.withResolvers<void>();
   const statements: StatementRunner = {
+    clock: database.clock,
     async run<Row>(...values: Parameters<StatementRunner['run']>) {
       const rows = await database.statements.run<Row>(...values);
       read.resolve();

@@ -8,7 +8,12 @@ import {
   type PartitionState,
   readPartitionState,
 } from './partition-statements.ts';
-import { type PlannedPartition, partitionsFrom, periodsAhead } from './period.ts';
+import {
+  type PartitionPeriod,
+  type PlannedPartition,
+  partitionsFrom,
+  periodsAhead,
+} from './period.ts';
 
 /** Of the 250 ms that an append waits: whoever comes after a change that waits for its lock waits with it. */
 const lockTimeoutMs = 200;
@@ -18,6 +23,8 @@ const lookTimeoutMs = 5_000;
 
 /** Which partitions there are, who makes them in time, and how they go. Any process may do all of it. */
 export interface EventPartitions {
+  /** Chosen when events were first put into partitions, for as long as the database lives. */
+  period(): Promise<PartitionPeriod>;
   /** By their time; those that are being removed are left out. */
   list(): Promise<EventPartition[]>;
   /**
@@ -76,6 +83,7 @@ export function createEventPartitions(
   }
 
   return {
+    period: async () => (await look()).period,
     async list() {
       const { partitions, retiring } = await look();
       return partitions.filter(({ name }) => !retiring.includes(name));

@@ -8,9 +8,9 @@ import {
   timestamptzArray,
   uuidArray,
 } from '../../database/binary-arrays.ts';
-import { isRowAtFault, sqlStateOf } from '../../database/postgres-errors.ts';
+import { isPartitionMissing, isRowAtFault, sqlStateOf } from '../../database/postgres-errors.ts';
 import type { Statement } from '../../database/statements.ts';
-import { DatabaseContended } from '../../database-unavailable.ts';
+import { DatabaseContended, DatabaseUnavailable } from '../../database-unavailable.ts';
 import { idOf, newUuid, remembering, uuidOf } from '../../type-id.ts';
 import type { Event, PreparedEvent } from '../event.ts';
 import { AppendContended, AppendRowRefused } from '../event-errors.ts';
@@ -112,16 +112,16 @@ export const appendStatement: Statement = {
     order by judged.place`,
 };
 
-/** The parameters of `appendStatement`; the events get ids of their own. */
+/** The parameters of `appendStatement`; the events get ids of their own, of the time `nowMs`. */
 export function toAppendValues(
   events: readonly PreparedEvent[],
   turns: readonly number[],
-  lockMsMax: number,
+  { lockMsMax, nowMs }: { readonly lockMsMax: number; readonly nowMs: number },
 ): unknown[] {
   const keyUuidOf = remembering(uuidOf);
   return [
     `${lockMsMax}`,
-    uuidArray(events.map(newUuid)),
+    uuidArray(events.map(() => newUuid(nowMs))),
     textArray(events.map((event) => event.workspaceId)),
     textArray(events.map((event) => event.type)),
     jsonArray(events.map((event) => event.payloadJson)),
@@ -213,6 +213,13 @@ export function toAppendedRow(input: PreparedEvent, row: AppendRow | undefined):
 /** Throws what an append's error means. */
 export function rethrowAsAppendError(error: unknown): never {
   if (error instanceof DatabaseContended) throw new AppendContended(error);
+  if (isPartitionMissing(error)) {
+    // The ids are to blame, which are ours; another try has others.
+    throw new DatabaseUnavailable('no partition of events holds the time of a new id', {
+      sent: false,
+      cause: error,
+    });
+  }
   if (isRowAtFault(error)) {
     const workspaceMissing = sqlStateOf(error) === '23502';
     throw new AppendRowRefused({ workspaceMissing, cause: error });

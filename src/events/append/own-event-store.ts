@@ -23,12 +23,12 @@ const lockMsMax = 1_000;
  * @throws EventWorkspaceMissing, AppendContended, DatabaseUnavailable; the transaction can only be rolled back then.
  */
 export async function appendOwnEvent(
-  tx: Pick<Transaction, 'run'>,
+  tx: Pick<Transaction, 'run' | 'clock'>,
   event: OwnEvent,
 ): Promise<Event | undefined> {
   const prepared = prepareOwnEvent(event);
   try {
-    const values = toAppendValues([prepared], [0], lockMsMax);
+    const values = toAppendValues([prepared], [0], { lockMsMax, nowMs: tx.clock.nowMs() });
     const [row] = await tx.run<AppendRow>(appendStatement, values).catch(rethrowAsAppendError);
     const appended = toAppendedRow(prepared, row);
     return appended.kind === 'created' ? appended.event : undefined;
