@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg';
+import { createDatabaseClock } from '../../src/database/database-clock.ts';
 import type { Statement, StatementRunner } from '../../src/database/statements.ts';
 import { createEventLogStore, createEventStore } from '../../src/events/index.ts';
 import { buffersIn } from '../plans/explain.ts';
@@ -45,6 +46,7 @@ export async function measure(client: ClientBase, operation: Operation): Promise
 /** Runs statements as the service does, on one connection. */
 function prepared(client: ClientBase): StatementRunner {
   return {
+    clock: createDatabaseClock(),
     run: async <Row>({ name, text }: Statement, values: unknown[]) =>
       (await client.query({ name, text, values })).rows as Row[],
   };
@@ -54,6 +56,7 @@ function prepared(client: ClientBase): StatementRunner {
 async function countBuffers(client: ClientBase, operation: Operation): Promise<number> {
   let buffers = 0;
   const explaining: StatementRunner = {
+    clock: createDatabaseClock(),
     async run<Row>(statement: Statement, values: unknown[]) {
       await client.query('begin');
       const text = `explain (analyze, buffers, costs off, timing off) ${statement.text}`;

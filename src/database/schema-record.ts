@@ -32,7 +32,7 @@ export async function createSchemaRecord(query: Query): Promise<void> {
       migration text not null,
       step text not null,
       works_from text not null,
-      begun_at timestamptz not null default clock_timestamp(),
+      begun_at timestamptz not null default now(),
       done_at timestamptz null,
       primary key (migration, step)
     )`);

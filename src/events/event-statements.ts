@@ -25,14 +25,13 @@ export const sweepStatement: Statement = {
   name: 'harbor_sweep_keys',
   text: `
     with expired as materialized (
-      select workspace_id, key from idempotency_keys
+      select ctid as place from idempotency_keys
       where expires_at <= statement_timestamp()
       order by expires_at limit $1::int for update skip locked
     ),
     deleted as (
-      delete from idempotency_keys as held using expired
-      where held.workspace_id = expired.workspace_id and held.key = expired.key
-        and held.expires_at <= statement_timestamp()
+      delete from idempotency_keys
+      where ctid = any(array(select place from expired)) and expires_at <= statement_timestamp()
       returning 1
     )
     select count(*)::float8 as count from deleted`,

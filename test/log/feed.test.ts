@@ -392,7 +392,6 @@ test('a thousand subscribers that come at once ask for the end of the log a few 
   const workspaceId = await newWorkspace(1);
   let asked = 0;
   const counting = createEventLogStore({
-    clock: database.clock,
     run(statement, values, timeoutMs) {
       if (statement.name === 'harbor_log_ends') asked++;
       return database.statements.run(statement, values, timeoutMs);
@@ -414,7 +413,6 @@ test('a crowd that catches up from everywhere leaves connections to those who wr
   let running = 0;
   let most = 0;
   const watched = createEventLogStore({
-    clock: database.clock,
     async run(statement, values, timeoutMs) {
       running++;
       most = Math.max(most, running);

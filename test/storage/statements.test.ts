@@ -55,3 +55,12 @@ test('an answer that came in time is taken, although the process was too busy to
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
   expect(await answer).toHaveLength(1);
 });
+
+test('a statement is planned once a connection, whatever it is asked', async () => {
+  const planned = { name: 'test_planned', text: 'select * from shapes where side = $1::int' };
+  for (let side = 0; side < 7; side++) await database.statements.run(planned, [side], 5_000);
+  const plans = `select generic_plans::int as once, custom_plans::int as again
+    from pg_prepared_statements where name = 'test_planned'`;
+  const [counted] = await database.statements.run({ name: 'test_plans', text: plans }, [], 5_000);
+  expect(counted).toEqual({ once: 7, again: 0 });
+});

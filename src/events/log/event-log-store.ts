@@ -80,7 +80,7 @@ export const pageBytesMax = 2 * 1024 * 1024;
 
 const listStatements = { asc: listStatement('asc'), desc: listStatement('desc') };
 
-export function createEventLogStore(runner: StatementRunner): EventLogStore {
+export function createEventLogStore(runner: Pick<StatementRunner, 'run'>): EventLogStore {
   const inTurn = fewAtOnce({ max: readsAtOnceMax, silentMs: 1_000, waitMsMax: turnMsMax });
 
   function run<Row>(statement: Statement, values: unknown[], signal: AbortSignal | undefined) {
