@@ -7,6 +7,7 @@ import { benchKeyFlood } from './key-flood/key-flood.ts';
 import { benchLog } from './log/log.ts';
 import { benchMemory } from './memory.ts';
 import { benchNeighbours } from './neighbours.ts';
+import { benchPartitions } from './partitions.ts';
 import { benchPgbench } from './pgbench.ts';
 import { benchPlans } from './plans/plans.ts';
 import { formatAims, formatReport, type Report } from './report.ts';
@@ -20,6 +21,7 @@ type Bench = (stage: Stage, plan: Plan) => Promise<Report>;
 const usual: Record<string, Bench> = {
   create: benchCreate,
   pgbench: benchPgbench,
+  partitions: benchPartitions,
   retrieve: benchRetrieve,
   neighbours: benchNeighbours,
   memory: benchMemory,

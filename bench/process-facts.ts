@@ -15,7 +15,7 @@ export function readRssBytes(pid: number): number | undefined {
 }
 
 /** CPU time that a process has used so far, or undefined where it cannot be told (not Linux). */
-function readCpuMs(pid: number): number | undefined {
+export function readCpuMs(pid: number): number | undefined {
   if (process.platform !== 'linux') return undefined;
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   // The fields after the program's name, which stands in brackets: utime and stime are 14 and 15 of all.
