@@ -1,6 +1,6 @@
 import { DatabaseUnavailable } from './database-unavailable.ts';
+import { describeCause } from './describe-cause.ts';
 import type { Log } from './log.ts';
-import { describeCause } from './server/calls/call-log.ts';
 
 /** What the log says of the work that no call waits for. */
 export interface BackgroundReport {

@@ -1,5 +1,5 @@
 import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
-import { hashSecret, issueApiKey } from './api-keys/index.ts';
+import { allScopes, hashSecret, hasScope, issueApiKey } from './api-keys/index.ts';
 import type { App } from './app.ts';
 import { devEnvFile, readDevEnv } from './dev-env.ts';
 import { WorkspaceAlreadyExists } from './workspaces/index.ts';
@@ -69,7 +69,7 @@ async function makeSecretKey(app: App): Promise<string> {
   const { secret } = await issueApiKey(app.apiKeys, {
     kind: 'secret',
     displayName: 'Quick start',
-    scopes: [],
+    scopes: [allScopes],
     workspaceIds: [],
     typePatterns: [],
     expiresAt: undefined,
@@ -77,12 +77,16 @@ async function makeSecretKey(app: App): Promise<string> {
   return secret;
 }
 
-/** The key of an earlier start, if this database still knows it. */
+/**
+ * The key of an earlier start, if this database still knows it and it may do everything. One that was made
+ * before there was the scope `all` goes on working as it is, but the next start hands out another.
+ */
 async function findSecretKey(app: App, dataDirectory: string): Promise<string | undefined> {
   const { HARBOR_SECRET_KEY: secret } = await readDevEnv(dataDirectory);
   if (secret === undefined) return undefined;
   const caller = await app.apiKeys.findCaller(hashSecret(secret));
-  return caller?.kind === 'secret' ? secret : undefined;
+  if (caller === undefined || caller.kind !== 'secret') return undefined;
+  return hasScope(caller, allScopes) ? secret : undefined;
 }
 
 async function writeDevEnv(path: string, facts: QuickStart): Promise<void> {

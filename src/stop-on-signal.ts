@@ -1,5 +1,5 @@
+import { describeCause } from './describe-cause.ts';
 import type { Log } from './log.ts';
-import { describeCause } from './server/calls/call-log.ts';
 
 /** How the process ends: what was started is ended, the newest first, also while something still starts. */
 export interface Shutdown {

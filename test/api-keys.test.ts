@@ -66,7 +66,7 @@ const escalations: [string, string, ReturnType<typeof restricted>][] = [
   ['another scope', 'scopes', restricted({ scopes: ['events:write'] })],
   ['one scope more', 'scopes', restricted({ scopes: ['events:read', 'workspaces:read'] })],
   [
-    'every scope',
+    'the eight scopes',
     'scopes',
     restricted({
       scopes: ['events', 'webhooks', 'api_keys', 'workspaces'].flatMap((one) => [

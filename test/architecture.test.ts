@@ -33,8 +33,13 @@ const rooms: readonly Room[] = [
   {
     name: 'domain',
     files: new RegExp(`^src/${feature}/`),
-    except: /(?:\.rpc|\.entity|-store|-statements|index|caller-key)\.ts$/,
+    except: /(?:\.rpc|\.feature|\.entity|-store|-statements|index|caller-key)\.ts$/,
     never: [gen, connect, orm, database, server, config],
+  },
+  {
+    name: 'assemblies of features',
+    files: /\.feature\.ts$/,
+    never: [connect, orm, server, config],
   },
   { name: 'entities', files: entities, never: [gen, connect, server, config, database] },
   { name: 'stores', files: stores, never: [gen, connect, server, config] },
@@ -82,9 +87,10 @@ test.each(rooms)(
   },
 );
 
-test('every feature has a door, and the features of today are among them', () => {
+test('every feature has a door and an assembly, and the features of today are among them', () => {
   const paths = files.map(({ path }) => path);
-  expect(paths).toEqual(expect.arrayContaining(features.map((name) => `src/${name}/index.ts`)));
+  const own = (name: string) => [`src/${name}/index.ts`, `src/${name}/${name}.feature.ts`];
+  expect(paths).toEqual(expect.arrayContaining(features.flatMap(own)));
   expect(features).toEqual(expect.arrayContaining(['api-keys', 'events', 'workspaces']));
 });
 

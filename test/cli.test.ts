@@ -44,6 +44,21 @@ test('keys create prints the secret and nothing else on stdout, and the key work
   expect((await create('order.placed')).status).toBe(403);
 });
 
+test.each([
+  ['secret', 'hbr_sk_', ['--scope', 'all']],
+  ['restricted', 'hbr_rk_', ['--scope', 'all', '--workspace', testWorkspaceId]],
+  ['secret', 'hbr_sk_', []],
+])('keys create makes a %s key, %s…, for %j', async (kind, prefix, args) => {
+  const { stdout, stderr } = await harbor(['keys', 'create', ...args]);
+  const id = /key_\w+/.exec(stderr)?.[0] ?? '';
+  expect(stdout).toMatch(new RegExp(`^${prefix}\\w{49}\n$`));
+  const listed = (await harbor(['keys', 'list'])).stdout.trimEnd().split('\n');
+  const scopes = args.includes('all') ? ['all'] : [];
+  expect(listed.map((line) => JSON.parse(line))).toContainEqual(
+    expect.objectContaining({ id, kind, scopes }),
+  );
+});
+
 test('keys revoke ends a key', async () => {
   const { stdout, stderr } = await harbor(['keys', 'create']);
   const id = /key_\w+/.exec(stderr)?.[0] ?? '';
@@ -171,7 +186,9 @@ test('events tail prints what is there after a sequence, and then each event as 
 test.each([
   [['events', 'create', 'a', '{'], 'harbor: the payload is not JSON'],
   [['keys', 'create', '--kind', 'restricted'], 'harbor: scopes must name at least one scope'],
-  [['keys', 'create', '--scope', 'all'], 'is invalid'],
+  [['keys', 'create', '--scope', 'everything'], 'is invalid'],
+  [['keys', 'create', '--kind', 'secret', '--scope', 'events:erase'], 'or "all" alone'],
+  [['keys', 'create', '--workspace', 'ws_test'], 'must name at least one scope'],
   [['keys', 'create', '--expires', '2100-02-30'], 'It must be a time to come'],
   [['keys', 'create', '--expires', '2100-01-01T24:00:00Z'], 'It must be a time to come'],
   [['keys', 'revoke', 'key_none'], 'harbor: no API key key_none'],

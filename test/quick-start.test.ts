@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { hashSecret } from '../src/api-keys/index.ts';
+import { prepareQuickStart } from '../src/quick-start.ts';
 import { type QuickStartProcess, startQuickStart } from './support/quick-start-process.ts';
+import { startTestService } from './support/test-service.ts';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '..');
@@ -122,6 +125,24 @@ test('an unreachable DATABASE_URL is one clear line and exit code 1, without its
     /^harbor: PostgreSQL at postgresql:\/\/127\.0\.0\.1:1\/harbor .*ECONNREFUSED.*\n$/,
   );
   expect(output).not.toContain('hidden');
+});
+
+test('the key may do everything; one of a version before is kept as it is, and replaced by such a key', async () => {
+  const service = await startTestService();
+  const folder = await mkdtemp(join(tmpdir(), 'harbor-quick-start-'));
+  const prepare = () => prepareQuickStart(service.app, { dataDirectory: folder, tls: false });
+  const scopesOf = async (secret: string) =>
+    (await service.app.apiKeys.findCaller(hashSecret(secret)))?.scopes;
+  const { secretKey: first } = await prepare();
+  expect(await scopesOf(first)).toEqual(['all']);
+  expect((await prepare()).secretKey).toBe(first);
+  await writeFile(join(folder, 'dev.env'), `HARBOR_SECRET_KEY=${service.secretKey}\n`);
+  const { secretKey: second } = await prepare();
+  expect(await scopesOf(second)).toEqual(['all']);
+  expect(await scopesOf(service.secretKey)).toEqual([]);
+  expect(await readFile(join(folder, 'dev.env'), 'utf8')).toContain(second);
+  await service.stop();
+  await rm(folder, { recursive: true, force: true });
 });
 
 test('after kill -9 the next start keeps key, workspace and events', async () => {

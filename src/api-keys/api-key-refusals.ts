@@ -9,7 +9,7 @@ import {
   EventTypeNotAllowed,
   ScopeMissing,
   WorkspaceNotAllowed,
-} from './api-key.ts';
+} from './api-key-errors.ts';
 
 /** What callers are told when a key is missing, allows too little, or cannot be made or found. */
 export const apiKeyRefusals = [

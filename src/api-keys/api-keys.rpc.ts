@@ -13,13 +13,13 @@ import { decodePageToken, encodePageToken, pageSizeOf } from '../page-token.ts';
 import { toDate } from '../timestamp.ts';
 import {
   type ApiKey,
-  ApiKeyExceedsCaller,
-  ApiKeyNotFound,
   type Caller,
   exceedsCaller,
   type Grant,
+  mayDoEverything,
   outlivesCaller,
 } from './api-key.ts';
+import { ApiKeyExceedsCaller, ApiKeyNotFound } from './api-key-errors.ts';
 import type { ApiKeyStore } from './api-key-store.ts';
 import { getCaller } from './caller-key.ts';
 import { issueApiKey } from './issue-api-key.ts';
@@ -83,8 +83,8 @@ async function listVisible(
   limit: number,
 ): Promise<{ page: ApiKey[]; more: boolean }> {
   const visible: ApiKey[] = [];
-  // To a secret key nothing is hidden.
-  const chunkKeys = caller.kind === 'secret' ? limit + 1 : Math.max(limit + 1, chunkKeysMin);
+  const least = mayDoEverything(caller) ? 0 : chunkKeysMin;
+  const chunkKeys = Math.max(limit + 1, least);
   for (let after = afterId; ; ) {
     const chunk = await store.list({ afterId: after, limit: chunkKeys });
     visible.push(...chunk.filter((apiKey) => exceedsCaller(caller, apiKey) === undefined));

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { createGatheredReads } from '../gathered-reads.ts';
-import { ApiKeyInvalid, ApiKeyLookUpsFull, ApiKeyMissing, type Caller } from './api-key.ts';
+import type { Caller } from './api-key.ts';
+import { ApiKeyInvalid, ApiKeyLookUpsFull, ApiKeyMissing } from './api-key-errors.ts';
 import type { ApiKeyStore } from './api-key-store.ts';
 import { hashSecret, isWellFormedSecret } from './secret.ts';
 

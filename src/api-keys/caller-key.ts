@@ -1,12 +1,7 @@
 import { type ContextValues, createContextKey } from '@connectrpc/connect';
 import { coversTypePattern } from '../type-pattern.ts';
-import {
-  type Caller,
-  EventTypeNotAllowed,
-  mayUseType,
-  mayUseWorkspace,
-  WorkspaceNotAllowed,
-} from './api-key.ts';
+import { type Caller, mayUseType, mayUseWorkspace } from './api-key.ts';
+import { EventTypeNotAllowed, WorkspaceNotAllowed } from './api-key-errors.ts';
 
 /** Where the request gate leaves the caller for the handlers. */
 export const callerKey = createContextKey<Caller | undefined>(undefined, {

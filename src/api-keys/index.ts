@@ -1,18 +1,15 @@
 export {
   type ApiKey,
-  ApiKeyContradictory,
-  ApiKeyNotFound,
   type Caller,
   type Grant,
   hasScope,
   mayUseType,
   mayUseWorkspace,
-  ScopeMissing,
-  scopes,
 } from './api-key.ts';
+export { ApiKeyContradictory, ApiKeyNotFound, ScopeMissing } from './api-key-errors.ts';
 export { apiKeyRefusals } from './api-key-refusals.ts';
 export { type ApiKeyStore, createApiKeyStore } from './api-key-store.ts';
-export { createApiKeysRpc } from './api-keys.rpc.ts';
+export { type ApiKeysFeature, createApiKeysFeature } from './api-keys.feature.ts';
 export { type Authenticator, createAuthenticator } from './authenticator.ts';
 export {
   assertMayUseType,
@@ -23,5 +20,6 @@ export {
 } from './caller-key.ts';
 export { type IssuedApiKey, issueApiKey } from './issue-api-key.ts';
 export { createLastUsed, type LastUsed } from './last-used.ts';
+export { allScopes, scopes } from './scopes.ts';
 export { hashSecret, hintOf, newSecret } from './secret.ts';
 export { createStreamWatch, type StreamWatch } from './stream-watch.ts';

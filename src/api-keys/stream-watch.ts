@@ -1,4 +1,4 @@
-import { ApiKeyInvalid } from './api-key.ts';
+import { ApiKeyInvalid } from './api-key-errors.ts';
 import type { ApiKeyStore } from './api-key-store.ts';
 
 type End = (reason: Error) => void;

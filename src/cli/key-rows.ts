@@ -11,7 +11,7 @@ export const keyRows: RowFormat<ApiKey> = {
     { title: 'KIND', cell: ({ kind }) => kind },
     { title: 'HINT', cell: ({ hint }) => hint },
     { title: 'NAME', cell: ({ displayName }) => displayName },
-    { title: 'SCOPES', cell: ({ kind, scopes }) => all(scopes, kind === 'secret' ? 'every' : '') },
+    { title: 'SCOPES', cell: ({ scopes }) => all(scopes, 'read and write') },
     { title: 'WORKSPACES', cell: ({ workspaceIds }) => all(workspaceIds, 'every') },
     { title: 'TYPES', cell: ({ typePatterns }) => all(typePatterns, 'every') },
     { title: 'EXPIRES', cell: ({ expiresAt }) => time(expiresAt, 'never') },

@@ -1,5 +1,11 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { ApiKeyNotFound, createApiKeyStore, issueApiKey, scopes } from '../api-keys/index.ts';
+import {
+  ApiKeyNotFound,
+  allScopes,
+  createApiKeyStore,
+  issueApiKey,
+  scopes,
+} from '../api-keys/index.ts';
 import { isTime } from '../calendar-time.ts';
 import { newestTime } from '../timestamp.ts';
 import { createWorkspaceStore } from '../workspaces/index.ts';
@@ -25,12 +31,16 @@ export function keysCommand(): Command {
     .addOption(
       new Option(
         '--kind <kind>',
-        'secret: may do everything; restricted: only what is listed (default: restricted when a scope is given)',
+        'secret: reads and writes everything, or with the scope all may do everything; restricted: only what is ' +
+          'listed (default: secret, but restricted when anything else than the scope all is listed)',
       ).choices(['secret', 'restricted']),
     )
     .option('--name <text>', 'what people call it', '')
     .addOption(
-      new Option('--scope <scopes...>', 'the scopes of a restricted key').choices([...scopes]),
+      new Option(
+        '--scope <scopes...>',
+        'the scopes of a restricted key; all: every one, also those to come',
+      ).choices([...scopes]),
     )
     .option('--workspace <ids...>', 'the workspaces it is restricted to', collect(parseWorkspaceId))
     .option(
@@ -58,7 +68,7 @@ async function createKey(options: CreateOptions): Promise<void> {
     const workspaces = createWorkspaceStore({ orm, statements });
     for (const id of workspace) await workspaces.assertExists(id);
     return issueApiKey(createApiKeyStore(orm, statements), {
-      kind: options.kind ?? (scope.length > 0 ? 'restricted' : 'secret'),
+      kind: options.kind ?? kindOf([...scope, ...workspace, ...type]),
       displayName: options.name,
       scopes: scope,
       workspaceIds: workspace,
@@ -68,6 +78,11 @@ async function createKey(options: CreateOptions): Promise<void> {
   });
   process.stderr.write(`created ${apiKey.id}; the secret is shown only now:\n`);
   process.stdout.write(`${secret}\n`);
+}
+
+/** Without a word about it: whatever is listed is a restriction, but for `all`. */
+function kindOf(listed: readonly string[]): 'secret' | 'restricted' {
+  return listed.every((one) => one === allScopes) ? 'secret' : 'restricted';
 }
 
 async function listKeys(): Promise<void> {

@@ -52,7 +52,7 @@ test('GET /v1/events lists page by page with the filters of the RPC', async () =
   const sequences: number[] = [];
   let token = '';
   do {
-    const path = `/v1/events?${filter}&types=invoice.*&order=desc&page_size=4&page_token=${token}`;
+    const path = `/v1/events?${filter}&type_patterns=invoice.*&order=desc&page_size=4&page_token=${token}`;
     const page = (await (await get(path)).json()) as {
       events: { sequence: number }[];
       next_page_token: string;
@@ -61,6 +61,12 @@ test('GET /v1/events lists page by page with the filters of the RPC', async () =
     token = page.next_page_token;
   } while (token !== '');
   expect(sequences).toEqual([28, 25, 22, 19, 16, 13, 10, 7, 4, 1]);
+});
+
+test('types is another name for type_patterns', async () => {
+  const read = async (query: string) => (await get(`/v1/events?${filter}&${query}`)).json();
+  expect(await read('types=invoice.*,none')).toEqual(await read('type_patterns=invoice.*,none'));
+  expect(await read('types=invoice.*')).toMatchObject({ events: { length: 10 } });
 });
 
 test.each([
@@ -72,15 +78,18 @@ test.each([
   [`${filter}&after_sequence=-1`, 'after_sequence'],
   [`${filter}&page_token=none`, 'page_token'],
   [`${filter}&type=invoice.paid`, 'type'],
-  [`${filter}&types=`, 'types'],
-  [`${filter}&types=invoice.paid,%20order.placed`, 'types'],
+  [`${filter}&type_patterns=`, 'type_patterns[0]'],
+  [`${filter}&type_patterns=invoice.paid,%20order.placed`, 'type_patterns[1]'],
+  [`${filter}&type_patterns=invoice.paid,*.placed`, 'type_patterns[1]'],
   [`${filter}&types=invoice.paid,*.placed`, 'types[1]'],
+  [`${filter}&types=invoice.paid&type_patterns=order.*`, 'type_patterns'],
   [`${filter}&${filter}`, 'workspace_id'],
   ...['constructor', '__proto__', 'toString', 'ASC', ''].map((order) => [
     `${filter}&order=${order}`,
     'order',
   ]),
   [`${filter}&__proto__=1`, '__proto__'],
+  [`${filter}&type_patterns=%ff`, 'type_patterns'],
   [`${filter}&types=%ff`, 'types'],
   [`${filter}&types=caf%C3`, 'types'],
   [`${filter}&types=100%`, 'types'],
@@ -141,6 +150,9 @@ test.each(['%ff', 'evt_%', '%ed%a0%80', '%E0%A4%A'])(
 
 test.each([
   ['types=%ff', {}, 'types'],
+  ['types=*a', {}, 'types[0]'],
+  ['type_patterns=*a', {}, 'type_patterns[0]'],
+  ['type_patterns=a&types=b', {}, 'type_patterns'],
   ['access_token=%ff', { authorization: '' }, 'access_token'],
   ['', { 'last-event-id': '9007199254740992' }, 'Last-Event-ID'],
   ['', { 'last-event-id': '-1' }, 'Last-Event-ID'],

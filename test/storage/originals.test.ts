@@ -3,12 +3,8 @@ import { toParts } from '../../src/events/append/append-batch.ts';
 import { createAppendWriter } from '../../src/events/append/append-writer.ts';
 import { type Appended, type PreparedEvent, prepareEvent } from '../../src/events/event.ts';
 import { IdempotencyKeyReused } from '../../src/events/event-errors.ts';
-import {
-  createAppendQueue,
-  createEventReader,
-  createEventStore,
-  type EventStore,
-} from '../../src/events/index.ts';
+import { createAppendQueue, createEventStore, type EventStore } from '../../src/events/index.ts';
+import { createEventReader } from '../../src/events/log/event-reader.ts';
 import { createLoopTurns } from '../../src/loop-turns.ts';
 import { newId } from '../../src/type-id.ts';
 import { countStatements } from '../support/counted-store.ts';

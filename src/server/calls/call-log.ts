@@ -1,4 +1,4 @@
-import { sqlStateOf } from '../../database/postgres-errors.ts';
+import { describeCause } from '../../describe-cause.ts';
 import type { Log } from '../../log.ts';
 import type { Call } from './call.ts';
 
@@ -32,21 +32,5 @@ export function createCallLog(log: Log): (call: Call, path: string, status: numb
       },
       'call',
     );
-  };
-}
-
-/**
- * An error for the log: its name, text and stack. Not its other members: PostgreSQL puts the failing row,
- * and so a payload, into one of them.
- */
-export function describeCause(error: unknown): unknown {
-  if (!(error instanceof Error)) return { name: typeof error };
-  const { name, message, stack, cause } = error;
-  return {
-    name,
-    message,
-    sqlstate: sqlStateOf(error),
-    stack,
-    cause: cause === undefined ? undefined : describeCause(cause),
   };
 }

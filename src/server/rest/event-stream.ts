@@ -16,12 +16,18 @@ import { StreamBody } from '../streams/stream-body.ts';
 import { type ExchangeRequest, type ExchangeResponse, unbuffered } from '../wire/exchange.ts';
 import { readParameters } from '../wire/parameters.ts';
 import { toProblem } from './problem.ts';
-import { readQuery, readTypes, readWholeNumber } from './query.ts';
+import { inWordsOf, readQuery, readTypePatterns, readWholeNumber } from './query.ts';
 import { toRestEvent } from './rest-routes.ts';
 
 export const eventStreamPath = '/v1/events/stream';
 
-const parameters = ['workspace_id', 'types', 'after_sequence', 'access_token'] as const;
+const parameters = [
+  'workspace_id',
+  'type_patterns',
+  'types',
+  'after_sequence',
+  'access_token',
+] as const;
 const protoJson = { useProtoFieldName: true, alwaysEmitImplicit: true };
 
 /**
@@ -37,7 +43,8 @@ export function createEventStream(openStream: OpenCheckedStream) {
     if (request.method !== 'GET') return methodNotAllowed(request, ['GET']);
     const { call, signal } = request;
     const values = createContextValues().set(callKey, call);
-    const refuse = (error: unknown) => toProblem(recordFailure(call, error), call.requestId);
+    const refuse = (error: unknown) =>
+      toProblem(recordFailure(call, error), call.requestId, inWordsOf(request.query));
     try {
       const opened = await openStream(toHeader(request), values, () => toSubscription(request));
       const finish = async (error: unknown) => {
@@ -83,7 +90,7 @@ function toSubscription(request: ExchangeRequest): SubscribeEventsRequest {
   const after = lastEventId ?? readWholeNumber('after_sequence', query.after_sequence);
   return create(SubscribeEventsRequestSchema, {
     workspaceId: query.workspace_id ?? '',
-    typePatterns: readTypes(query.types) ?? [],
+    typePatterns: readTypePatterns(query) ?? [],
     ...(after !== undefined && { afterSequence: BigInt(after) }),
   });
 }

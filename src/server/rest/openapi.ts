@@ -75,17 +75,29 @@ const createEvent = {
   },
 };
 
+const typePatterns = {
+  style: 'form',
+  explode: false,
+  schema: { type: 'array', minItems: 1, maxItems: 20, items: texts.typePattern },
+};
+
 const filterParameters = [
   { name: 'workspace_id', in: 'query', required: true, schema: texts.workspaceId },
   {
-    name: 'types',
+    name: 'type_patterns',
     in: 'query',
     description:
       'Types, or beginnings of types and "*" (invoice.*), with commas and no blanks between; without ' +
-      'it every type. A type that holds a comma cannot be asked for here.',
-    style: 'form',
-    explode: false,
-    schema: { type: 'array', minItems: 1, maxItems: 20, items: texts.typePattern },
+      'it every type.',
+    ...typePatterns,
+  },
+  {
+    name: 'types',
+    in: 'query',
+    deprecated: true,
+    description:
+      'Another name for type_patterns, which it was called at first; only one may be there.',
+    ...typePatterns,
   },
   {
     name: 'after_sequence',

@@ -43,8 +43,16 @@ export function readError(connectErrorJson: string): ConnectError {
   return errorFromJson(JSON.parse(connectErrorJson), undefined, new ConnectError('internal error'));
 }
 
-/** An error of an RPC as `application/problem+json`. */
-export function toProblem(error: ConnectError, requestId: string): ExchangeResponse {
+/**
+ * An error of an RPC as `application/problem+json`.
+ *
+ * @param inWords puts the caller's names in place of those of the contract.
+ */
+export function toProblem(
+  error: ConnectError,
+  requestId: string,
+  inWords: (text: string) => string = (text) => text,
+): ExchangeResponse {
   const info = error.findDetails(ErrorInfoSchema)[0];
   const reason = info?.reason ?? 'INTERNAL';
   const status = statusOfReason.get(reason) ?? codeToHttpStatus(error.code);
@@ -56,7 +64,7 @@ export function toProblem(error: ConnectError, requestId: string): ExchangeRespo
     status,
     {
       title: titles.get(status) ?? 'Error',
-      detail: inWordsOfRest(error.rawMessage),
+      detail: inWords(error.rawMessage),
       code: codeToString(error.code),
       reason,
       request_id: requestId,
@@ -64,7 +72,7 @@ export function toProblem(error: ConnectError, requestId: string): ExchangeRespo
         Object.keys(info.metadata).length > 0 && { metadata: info.metadata }),
       ...(violations && {
         violations: violations.map(({ field, description }) => ({
-          field: inWordsOfRest(field),
+          field: inWords(field),
           description,
         })),
       }),
@@ -74,9 +82,4 @@ export function toProblem(error: ConnectError, requestId: string): ExchangeRespo
       ...(status === 401 && { 'www-authenticate': 'Bearer' }),
     },
   );
-}
-
-/** The RPCs' field has a shorter name as a parameter. */
-function inWordsOfRest(text: string): string {
-  return text.replaceAll(/\btype_patterns(?=\[\d+\])/g, 'types');
 }

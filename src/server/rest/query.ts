@@ -25,16 +25,33 @@ export function readQuery<Name extends string>(
   return values;
 }
 
+/** The parameter `types` is another name for `type_patterns`, which it was called at first. */
+const typePatternsAlias = 'types';
+
 /**
- * Type patterns, separated by commas. A variable of a shell that is not set, or a space after a comma, would
- * otherwise be a filter that lets everything pass, or nothing.
+ * Type patterns, separated by commas, which no type holds.
+ *
+ * @throws InvalidField when they are there by both of their names.
  */
-export function readTypes(types: string | undefined): string[] | undefined {
-  const patterns = types?.split(',');
-  if (patterns?.some((pattern) => pattern === '' || pattern !== pattern.trim())) {
-    throw new InvalidField('types', 'must be types or patterns with a comma and no space between');
+export function readTypePatterns(query: {
+  readonly type_patterns?: string;
+  readonly types?: string;
+}): string[] | undefined {
+  const { type_patterns: patterns, types } = query;
+  if (patterns !== undefined && types !== undefined) {
+    throw new InvalidField(
+      'type_patterns',
+      'must not be there together with types, another name for it',
+    );
   }
-  return patterns;
+  return (patterns ?? types)?.split(',');
+}
+
+/** What an error says about a field, by the name that the caller has given it. */
+export function inWordsOf(query: string): (text: string) => string {
+  const named = query.split('&').some((pair) => pair.startsWith(`${typePatternsAlias}=`));
+  return (text) =>
+    named ? text.replaceAll(/\btype_patterns(?=\[\d+\])/g, typePatternsAlias) : text;
 }
 
 const orders = new Map([

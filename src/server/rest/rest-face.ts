@@ -11,6 +11,7 @@ import { decodePercent } from '../wire/parameters.ts';
 import { createEventStream, eventStreamPath } from './event-stream.ts';
 import { openApi } from './openapi.ts';
 import { readError, toProblem } from './problem.ts';
+import { inWordsOf } from './query.ts';
 import { requestBody } from './request-json.ts';
 import { type RestRoute, restRoutes } from './rest-routes.ts';
 
@@ -94,7 +95,9 @@ async function answer(
   request: ExchangeRequest,
 ): Promise<ExchangeResponse> {
   const text = await readText(response);
-  if (response.status !== 200) return toProblem(readError(text), request.call.requestId);
+  if (response.status !== 200) {
+    return toProblem(readError(text), request.call.requestId, inWordsOf(request.query));
+  }
   const { status, value, headers } = route.toAnswer(JSON.parse(text));
   return json(status, value, headers);
 }

@@ -1,7 +1,7 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import type { ExchangeRequest } from '../wire/exchange.ts';
-import { readOrder, readQuery, readTime, readTypes, readWholeNumber } from './query.ts';
+import { readOrder, readQuery, readTime, readTypePatterns, readWholeNumber } from './query.ts';
 
 /** A path of the REST face, and the RPC that it is. */
 export interface RestRoute {
@@ -27,6 +27,7 @@ type RpcJson = any;
 
 const listParameters = [
   'workspace_id',
+  'type_patterns',
   'types',
   'created_after',
   'created_before',
@@ -58,7 +59,7 @@ export const restRoutes: readonly RestRoute[] = [
       const parameters = readQuery(query, listParameters);
       return {
         workspace_id: parameters.workspace_id,
-        type_patterns: readTypes(parameters.types),
+        type_patterns: readTypePatterns(parameters),
         created_after: readTime('created_after', parameters.created_after),
         created_before: readTime('created_before', parameters.created_before),
         after_sequence: readWholeNumber('after_sequence', parameters.after_sequence),

@@ -17,10 +17,9 @@ import { field as fieldRules } from '../../../gen/typescript/buf/validate/valida
 /**
  * Checks messages against the bounds that the contract declares; one for all faces of the service.
  *
- * @param services the rules of their requests are compiled here: it takes 100 ms and 40 MB, which the first
- * call of each kind would wait for.
+ * @param services the rules of their requests are compiled here; see `compileRules`.
  */
-export function createContractValidator(services: readonly DescService[]): Validator {
+export function createContractValidator(services: readonly DescService[] = []): Validator {
   // The contract's patterns are constants that need no protection from themselves: the platform's RegExp
   // matches them in a twentieth of RE2's time.
   const compiled = new Map<string, RegExp>();
@@ -40,13 +39,7 @@ export function createContractValidator(services: readonly DescService[]): Valid
     listRules.set(schema, rules);
     return rules;
   };
-  for (const { methods } of services) {
-    for (const { input } of methods) {
-      const result = validator.validate(input, create(input));
-      // A rule that cannot be compiled; that an empty request is not valid is as it should be.
-      if (result.kind === 'error') throw result.error;
-    }
-  }
+  compileRules(validator, services);
   return {
     validate(schema, message) {
       const tooLong = findLongList(rulesOf(schema), message);
@@ -56,6 +49,22 @@ export function createContractValidator(services: readonly DescService[]): Valid
       return { kind: 'invalid', message, error, violations };
     },
   };
+}
+
+/**
+ * Compiles the rules of all requests of the services: it takes 100 ms and 40 MB, which the first call of
+ * each kind would wait for.
+ *
+ * @throws the error of a rule that cannot be compiled.
+ */
+export function compileRules(validator: Validator, services: readonly DescService[]): void {
+  for (const { methods } of services) {
+    for (const { input } of methods) {
+      const result = validator.validate(input, create(input));
+      // That an empty request is not valid is as it should be.
+      if (result.kind === 'error') throw result.error;
+    }
+  }
 }
 
 /** A list that a message may hold, and how many items it takes. */

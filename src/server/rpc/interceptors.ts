@@ -73,7 +73,9 @@ function asInvalidRequest(error: unknown): unknown {
 }
 
 function toInvalidRequest(error: ValidationError): ConnectError {
-  const violations = error.violations.map(toFieldViolation);
+  const told = error.violations.map(toFieldViolation);
+  // A text can break two rules, which have one sentence.
+  const violations = [...new Map(told.map((one) => [JSON.stringify(one), one])).values()];
   const ofPayload = violations.some(({ field }) => field === 'payload');
   return invalidRequest(ofPayload ? 'PAYLOAD_INVALID' : 'INVALID_REQUEST', violations);
 }

@@ -1,0 +1,44 @@
+import { ApiKeysService } from '../../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
+import { type Feature, type FeatureDeps, serve } from '../feature.ts';
+import { type ApiKeyStore, createApiKeyStore } from './api-key-store.ts';
+import { type ApiKeysRpcDeps, createApiKeysRpc } from './api-keys.rpc.ts';
+import { type Authenticator, createAuthenticator } from './authenticator.ts';
+import { createLastUsed, type LastUsed } from './last-used.ts';
+import { createStreamWatch, type StreamWatch } from './stream-watch.ts';
+
+export interface ApiKeysFeature extends Feature {
+  readonly store: ApiKeyStore;
+  readonly authenticator: Authenticator;
+  readonly lastUsed: LastUsed;
+  readonly streamWatch: StreamWatch;
+}
+
+const noteUsesEveryMs = 10_000;
+/** A stream ends within 5 s after its key was revoked. */
+const checkKeysEveryMs = 2_000;
+
+export function createApiKeysFeature(
+  { database, report }: FeatureDeps,
+  { assertWorkspaceExists }: Pick<ApiKeysRpcDeps, 'assertWorkspaceExists'>,
+): ApiKeysFeature {
+  const store = createApiKeyStore(database.orm, database.statements);
+  const lastUsed = createLastUsed(store);
+  const streamWatch = createStreamWatch(store);
+  const noteUses = 'note uses of API keys';
+  return {
+    store,
+    authenticator: createAuthenticator(store),
+    lastUsed,
+    streamWatch,
+    rpcs: [serve(ApiKeysService, createApiKeysRpc({ store, assertWorkspaceExists }))],
+    loops: [
+      { name: noteUses, intervalMs: noteUsesEveryMs, round: () => lastUsed.write() },
+      {
+        name: 'check the keys of streams',
+        intervalMs: checkKeysEveryMs,
+        round: () => streamWatch.check(),
+      },
+    ],
+    close: () => lastUsed.write().catch(report(noteUses)),
+  };
+}

@@ -1,0 +1,124 @@
+import {
+  type CreateEventRequest,
+  CreateEventRequestSchema,
+  EventsService,
+} from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import type { StreamWatch } from '../api-keys/index.ts';
+import { createNotifications } from '../database/notifications.ts';
+import { describeCause } from '../describe-cause.ts';
+import { type Feature, type FeatureDeps, type Loop, serve } from '../feature.ts';
+import type { WorkspaceStore } from '../workspaces/index.ts';
+import { createAppendQueue } from './append/append-queue.ts';
+import { createHeldTypes } from './append/held-types.ts';
+import { sweepExpiredKeys } from './append/key-sweeper.ts';
+import { type CommitNews, createCommitNews } from './commit-news.ts';
+import { ShuttingDown } from './event-errors.ts';
+import { createEventStore } from './event-store.ts';
+import { createEventsRpc, type EventsRpcDeps } from './events.rpc.ts';
+import { createCommitNotices, parseCommitNotice } from './follow/commit-notices.ts';
+import { createEventFeeds } from './follow/event-feeds.ts';
+import { createOpenStream, type OpenStream } from './follow/open-stream.rpc.ts';
+import { createEventLogStore, type EventLogStore } from './log/event-log-store.ts';
+import { createEventReader } from './log/event-reader.ts';
+
+export interface EventsFeature extends Feature {
+  /** Opens what SubscribeEvents asks for. */
+  readonly openStream: OpenStream;
+  /** For features that work behind the log. */
+  readonly commits: CommitNews;
+}
+
+/** What the events need of others. */
+export interface EventsFeatureNeeds {
+  readonly workspaces: WorkspaceStore;
+  readonly streamWatch: StreamWatch;
+  /** Throws when a message breaks a bound of the contract. */
+  readonly check: (schema: typeof CreateEventRequestSchema, message: CreateEventRequest) => void;
+  readonly explain: EventsRpcDeps['explain'];
+}
+
+const sweepEveryMs = 1_000;
+/** Finds what a lost wake-up would have told. */
+const pollEveryMs = 1_000;
+
+export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds): EventsFeature {
+  const { database, report, turns } = deps;
+  const { workspaces, streamWatch, check, explain } = needs;
+  const store = createEventStore(database.statements);
+  const log = createEventLogStore(database.statements);
+  const commits = createCommitNews(report('wake up after a commit'));
+  const follow = createFollow(deps, log, commits);
+  const onCommitted = (id: string, lastSequence: number) => commits.tell(id, lastSequence, 'here');
+  const queue = createAppendQueue(store, { onCommitted, turns });
+  const openStream = createOpenStream({
+    log,
+    feeds: follow.feeds,
+    workspaces,
+    streams: streamWatch,
+  });
+  const rpcs = createEventsRpc({
+    queue,
+    reader: createEventReader(store),
+    heldTypes: createHeldTypes(store),
+    log,
+    workspaces,
+    openStream,
+    validate: (request) => check(CreateEventRequestSchema, request),
+    explain,
+  });
+  return {
+    openStream,
+    commits,
+    rpcs: [serve(EventsService, rpcs)],
+    loops: [
+      {
+        name: 'sweep expired keys',
+        intervalMs: sweepEveryMs,
+        round: async (signal) => void (await sweepExpiredKeys(store, signal)),
+      },
+      ...follow.loops,
+    ],
+    endStreams: () => streamWatch.endAll(new ShuttingDown()),
+    drained: () => queue.drained(),
+    close: async () => follow.close(),
+  };
+}
+
+/** Feeds, and what carries the news of commits from process to process. */
+function createFollow(
+  { database, log, report }: FeatureDeps,
+  logs: EventLogStore,
+  commits: CommitNews,
+) {
+  const feeds = createEventFeeds(logs, {
+    onGap: (error) => log.fatal({ cause: describeCause(error) }, 'the log has a gap'),
+    onSetBack: (error) => log.error({ cause: describeCause(error) }, 'the log was set back'),
+    onError: report('follow the log'),
+  });
+  const notifications = createNotifications(database, {
+    channel: 'harbor_commits',
+    onMessage(text) {
+      for (const [id, lastSequence] of parseCommitNotice(text)) {
+        commits.tell(id, lastSequence, 'elsewhere');
+      }
+    },
+  });
+  const notices = createCommitNotices(notifications.send, report('tell other processes'));
+  commits.listen(feeds.wake);
+  commits.listen((workspaceId, lastSequence, origin) => {
+    if (origin === 'here') notices.note(workspaceId, lastSequence);
+  });
+  const loops: Loop[] = [
+    { name: 'poll the logs', intervalMs: pollEveryMs, round: () => feeds.poll() },
+    {
+      name: 'listen to other processes',
+      intervalMs: pollEveryMs,
+      round: () => notifications.keepListening(),
+    },
+  ];
+  return {
+    feeds,
+    loops,
+    close: () => notifications.close(),
+  };
+}
