@@ -102,7 +102,7 @@ function assemble(config: Config, database: Database, log: Log) {
   const server = createServer({
     routes: features.addRoutes,
     serviceNames: features.services.map(({ typeName }) => typeName),
-    openStream: events.openStream,
+    streams: features.streams,
     validator,
     authenticator: apiKeys.authenticator,
     lastUsed: apiKeys.lastUsed,

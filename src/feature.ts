@@ -3,10 +3,13 @@ import type { ConnectRouter, ServiceImpl } from '@connectrpc/connect';
 import type { Database } from './database/database.ts';
 import type { Log } from './log.ts';
 import type { LoopTurns } from './loop-turns.ts';
+import type { StreamRoute } from './stream-route.ts';
 
 /** What a feature adds to the service. It is made by a function of its own; `app.ts` only joins features. */
 export interface Feature {
   readonly rpcs: readonly Rpcs[];
+  /** The streaming RPCs of its services, which those leave out. */
+  readonly streams?: readonly StreamRoute[];
   readonly loops: readonly Loop[];
   /** A stop begins: ends what would go on for ever, such as streams. */
   endStreams?(): void;

@@ -2,10 +2,12 @@ import type { DescService } from '@bufbuild/protobuf';
 import type { ConnectRouter } from '@connectrpc/connect';
 import type { Feature } from './feature.ts';
 import { type Periodic, startPeriodic } from './periodic.ts';
+import type { StreamRoute } from './stream-route.ts';
 
 /** Features as one: what the server serves, and what begins and ends with it. */
 export interface JoinedFeatures {
   readonly services: readonly DescService[];
+  readonly streams: readonly StreamRoute[];
   addRoutes(router: ConnectRouter): void;
   startLoops(): void;
   endStreams(): void;
@@ -23,6 +25,7 @@ export function joinFeatures(
   let running: Periodic[] = [];
   return {
     services: rpcs.map(({ service }) => service),
+    streams: features.flatMap(({ streams = [] }) => streams),
     addRoutes(router) {
       for (const { addTo } of rpcs) addTo(router);
     },

@@ -17,13 +17,11 @@ import { createEventStore } from './event-store.ts';
 import { createEventsRpc, type EventsRpcDeps } from './events.rpc.ts';
 import { createCommitNotices, parseCommitNotice } from './follow/commit-notices.ts';
 import { createEventFeeds } from './follow/event-feeds.ts';
-import { createOpenStream, type OpenStream } from './follow/open-stream.rpc.ts';
+import { createSubscribeEvents } from './follow/subscribe-events.rpc.ts';
 import { createEventLogStore, type EventLogStore } from './log/event-log-store.ts';
 import { createEventReader } from './log/event-reader.ts';
 
 export interface EventsFeature extends Feature {
-  /** Opens what SubscribeEvents asks for. */
-  readonly openStream: OpenStream;
   /** For features that work behind the log. */
   readonly commits: CommitNews;
 }
@@ -50,7 +48,7 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
   const follow = createFollow(deps, log, commits);
   const onCommitted = (id: string, lastSequence: number) => commits.tell(id, lastSequence, 'here');
   const queue = createAppendQueue(store, { onCommitted, turns });
-  const openStream = createOpenStream({
+  const subscribeEvents = createSubscribeEvents({
     log,
     feeds: follow.feeds,
     workspaces,
@@ -62,14 +60,13 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
     heldTypes: createHeldTypes(store),
     log,
     workspaces,
-    openStream,
     validate: (request) => check(CreateEventRequestSchema, request),
     explain,
   });
   return {
-    openStream,
     commits,
     rpcs: [serve(EventsService, rpcs)],
+    streams: [subscribeEvents],
     loops: [
       {
         name: 'sweep expired keys',

@@ -25,7 +25,6 @@ import {
   toEventQuery,
   toNewEvent,
 } from './event-message.rpc.ts';
-import { type OpenStream, openedStreamKey } from './follow/open-stream.rpc.ts';
 import { listEvents } from './log/event-list.ts';
 import type { EventLogStore } from './log/event-log-store.ts';
 import type { EventReader } from './log/event-reader.ts';
@@ -37,7 +36,6 @@ export interface EventsRpcDeps {
   readonly heldTypes: HeldTypes;
   readonly log: EventLogStore;
   readonly workspaces: KnownWorkspaces;
-  readonly openStream: OpenStream;
   /** Throws when an item of a batch breaks a bound of the contract, as the interceptor does for a call. */
   readonly validate: (request: CreateEventRequest) => void;
   /** What a caller is told about an error, for an item of a batch. */
@@ -47,9 +45,9 @@ export interface EventsRpcDeps {
   ) => MessageInitShape<typeof BatchCreateEventsErrorSchema>;
 }
 
-/** harbor.events.v1.EventsService over the append queue, the reader and the log. */
+/** The unary RPCs of harbor.events.v1.EventsService, over the append queue, the reader and the log. */
 export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof EventsService>> {
-  const { queue, reader, heldTypes, log, workspaces, openStream, validate, explain } = deps;
+  const { queue, reader, heldTypes, log, workspaces, validate, explain } = deps;
 
   async function create(
     caller: Caller,
@@ -108,11 +106,6 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
       const typePatterns = await openLog(workspaces, request, context.values);
       const { events, nextPageToken } = await listEvents(log, toEventQuery(request, typePatterns));
       return { events: events.map(toEventMessage), nextPageToken };
-    },
-
-    // biome-ignore lint/correctness/useYield: the subscription goes on where it is left, beside Connect
-    async *subscribeEvents(request, context) {
-      context.values.set(openedStreamKey, await openStream(request, context));
     },
   };
 }

@@ -5,7 +5,6 @@ export { LogSetBack } from './event-errors.ts';
 export { eventRefusals } from './event-refusals.ts';
 export { createEventStore, type EventStore } from './event-store.ts';
 export { createEventsFeature, type EventsFeature } from './events.feature.ts';
-export { type OpenStream, openedStreamKey } from './follow/open-stream.rpc.ts';
 export { createStreamEncoder } from './follow/stream-encoder.rpc.ts';
 export type { StreamMessage, Subscription } from './follow/subscription.ts';
 export { createEventLogStore, type EventLogStore } from './log/event-log-store.ts';

@@ -4,44 +4,46 @@ import {
   type UniversalHandler,
   type UniversalServerResponse,
 } from '@connectrpc/connect/protocol';
-import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { Health as HealthService } from '../../gen/typescript/health/v1/health_pb.ts';
 import { callKey } from './calls/call.ts';
-import { writeEnd } from './calls/ended-call.ts';
 import { methodNotAllowed, unsupportedMediaType } from './errors/plain-answers.ts';
 import type { Health } from './health/health.ts';
 import { createHealthChecks } from './health/health-checks.ts';
 import { answerProbe } from './health/probes.ts';
 import { createRestFace } from './rest/rest-face.ts';
 import { checkConnectGet } from './rpc/connect-get.ts';
+import { writeEnd } from './rpc/connect-internals.ts';
 import type { Handlers } from './rpc/router.ts';
-import { checkTimeout } from './rpc/timeout-header.ts';
-import type { OpenCheckedStream } from './streams/open-stream.ts';
-import { createRpcStreams } from './streams/rpc-stream.ts';
+import { readTimeoutMs } from './rpc/timeout-header.ts';
+import type { Streams } from './streams/open-streams.ts';
+import { createRpcStream } from './streams/rpc-stream.ts';
 import {
   type Dispatch,
   type ExchangeRequest,
   type ExchangeResponse,
   unbuffered,
 } from './wire/exchange.ts';
+import type { Inflation } from './wire/inflation.ts';
 
-const subscribePath = createMethodUrl('/', EventsService.method.subscribeEvents);
 const checkPath = createMethodUrl('/', HealthService.method.check);
 
+export interface DispatchDeps {
+  readonly handlers: Handlers;
+  readonly streams: Streams;
+  readonly inflation: Inflation;
+  readonly health: Health;
+}
+
 /** Finds who answers a request: an RPC, a probe (`/healthz`, `/readyz`), or the REST face. */
-export function createDispatch(
-  handlers: Handlers,
-  health: Health,
-  openStream: OpenCheckedStream,
-): Dispatch {
-  const rest = createRestFace(handlers.rest, openStream);
+export function createDispatch({ handlers, streams, inflation, health }: DispatchDeps): Dispatch {
+  const rest = createRestFace(handlers.rest, streams);
   const healthChecks = createHealthChecks();
   const answerCheck: AnswerRpc = (handler, request) =>
     healthChecks.run(request.body, (body) => runRpc(handler, request, body));
-  const answers = new Map<string, AnswerRpc>([
-    [subscribePath, createRpcStreams(openStream)],
-    [checkPath, answerCheck],
-  ]);
+  const answers = new Map<string, AnswerRpc>([[checkPath, answerCheck]]);
+  for (const stream of streams.all) {
+    answers.set(createMethodUrl('/', stream.method), createRpcStream(stream, inflation));
+  }
   return async (request) => {
     const { path, method } = request;
     const handler = handlers.rpc.get(path);
@@ -87,11 +89,11 @@ async function runHandler(
   body: AsyncIterable<Uint8Array>,
 ): Promise<UniversalServerResponse> {
   try {
-    checkTimeout(request.header);
+    readTimeoutMs(request.header);
     if (request.method === 'GET') checkConnectGet(request.query);
   } catch (error) {
     const contentType = request.header.get('content-type') ?? 'application/json';
-    return writeEnd(handler, contentType, request.call, error);
+    return writeEnd(handler, { contentType, call: request.call, error });
   }
   return handler({
     httpVersion: request.httpVersion,

@@ -1,3 +1,7 @@
+import { type DescMethod, getOption } from '@bufbuild/protobuf';
+import { required_scope } from '../../gen/typescript/harbor/api_keys/v1/required_scope_pb.ts';
+import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+
 /**
  * Bounds of what one process takes on. A payload of 262,144 bytes of JSON is at most 1.4 MB as a
  * protobuf Struct (an array of one-digit numbers), and at most 0.8 MB as JSON with \u escapes.
@@ -45,3 +49,18 @@ export const idleTimeoutMs = 120_000;
 export const streamsPerSessionMax = 128;
 export const headerListPairsMax = 64;
 export const connectionsMax = 10_000;
+
+/** The largest message of an RPC, as sent and as inflated. */
+export function messageBytesMaxOf(method: DescMethod): number {
+  if (method === EventsService.method.batchCreateEvents) return batchBytesMax;
+  return getOption(method, required_scope) === '' ? requestBytesWithoutKeyMax : requestBytesMax;
+}
+
+/** The largest message of a path's requests; what is no path of ours reads none. */
+export function createRequestLimits(
+  rpcs: ReadonlyMap<string, { readonly method: DescMethod }>,
+): (path: string) => number {
+  const ofRpcs = new Map([...rpcs].map(([path, { method }]) => [path, messageBytesMaxOf(method)]));
+  return (path) =>
+    ofRpcs.get(path) ?? (path.startsWith('/v1/') ? requestBytesMax : requestBytesWithoutKeyMax);
+}

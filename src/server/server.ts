@@ -1,35 +1,37 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Validator } from '@bufbuild/protovalidate';
-import type { OpenStream } from '../events/index.ts';
 import type { Log } from '../log.ts';
 import { createLoopTurns, type LoopTurns } from '../loop-turns.ts';
+import type { StreamRoute } from '../stream-route.ts';
 import { type Admission, createAdmission, type Load } from './calls/admission.ts';
 import { createCallLog } from './calls/call-log.ts';
 import { createRequestGate, type RequestGateDeps } from './calls/request-gate.ts';
 import { createDispatch } from './dispatch.ts';
 import { createHealth, type Health } from './health/health.ts';
-import { addHealthService } from './health/health-service.ts';
+import { createHealthService } from './health/health-service.ts';
+import { createRequestLimits } from './limits.ts';
 import { createHandlers, type Routes } from './rpc/router.ts';
-import { createOpenCheckedStream } from './streams/open-stream.ts';
+import { createStreams } from './streams/open-streams.ts';
 import { answerHttp1 } from './wire/answer-http1.ts';
 import { answerHttp2 } from './wire/answer-http2.ts';
 import { withCors } from './wire/cors.ts';
 import { createToHeaders } from './wire/exchange.ts';
 import { createFront } from './wire/front.ts';
+import { createInflation } from './wire/inflation.ts';
 import { createOpenAnswers } from './wire/open-answers.ts';
-import { createRequestLimits } from './wire/request-limits.ts';
 
 export interface ServerDeps extends Omit<RequestGateDeps, 'admission'> {
   /** One of its own unless it is given. */
   readonly admission?: Admission;
   /** In which calls begin; of its own unless they are given. */
   readonly turns?: LoopTurns;
+  /** The services, for Connect. */
   readonly routes: Routes;
+  /** Their streaming RPCs, which Connect knows by name only. */
+  readonly streams: readonly StreamRoute[];
   /** Headers that the routes read beside those of the protocols, in lower case; others they do not see. */
   readonly headersRead?: readonly string[];
   readonly validator: Validator;
-  /** Opens the streams of SubscribeEvents. */
-  readonly openStream: OpenStream;
   /** Names of the services in `routes`, for grpc.health.v1. */
   readonly serviceNames: readonly string[];
   readonly health: Health;
@@ -64,14 +66,20 @@ export { createHealth, type Health };
 
 export function createServer(deps: ServerDeps): Server {
   const { admission = createAdmission(), turns = createLoopTurns() } = deps;
+  const { validator } = deps;
+  const healthService = createHealthService(deps.health, deps.serviceNames);
   const routes: Routes = (router) => {
     deps.routes(router);
-    addHealthService(router, deps.health, deps.serviceNames);
+    healthService.routes(router);
   };
   const gate = createRequestGate({ ...deps, admission });
-  const handlers = createHandlers(routes, gate, deps.validator);
-  const openStream = createOpenCheckedStream(gate, deps.validator, deps.openStream);
-  const dispatch = withCors(deps.corsOrigins, createDispatch(handlers, deps.health, openStream));
+  const inflation = createInflation();
+  const handlers = createHandlers(routes, { gate, validator, inflation });
+  const streams = createStreams([...deps.streams, healthService.watch], gate, validator);
+  const dispatch = withCors(
+    deps.corsOrigins,
+    createDispatch({ handlers, streams, inflation, health: deps.health }),
+  );
   const front = createFront(deps.tls);
   const { stallMsMax } = deps;
   const openAnswers = createOpenAnswers(stallMsMax, front.closing);

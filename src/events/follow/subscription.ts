@@ -1,3 +1,4 @@
+import type { StreamSource } from '../../stream-source.ts';
 import { matchesAny } from '../../type-pattern.ts';
 import type { Event } from '../event.ts';
 import { SequenceInFuture } from '../event-errors.ts';
@@ -31,21 +32,10 @@ export interface SubscriptionOptions {
 /**
  * The log of a workspace from a place on, for ever: what is there, then `caught_up` once, then each event
  * as it is committed. Reads no further than its consumer has taken, so that a slow one costs nothing.
+ *
+ * It ends with an error: the reason of `end`, LogGap, LogSetBack, DatabaseUnavailable.
  */
-export interface Subscription {
-  /**
-   * What comes next, as much as is at hand and at least one message; one call at a time.
-   *
-   * @throws the reason of `end`, LogGap, LogSetBack, DatabaseUnavailable; the subscription is over then.
-   */
-  next(): Promise<readonly StreamMessage[]>;
-  /** Makes it over: `next` throws the reason, at once where it waits. */
-  end(reason: unknown): void;
-  /** For whoever still has messages at hand when the subscription is to end. */
-  throwIfEnded(): void;
-  /** Disposed of at the end, whatever that was: leaves the feed, and does what else was put on it. */
-  readonly closing: DisposableStack;
-}
+export type Subscription = StreamSource<StreamMessage>;
 
 /** Silence is broken after this time, so that both sides know that the other one is there. */
 export const heartbeatMs = 15_000;

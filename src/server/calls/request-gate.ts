@@ -1,11 +1,5 @@
 import { type DescMethod, getOption } from '@bufbuild/protobuf';
-import {
-  ConnectError,
-  type ContextValues,
-  createContextKey,
-  type HandlerContext,
-} from '@connectrpc/connect';
-import { codeToString } from '@connectrpc/connect/protocol-connect';
+import { ConnectError, type ContextValues, type HandlerContext } from '@connectrpc/connect';
 import { required_scope } from '../../../gen/typescript/harbor/api_keys/v1/required_scope_pb.ts';
 import {
   type Authenticator,
@@ -18,13 +12,9 @@ import {
 import { limitError } from '../errors/error-size.ts';
 import { addErrorInfo, findRefusal, internalError, reasonOf } from '../errors/errors.ts';
 import { explainUnreadable } from '../errors/unreadable-request.ts';
+import { codeToString, findEnd, onEnd } from '../rpc/connect-internals.ts';
 import type { Admission } from './admission.ts';
 import { type Call, callKey } from './call.ts';
-
-/** Set for a call that has ended elsewhere: the gate refuses it with the error, and Connect writes that. */
-export const endKey = createContextKey<{ readonly error: unknown } | undefined>(undefined, {
-  description: 'why the call has ended',
-});
 
 export interface RequestGateDeps {
   readonly authenticator: Authenticator;
@@ -84,37 +74,22 @@ export function toConnectGate(
   gate: RequestGate,
 ): (context: HandlerContext) => void | Promise<void> {
   return (context) => {
-    completeErrors(context);
-    const end = context.values.get(endKey);
-    if (end !== undefined) refuseAtGate(context, end.error);
+    const call = context.values.get(callKey);
+    onEnd(context, (error) => recordFailure(call, error));
+    const end = findEnd(context);
+    if (end !== undefined)
+      return end.error === undefined ? undefined : refuseAtGate(call, end.error);
     try {
       const admitted = gate.admit(context.method, context.requestHeader, context.values);
-      return admitted?.catch((error) => refuseAtGate(context, error));
+      return admitted?.catch((error) => refuseAtGate(call, error));
     } catch (error) {
-      refuseAtGate(context, error);
+      refuseAtGate(call, error);
     }
   };
 }
 
-function refuseAtGate(context: HandlerContext, error: unknown): never {
-  throw recordFailure(context.values.get(callKey), error);
-}
-
-/** The reason of a signal whose call is over; Connect would make a DOMException for each, which costs 5 µs. */
-const callIsOver = new DOMException('the call is over', 'AbortError');
-
-/**
- * Connect ends each call by `abort` of its context, with the error, before it writes that down: the one
- * place that errors from before and behind the interceptors pass, in all three protocols.
- */
-function completeErrors(context: HandlerContext): void {
-  const call = context.values.get(callKey);
-  const controller = context as HandlerContext & { abort(reason?: unknown): void };
-  const { abort } = controller;
-  controller.abort = (reason = callIsOver) => {
-    if (reason !== callIsOver) recordFailure(call, reason);
-    abort(reason);
-  };
+function refuseAtGate(call: Call | undefined, error: unknown): never {
+  throw recordFailure(call, error);
 }
 
 /** Turns whatever was thrown into what the caller is told, and notes it for the log. */

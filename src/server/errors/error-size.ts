@@ -3,6 +3,7 @@ import {
   BadRequestSchema,
   ErrorInfoSchema,
 } from '../../../gen/typescript/google/rpc/error_details_pb.ts';
+import { amendError } from '../rpc/connect-internals.ts';
 
 /**
  * How much an error may tell. gRPC carries it in trailers, the text in percent-encoding and again, with the
@@ -34,7 +35,7 @@ export function firstViolations(violations: readonly Violation[]): Violation[] {
 
 /** Cuts text and details of an error down to what it may tell, and makes them well-formed Unicode. */
 export function limitError(error: ConnectError): void {
-  Object.assign(error, { rawMessage: cutMessage(error.rawMessage) });
+  amendError(error, { rawMessage: cutMessage(error.rawMessage) });
   for (const detail of error.details) {
     if (!('desc' in detail)) continue;
     const { desc, value } = detail as {

@@ -1,10 +1,14 @@
 import { isFieldError } from '@bufbuild/protobuf/reflect';
 import { Code, type ConnectError } from '@connectrpc/connect';
+import {
+  amendError,
+  findInflationError,
+  findUnknownMember,
+  isCompressionUndeclared,
+  isNoObject,
+} from '../rpc/connect-internals.ts';
 import { addErrorInfo } from './errors.ts';
 import { InvalidField } from './request-errors.ts';
-
-/** As Connect says it: a message that says it is compressed, without an encoding in the headers. */
-const compressionUndeclared = 'received compressed envelope, but do not know how to decompress';
 
 /**
  * Gives an error that Connect raised while it read a request its code, text and details. Connect takes much
@@ -13,18 +17,18 @@ const compressionUndeclared = 'received compressed envelope, but do not know how
  */
 export function explainUnreadable(error: ConnectError): void {
   // The code that gRPC's specification of compression asks for by name.
-  if (error.rawMessage === compressionUndeclared) {
+  if (isCompressionUndeclared(error)) {
     addErrorInfo(error, 'INVALID_REQUEST');
     return;
   }
   if (isOurs(error)) return;
   if (error.code === Code.Internal || error.code === Code.Unknown) {
-    Object.assign(error, { code: Code.InvalidArgument });
+    amendError(error, { code: Code.InvalidArgument });
   }
   if (error.code !== Code.InvalidArgument) return;
-  if (error.rawMessage === 'decompression failed') {
-    const how = error.cause instanceof Error ? `: ${error.cause.message}` : '';
-    Object.assign(error, { rawMessage: `the request cannot be decompressed${how}` });
+  const inflation = findInflationError(error);
+  if (inflation !== undefined) {
+    amendError(error, { rawMessage: `the request cannot be decompressed: ${inflation.message}` });
   }
   const unreadable = findUnreadableField(error);
   if (unreadable === undefined) return;
@@ -47,12 +51,10 @@ function findUnreadableField(
   for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof InvalidField) return { field: cause.field, description: cause.rule };
     if (isFieldError(cause)) return { field: cause.field().name, description: cause.message };
-    const unknown = /key "(.+)" is unknown/.exec(cause.message)?.[1];
+    const unknown = findUnknownMember(cause);
     if (unknown !== undefined)
       return { field: unknown, description: 'is not a field of this request' };
-    if (cause.message.includes('google.protobuf.Struct')) {
-      return { field: 'payload', description: 'must be a JSON object' };
-    }
+    if (isNoObject(cause)) return { field: 'payload', description: 'must be a JSON object' };
   }
   return undefined;
 }

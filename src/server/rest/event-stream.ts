@@ -5,13 +5,14 @@ import {
   type SubscribeEventsRequest,
   SubscribeEventsRequestSchema,
   type SubscribeEventsResponse,
+  type SubscribeEventsResponseSchema,
 } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
-import { createStreamEncoder, LogSetBack } from '../../events/index.ts';
+import { LogSetBack } from '../../events/index.ts';
 import { callKey } from '../calls/call.ts';
 import { recordFailure } from '../calls/request-gate.ts';
 import { methodNotAllowed } from '../errors/plain-answers.ts';
 import { InvalidField } from '../errors/request-errors.ts';
-import type { OpenCheckedStream } from '../streams/open-stream.ts';
+import type { GuardedStream } from '../streams/open-streams.ts';
 import { StreamBody } from '../streams/stream-body.ts';
 import { type ExchangeRequest, type ExchangeResponse, unbuffered } from '../wire/exchange.ts';
 import { readParameters } from '../wire/parameters.ts';
@@ -34,35 +35,40 @@ const protoJson = { useProtoFieldName: true, alwaysEmitImplicit: true };
  * `GET /v1/events/stream`: SubscribeEvents as Server-Sent Events. The id of each message is the sequence
  * to resume from; a client that reconnects sends it as `Last-Event-ID`.
  */
-export function createEventStream(openStream: OpenCheckedStream) {
+export function createEventStream(
+  stream: GuardedStream<typeof SubscribeEventsRequestSchema, typeof SubscribeEventsResponseSchema>,
+) {
   // Not Buffer.from, which would keep 64 KB of a shared slab for as long as the feed keeps a small event.
   const text = new TextEncoder();
-  const encode = createStreamEncoder((message) => text.encode(toServerSentEvent(message)));
+  const encode = stream.createEncoder((message) => text.encode(toServerSentEvent(message)));
 
   return async (request: ExchangeRequest): Promise<ExchangeResponse> => {
     if (request.method !== 'GET') return methodNotAllowed(request, ['GET']);
     const { call, signal } = request;
-    const values = createContextValues().set(callKey, call);
+    const header = new Headers({
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      [unbuffered[0]]: unbuffered[1],
+    });
     const refuse = (error: unknown) =>
       toProblem(recordFailure(call, error), call.requestId, inWordsOf(request.query));
     try {
-      const opened = await openStream(toHeader(request), values, () => toSubscription(request));
+      const asked = {
+        values: createContextValues().set(callKey, call),
+        requestHeader: toHeader(request),
+        responseHeader: header,
+        responseTrailer: new Headers(),
+        timeoutMs: undefined,
+      };
+      const source = await stream.open(asked, () => toSubscription(request));
       const finish = async (error: unknown) => {
         const told = toLastEvent(refuse(error));
         return Buffer.from(error instanceof LogSetBack ? forgetLastId + told : told);
       };
-      const body = new StreamBody(opened, signal, { encode, finish });
+      const body = new StreamBody(source, signal, { encode, finish });
       // What is wrong from the start has a status of its own.
       await body.start();
-      return {
-        status: 200,
-        header: new Headers({
-          'content-type': 'text/event-stream',
-          'cache-control': 'no-store',
-          [unbuffered[0]]: unbuffered[1],
-        }),
-        body,
-      };
+      return { status: 200, header, body };
     } catch (error) {
       return refuse(error);
     }

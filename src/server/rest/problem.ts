@@ -1,15 +1,11 @@
 import { ConnectError } from '@connectrpc/connect';
 import {
-  codeToHttpStatus,
-  codeToString,
-  errorFromJson,
-} from '@connectrpc/connect/protocol-connect';
-import {
   BadRequestSchema,
   ErrorInfoSchema,
   RetryInfoSchema,
 } from '../../../gen/typescript/google/rpc/error_details_pb.ts';
 import { problem } from '../errors/plain-answers.ts';
+import { codeToHttpStatus, codeToString, errorFromJson } from '../rpc/connect-internals.ts';
 import type { ExchangeResponse } from '../wire/exchange.ts';
 
 /** Where the reason says more about HTTP than the code does. */

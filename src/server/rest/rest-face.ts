@@ -1,11 +1,12 @@
 import { createContextValues } from '@connectrpc/connect';
 import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { createMethodUrl } from '@connectrpc/connect/protocol';
+import { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { callKey } from '../calls/call.ts';
 import { recordFailure } from '../calls/request-gate.ts';
 import { json, methodNotAllowed, notFound, unsupportedMediaType } from '../errors/plain-answers.ts';
-import { checkTimeout } from '../rpc/timeout-header.ts';
-import type { OpenCheckedStream } from '../streams/open-stream.ts';
+import { readTimeoutMs } from '../rpc/timeout-header.ts';
+import type { Streams } from '../streams/open-streams.ts';
 import type { ExchangeRequest, ExchangeResponse } from '../wire/exchange.ts';
 import { decodePercent } from '../wire/parameters.ts';
 import { createEventStream, eventStreamPath } from './event-stream.ts';
@@ -19,12 +20,10 @@ import { type RestRoute, restRoutes } from './rest-routes.ts';
  * The REST face: a translation of the RPCs, which runs the same handlers behind the same gate,
  * validation and errors. Answers undefined for a path that is not its own.
  */
-export function createRestFace(
-  handlers: ReadonlyMap<string, UniversalHandler>,
-  openStream: OpenCheckedStream,
-) {
+export function createRestFace(handlers: ReadonlyMap<string, UniversalHandler>, streams: Streams) {
   const document = json(200, openApi());
-  const streamEvents = createEventStream(openStream);
+  const stream = streams.find(EventsService.method.subscribeEvents);
+  const streamEvents = stream && createEventStream(stream);
 
   return async (request: ExchangeRequest): Promise<ExchangeResponse> => {
     if (request.path === '/openapi.json') {
@@ -32,7 +31,7 @@ export function createRestFace(
         ? { ...document, header: new Headers(document.header), isShared: true }
         : methodNotAllowed(request, ['GET']);
     }
-    if (request.path === eventStreamPath) return streamEvents(request);
+    if (streamEvents && request.path === eventStreamPath) return streamEvents(request);
     const here = restRoutes.filter((route) => route.path.test(request.path));
     if (here.length === 0) return notFound(request);
     const route = here.find(({ method }) => method === request.method);
@@ -46,7 +45,7 @@ export function createRestFace(
     const handler = handlers.get(createMethodUrl('/', route.rpc));
     if (handler === undefined) return notFound(request);
     try {
-      checkTimeout(request.header);
+      readTimeoutMs(request.header);
     } catch (error) {
       return toProblem(recordFailure(request.call, error), request.call.requestId);
     }

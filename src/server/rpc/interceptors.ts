@@ -1,12 +1,13 @@
 import { type DescMessage, getOption, type Message } from '@bufbuild/protobuf';
 import { pathToString } from '@bufbuild/protobuf/reflect';
-import { ValidationError, type Validator, type Violation } from '@bufbuild/protovalidate';
-import { Code, ConnectError, type Interceptor, type StreamRequest } from '@connectrpc/connect';
+import type { ValidationError, Validator, Violation } from '@bufbuild/protovalidate';
+import type { ConnectError, Interceptor, StreamRequest } from '@connectrpc/connect';
 import { createValidateInterceptor } from '@connectrpc/validate';
 import { rule } from '../../../gen/typescript/harbor/rules/v1/rule_pb.ts';
 import { callKey } from '../calls/call.ts';
 import { recordFailure } from '../calls/request-gate.ts';
 import { invalidRequest } from '../errors/errors.ts';
+import { findBrokenRules } from './connect-internals.ts';
 
 /** In the order in which a request passes them; `beforeValidation` may still complete the message. */
 export function createInterceptors(
@@ -68,8 +69,8 @@ export function createMessageCheck(
 
 /** Protovalidate's own violations become the BadRequest that every client knows. */
 function asInvalidRequest(error: unknown): unknown {
-  const violated = error instanceof ConnectError && error.code === Code.InvalidArgument;
-  return violated && error.cause instanceof ValidationError ? toInvalidRequest(error.cause) : error;
+  const broken = findBrokenRules(error);
+  return broken === undefined ? error : toInvalidRequest(broken);
 }
 
 function toInvalidRequest(error: ValidationError): ConnectError {

@@ -5,18 +5,18 @@ import {
   createConnectRouter,
 } from '@connectrpc/connect';
 import type { UniversalHandler } from '@connectrpc/connect/protocol';
-import { compressionBrotli, compressionGzip } from '@connectrpc/connect-node';
 import { type RequestGate, toConnectGate } from '../calls/request-gate.ts';
 import {
   batchBytesMax,
+  messageBytesMaxOf,
   requestBytesMax,
   requestBytesWithoutKeyMax,
   responseBytesMax,
   timeoutMsMax,
 } from '../limits.ts';
 import { readIdempotencyHeader } from '../rest/idempotency-header.ts';
-import { createInflation } from '../wire/inflation.ts';
-import { messageBytesMaxOf } from '../wire/request-limits.ts';
+import type { Inflation } from '../wire/inflation.ts';
+import { answerEnd } from './connect-internals.ts';
 import { createInterceptors } from './interceptors.ts';
 import { strictJson } from './strict-json.ts';
 
@@ -30,13 +30,21 @@ export interface Handlers {
   readonly rest: ReadonlyMap<string, UniversalHandler>;
 }
 
+export interface HandlersDeps {
+  readonly gate: RequestGate;
+  readonly validator: Validator;
+  readonly inflation: Inflation;
+}
+
 /** Puts every RPC behind the same gate, limits and interceptors. */
-export function createHandlers(routes: Routes, gate: RequestGate, validator: Validator): Handlers {
-  const inflation = createInflation();
+export function createHandlers(
+  routes: Routes,
+  { gate, validator, inflation }: HandlersDeps,
+): Handlers {
   const options = {
     requestGate: toConnectGate(gate),
-    interceptors: createInterceptors(validator),
-    acceptCompression: [compressionGzip, compressionBrotli].map(inflation.bounded),
+    interceptors: [answerEnd, ...createInterceptors(validator)],
+    acceptCompression: [...inflation.compressions],
     writeMaxBytes: responseBytesMax,
     maxTimeoutMs: timeoutMsMax,
   };

@@ -12,19 +12,35 @@ const unitMs = new Map([
 ]);
 
 /**
- * Refuses a longer timeout than a call may have. Connect does so, too, but starts its timer before; one of
- * more than 2³¹ ms goes off at once and has Node print a warning, for callers without a key as well.
+ * How long a call may take, in milliseconds; undefined for one that does not say. Connect reads these headers, too,
+ * but starts its timer before it refuses a long one; and one of more than 2³¹ ms goes off at once and has Node print
+ * a warning, for callers without a key as well.
  *
- * @throws InvalidField
+ * @throws InvalidField for what is no timeout, or longer than a call may take.
  */
-export function checkTimeout(header: Headers): void {
-  const ofConnect = header.get('connect-timeout-ms');
-  if (ofConnect !== null && Number(ofConnect) > timeoutMsMax) {
-    throw new InvalidField('connect-timeout-ms', `must be at most ${timeoutMsMax}`);
+export function readTimeoutMs(header: Headers): number | undefined {
+  const isGrpc = /^application\/grpc/i.test(header.get('content-type') ?? '');
+  return isGrpc ? ofGrpc(header.get('grpc-timeout')) : ofConnect(header.get('connect-timeout-ms'));
+}
+
+function ofConnect(text: string | null): number | undefined {
+  if (text === null) return undefined;
+  const name = 'connect-timeout-ms';
+  if (!/^\d{1,10}$/.test(text)) throw new InvalidField(name, 'must be 1–10 digits');
+  if (Number(text) > timeoutMsMax) throw new InvalidField(name, `must be at most ${timeoutMsMax}`);
+  return Number(text);
+}
+
+function ofGrpc(text: string | null): number | undefined {
+  if (text === null) return undefined;
+  const name = 'grpc-timeout';
+  const [, amount, unit = ''] = /^(\d{1,8})([HMSmun])$/.exec(text) ?? [];
+  if (amount === undefined) {
+    throw new InvalidField(name, 'must be 1–8 digits and a unit, H, M, S, m, u or n');
   }
-  const [, amount, unit = ''] =
-    /^(\d{1,8})([HMSmun])$/.exec(header.get('grpc-timeout') ?? '') ?? [];
-  if (Number(amount) * (unitMs.get(unit) ?? 0) > timeoutMsMax) {
-    throw new InvalidField('grpc-timeout', `must be at most ${timeoutMsMax / 1000}S`);
+  const timeoutMs = Number(amount) * (unitMs.get(unit) ?? 0);
+  if (timeoutMs > timeoutMsMax) {
+    throw new InvalidField(name, `must be at most ${timeoutMsMax / 1000}S`);
   }
+  return timeoutMs;
 }

@@ -1,11 +1,11 @@
-import type { StreamMessage, Subscription } from '../../events/index.ts';
+import type { StreamSource } from '../../stream-source.ts';
 import { callerGone } from '../calls/call.ts';
 
 /** How one protocol writes a stream. */
-export interface StreamForm {
-  readonly encode: (message: StreamMessage) => Uint8Array;
-  /** The last bytes of a stream that ends with an error. */
-  readonly finish: (error: unknown) => Promise<Uint8Array>;
+export interface StreamWriting {
+  readonly encode: (item: unknown) => Uint8Array;
+  /** The last bytes of a stream; `error` is undefined for one that has come to its end. */
+  readonly finish: (error: unknown) => Promise<Uint8Array | undefined>;
 }
 
 /** What is written at once: enough to spare calls, little enough to be held for each slow reader. */
@@ -16,25 +16,25 @@ const chunkBytesMax = 64 * 1024;
  * time, and there are thousands of them.
  */
 export class StreamBody implements AsyncIterableIterator<Uint8Array> {
-  readonly #subscription: Subscription;
-  readonly #form: StreamForm;
+  readonly #source: StreamSource<unknown>;
+  readonly #writing: StreamWriting;
   /** What is at hand, and how much of it has been written: never all, then there is nothing at hand. */
-  #messages: readonly StreamMessage[] = [];
+  #items: readonly unknown[] = [];
   #written = 0;
   #isOver = false;
 
   /** @param gone aborts when the reader has left. */
-  constructor(subscription: Subscription, gone: AbortSignal, form: StreamForm) {
-    this.#subscription = subscription;
-    this.#form = form;
-    gone.addEventListener('abort', () => subscription.end(callerGone));
-    if (gone.aborted) subscription.end(callerGone);
+  constructor(source: StreamSource<unknown>, gone: AbortSignal, writing: StreamWriting) {
+    this.#source = source;
+    this.#writing = writing;
+    gone.addEventListener('abort', () => source.end(callerGone));
+    if (gone.aborted) source.end(callerGone);
   }
 
-  /** Waits for the first messages. @throws what ends the stream before it has begun. */
+  /** Waits for the first items. @throws what ends the stream before it has begun. */
   async start(): Promise<void> {
     try {
-      this.#messages = await this.#subscription.next();
+      this.#items = await this.#source.next();
     } catch (error) {
       this.#end();
       throw error;
@@ -47,14 +47,17 @@ export class StreamBody implements AsyncIterableIterator<Uint8Array> {
 
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
     if (this.#isOver) return { done: true, value: undefined };
+    let reason: unknown;
     try {
-      if (this.#messages.length === 0) this.#messages = await this.#subscription.next();
-      this.#subscription.throwIfEnded();
-      return { done: false, value: this.#encodeSome() };
+      if (this.#items.length === 0) this.#items = await this.#source.next();
+      this.#source.throwIfEnded();
+      if (this.#items.length > 0) return { done: false, value: this.#encodeSome() };
     } catch (error) {
-      this.#end();
-      return { done: false, value: await this.#form.finish(error) };
+      reason = error;
     }
+    this.#end();
+    const value = await this.#writing.finish(reason);
+    return value === undefined ? { done: true, value } : { done: false, value };
   }
 
   async return(): Promise<IteratorResult<Uint8Array, undefined>> {
@@ -65,13 +68,13 @@ export class StreamBody implements AsyncIterableIterator<Uint8Array> {
   #encodeSome(): Uint8Array {
     const chunks: Uint8Array[] = [];
     let bytes = 0;
-    while (this.#written < this.#messages.length && bytes < chunkBytesMax) {
-      const chunk = this.#form.encode(this.#messages[this.#written++] as StreamMessage);
+    while (this.#written < this.#items.length && bytes < chunkBytesMax) {
+      const chunk = this.#writing.encode(this.#items[this.#written++]);
       chunks.push(chunk);
       bytes += chunk.byteLength;
     }
-    if (this.#written === this.#messages.length) {
-      this.#messages = [];
+    if (this.#written === this.#items.length) {
+      this.#items = [];
       this.#written = 0;
     }
     return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, bytes);
@@ -79,7 +82,7 @@ export class StreamBody implements AsyncIterableIterator<Uint8Array> {
 
   #end(): void {
     this.#isOver = true;
-    this.#messages = [];
-    this.#subscription.closing.dispose();
+    this.#items = [];
+    this.#source.closing.dispose();
   }
 }

@@ -81,3 +81,13 @@ export function splitTarget(target: string): { path: string; query: string } {
 export function toUrl(path: string, query: string): string {
   return `http://harbor${path}${query}`;
 }
+
+/** A body as one chunk, undefined when nothing comes. */
+export async function readWhole(
+  body: AsyncIterable<Uint8Array> | undefined,
+): Promise<Uint8Array | undefined> {
+  if (body === undefined) return undefined;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return chunks.length > 1 ? Buffer.concat(chunks) : chunks[0];
+}

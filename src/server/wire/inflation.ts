@@ -4,6 +4,7 @@ import type {
   UniversalHandler,
   UniversalServerRequest,
 } from '@connectrpc/connect/protocol';
+import { compressionBrotli, compressionGzip } from '@connectrpc/connect-node';
 import { inflationsMax } from '../limits.ts';
 import type { RequestBody } from './request-body.ts';
 
@@ -11,9 +12,11 @@ const encodings = ['content-encoding', 'grpc-encoding', 'connect-content-encodin
 
 /** Counts what requests inflate to among the bytes of their bodies. */
 export interface Inflation {
-  /** A compression that inflates few messages at once, each up to its limit. */
-  bounded(compression: Compression): Compression;
-  /** A handler whose body is known to `bounded` while it runs; costs nothing where nothing is compressed. */
+  /** Those that are spoken. They inflate few messages at once, each up to its limit. */
+  readonly compressions: readonly Compression[];
+  /** What `work` inflates counts among the bytes of this body. */
+  counting<T>(body: Pick<RequestBody, 'hold'>, work: () => Promise<T>): Promise<T>;
+  /** A handler that counts what it inflates; costs nothing where nothing is compressed. */
   counted(handler: UniversalHandler): UniversalHandler;
 }
 
@@ -34,16 +37,19 @@ export function createInflation(): Inflation {
     }
   }
 
+  const bounded = (compression: Compression): Compression => ({
+    ...compression,
+    decompress: (bytes, readMaxBytes) =>
+      inTurn(async () => {
+        const inflated = await compression.decompress(bytes, readMaxBytes);
+        bodies.getStore()?.hold(inflated.byteLength);
+        return inflated;
+      }),
+  });
+
   return {
-    bounded: (compression) => ({
-      ...compression,
-      decompress: (bytes, readMaxBytes) =>
-        inTurn(async () => {
-          const inflated = await compression.decompress(bytes, readMaxBytes);
-          bodies.getStore()?.hold(inflated.byteLength);
-          return inflated;
-        }),
-    }),
+    compressions: [compressionGzip, compressionBrotli].map(bounded),
+    counting: (body, work) => bodies.run(body, work),
     counted(handler) {
       const run = (request: UniversalServerRequest) => {
         const { body } = request;

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import { drained, inParts, partBytesMax, ReaderStalled } from './drained.ts';
-import type { ExchangeResponse } from './exchange.ts';
+import { type ExchangeResponse, readWhole } from './exchange.ts';
 import type { OpenAnswer, OpenAnswers } from './open-answers.ts';
 
 /** Where an answer goes: one version of HTTP. */
@@ -54,7 +54,7 @@ export class Sending implements OpenAnswer {
     const { body } = response;
     try {
       if (response.unary === true || body === undefined || isWhole(body)) {
-        const whole = isWhole(body) ? body : await collect(body);
+        const whole = isWhole(body) ? body : await readWhole(body);
         onReady();
         await this.#sendWhole(response, requestId, whole);
       } else await this.#sendStream(response, requestId, body);
@@ -131,14 +131,4 @@ export class Sending implements OpenAnswer {
 
 function isWhole(body: ExchangeResponse['body']): body is string | Uint8Array {
   return typeof body === 'string' || body instanceof Uint8Array;
-}
-
-/** The one chunk of a unary answer, where there is one. */
-async function collect(
-  body: AsyncIterable<Uint8Array> | undefined,
-): Promise<Uint8Array | undefined> {
-  if (body === undefined) return undefined;
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of body) chunks.push(chunk);
-  return chunks.length > 1 ? Buffer.concat(chunks) : chunks[0];
 }

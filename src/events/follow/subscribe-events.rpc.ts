@@ -1,0 +1,46 @@
+import {
+  EventsService,
+  type SubscribeEventsRequestSchema,
+  type SubscribeEventsResponseSchema,
+} from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { getCaller, type StreamWatch } from '../../api-keys/index.ts';
+import type { StreamRoute } from '../../stream-route.ts';
+import type { EventLogStore } from '../log/event-log-store.ts';
+import { type KnownWorkspaces, openLog } from '../log/open-log.rpc.ts';
+import type { EventFeeds } from './event-feeds.ts';
+import { createStreamEncoder } from './stream-encoder.rpc.ts';
+import { openSubscription, type StreamMessage } from './subscription.ts';
+
+export interface SubscribeEventsDeps {
+  readonly log: EventLogStore;
+  readonly feeds: EventFeeds;
+  readonly workspaces: KnownWorkspaces;
+  readonly streams: StreamWatch;
+}
+
+/** SubscribeEvents. A subscription ends with its API key, and with the service. */
+export function createSubscribeEvents({
+  log,
+  feeds,
+  workspaces,
+  streams,
+}: SubscribeEventsDeps): StreamRoute<
+  typeof SubscribeEventsRequestSchema,
+  typeof SubscribeEventsResponseSchema,
+  StreamMessage
+> {
+  return {
+    method: EventsService.method.subscribeEvents,
+    createEncoder: createStreamEncoder,
+    async open(request, { values }) {
+      const typePatterns = await openLog(workspaces, request, values);
+      const { workspaceId, afterSequence: after } = request;
+      const afterSequence = after === undefined ? undefined : Number(after);
+      const options = { workspaceId, afterSequence, typePatterns };
+      const subscription = await openSubscription(feeds, log, options);
+      const end = (reason: unknown) => subscription.end(reason);
+      subscription.closing.defer(streams.watch(getCaller(values).apiKeyId, end));
+      return subscription;
+    },
+  };
+}

@@ -1,0 +1,18 @@
+/**
+ * What a stream has to say, as its reader takes it. Most streams wait most of the time, and there are thousands
+ * of them: hence a call that waits, and not a chain of generators.
+ */
+export interface StreamSource<Item> {
+  /**
+   * What comes next, as much as is at hand; nothing when the stream has come to its end. One call at a time.
+   *
+   * @throws the reason of `end`, or why it cannot go on; it is over then.
+   */
+  next(): Promise<readonly Item[]>;
+  /** Makes it over: `next` throws the reason, at once where it waits. */
+  end(reason: unknown): void;
+  /** For whoever still has something at hand when the stream is to end. */
+  throwIfEnded(): void;
+  /** Disposed of at the end, whatever that was: leaves what the stream follows, and does what else was put on it. */
+  readonly closing: DisposableStack;
+}
