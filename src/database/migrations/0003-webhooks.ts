@@ -1,0 +1,170 @@
+import { Migration } from '@mikro-orm/migrations';
+
+/** Webhook endpoints, their secrets, and what is on its way to them. */
+export class Webhooks extends Migration {
+  override up(): void {
+    this.addSql(`
+      create table webhook_endpoints (
+        id uuid not null,
+        workspace_id text collate "C" not null,
+        url text not null,
+        description text not null,
+        type_patterns text[] not null,
+        subject text collate "C" null,
+        header_names text[] not null,
+        headers bytea null,
+        max_in_flight integer not null,
+        max_per_second integer null,
+        timeout_ms integer not null,
+        ordering text not null,
+        status text not null,
+        disabled_reason text null,
+        status_changed_at timestamptz(3) not null,
+        api_key_id uuid null,
+        request_id text null,
+        created_at timestamptz(3) not null,
+        updated_at timestamptz(3) not null,
+        deleted_at timestamptz(3) null,
+        primary key (id, workspace_id)
+      )`);
+    this.addSql(`
+      create index webhook_endpoints_workspace_id_index on webhook_endpoints (workspace_id, id)`);
+    // By which processes find what has changed.
+    this.addSql(
+      'create index webhook_endpoints_updated_at_index on webhook_endpoints (updated_at)',
+    );
+    this.addSql(`
+      create unique index webhook_endpoints_request_index on webhook_endpoints (api_key_id, request_id)
+      where request_id is not null`);
+
+    this.addSql(`
+      create table webhook_secrets (
+        id uuid not null,
+        workspace_id text collate "C" not null,
+        endpoint_id uuid not null,
+        ciphertext bytea not null,
+        created_at timestamptz(3) not null,
+        expires_at timestamptz(3) null,
+        primary key (id, workspace_id)
+      )`);
+    this.addSql(
+      'create index webhook_secrets_endpoint_id_index on webhook_secrets (endpoint_id)',
+    );
+
+    // Changed with every batch of requests: half-empty pages keep that heap-only, as long as nothing that is
+    // indexed changes, which next_work_at does only when a delivery fails.
+    this.addSql(`
+      create table webhook_states (
+        endpoint_id uuid not null,
+        workspace_id text collate "C" not null,
+        in_flight integer not null default 0,
+        tokens double precision not null default 0,
+        tokens_at timestamptz not null default '-infinity',
+        failures integer not null default 0,
+        failing_since timestamptz(3) null,
+        circuit_open_until timestamptz(3) null,
+        circuit_wait_ms integer not null default 0,
+        hold_until timestamptz(3) null,
+        next_work_at timestamptz(3) null,
+        last_success_at timestamptz(3) null,
+        last_failure_at timestamptz(3) null,
+        told_failing_at timestamptz(3) null,
+        primary key (endpoint_id, workspace_id)
+      ) with (fillfactor = 50)`);
+    this.addSql(`
+      create index webhook_states_next_work_at_index on webhook_states (next_work_at)
+      where next_work_at is not null`);
+
+    this.addSql(`
+      create table webhook_cursors (
+        id uuid not null,
+        workspace_id text collate "C" not null,
+        endpoint_id uuid not null,
+        kind text not null,
+        state text not null,
+        position bigint not null,
+        first_sequence bigint not null,
+        end_sequence bigint null,
+        previous_sequence bigint not null default 0,
+        type_patterns text[] not null,
+        only_failed boolean not null default false,
+        max_per_second integer null,
+        tokens double precision not null default 0,
+        tokens_at timestamptz not null default '-infinity',
+        unfinished integer not null default 0,
+        succeeded bigint not null default 0,
+        failed bigint not null default 0,
+        api_key_id uuid null,
+        request_id text null,
+        created_at timestamptz(3) not null,
+        ended_at timestamptz(3) null,
+        primary key (id, workspace_id)
+      ) with (fillfactor = 50)`);
+    this.addSql(
+      'create index webhook_cursors_endpoint_id_index on webhook_cursors (endpoint_id, id)',
+    );
+    this.addSql(`
+      create unique index webhook_cursors_request_index on webhook_cursors (api_key_id, request_id)
+      where request_id is not null`);
+
+    // As long as a window is in flight; none of its columns is indexed but the key.
+    this.addSql(`
+      create table webhook_windows (
+        id uuid not null,
+        workspace_id text collate "C" not null,
+        cursor_id uuid not null,
+        endpoint_id uuid not null,
+        sequences bigint[] not null,
+        previous_sequence bigint not null,
+        fence integer not null,
+        leased_until timestamptz not null,
+        remaining integer not null,
+        primary key (id, workspace_id)
+      ) with (fillfactor = 50)`);
+
+    // A delivery that has failed and waits; due_at is also until when it is leased to whoever sends it.
+    this.addSql(`
+      create table webhook_work (
+        window_id uuid not null,
+        place integer not null,
+        workspace_id text collate "C" not null,
+        cursor_id uuid not null,
+        endpoint_id uuid not null,
+        event_id uuid not null,
+        subject text collate "C" null,
+        sequence bigint not null,
+        previous_sequence bigint not null,
+        attempts integer not null,
+        tries integer not null,
+        fence integer not null,
+        in_flight boolean not null,
+        due_at timestamptz(3) not null,
+        primary key (window_id, place, workspace_id)
+      )`);
+    this.addSql('create index webhook_work_due_at_index on webhook_work (endpoint_id, due_at)');
+
+    // A row for each request that was sent, and never changed.
+    this.addSql(`
+      create table webhook_attempts (
+        window_id uuid not null,
+        place integer not null,
+        attempt integer not null,
+        workspace_id text collate "C" not null,
+        cursor_id uuid not null,
+        endpoint_id uuid not null,
+        event_id uuid not null,
+        sequence bigint not null,
+        previous_sequence bigint not null,
+        started_at timestamptz(3) not null,
+        duration_ms integer not null,
+        status smallint null,
+        error text null,
+        response bytea null,
+        outcome text not null,
+        primary key (window_id, place, attempt, workspace_id)
+      ) partition by range (window_id)`);
+    this.addSql(
+      'create index webhook_attempts_endpoint_id_index on webhook_attempts (endpoint_id, window_id, place)',
+    );
+  }
+}

@@ -1,0 +1,67 @@
+import { matchesAny } from '../../type-pattern.ts';
+
+/** What order an endpoint is promised. */
+export type Ordering = 'none' | 'workspace' | 'subject';
+
+/** An endpoint as those who send to it know it; ids are UUIDs, as the database has them. */
+export interface Target {
+  readonly id: string;
+  readonly workspaceId: string;
+  readonly url: string;
+  /** Empty: every type but the service's own. */
+  readonly typePatterns: readonly string[];
+  /** Undefined: about anything. */
+  readonly subject: string | undefined;
+  readonly maxInFlight: number;
+  readonly timeoutMs: number;
+  readonly ordering: Ordering;
+  /** Encrypted; undefined where there are none. */
+  readonly headers: Buffer | undefined;
+  /** Encrypted, the newest first: each of them signs. */
+  readonly secrets: readonly { readonly id: string; readonly ciphertext: Buffer }[];
+  readonly status: 'enabled' | 'paused' | 'disabled';
+}
+
+/** What walks the log for a target: its live feed, which has no end, or a replay. */
+export interface Cursor {
+  readonly id: string;
+  readonly target: Target;
+  readonly isReplay: boolean;
+  /** Of a replay, within those of the target; empty: all of them. */
+  readonly typePatterns: readonly string[];
+  readonly onlyFailed: boolean;
+  /** Undefined: there is none. */
+  readonly endSequence: number | undefined;
+  /** Up to where the log was gone through, as the database has it. */
+  position: number;
+  /** Up to where it was gone through without a match since; it costs nothing to go through that again. */
+  scanned: number;
+}
+
+/** What of an event decides who is sent it. */
+export interface Matchable {
+  readonly type: string;
+  readonly subject?: string | undefined;
+  readonly payload: { readonly [name: string]: unknown };
+}
+
+const ownTypePrefix = 'harbor.';
+
+/**
+ * Whether a cursor's target is sent an event. The service's own events come only by a pattern that asks for them, and
+ * never those about the endpoint itself, which would go round and round.
+ *
+ * @param endpointId the target's id as payloads name it, `whe_…`.
+ */
+export function isFor(cursor: Cursor, endpointId: string, event: Matchable): boolean {
+  const { typePatterns, subject } = cursor.target;
+  if (subject !== undefined && event.subject !== subject) return false;
+  if (event.type.startsWith(ownTypePrefix)) {
+    const asked = typePatterns.filter((pattern) => pattern.startsWith(ownTypePrefix));
+    if (asked.length === 0 || !matchesAny(asked, event.type)) return false;
+    if (event.payload['endpoint_id'] === endpointId) return false;
+  } else if (!matchesAny(typePatterns, event.type)) {
+    return false;
+  }
+  return matchesAny(cursor.typePatterns, event.type);
+}
