@@ -25,7 +25,7 @@ export async function openReadyDatabase(config: Config, url: string, log: Log): 
     await assertSessionsKept(database);
     await assertWritable(database);
     await assertDurable(database, config.allowUnsafeDurability);
-    await migrate(database);
+    await migrate(database, { onStep: (step) => log.info(step, 'migrating') });
     return database;
   } catch (error) {
     await database.close();

@@ -74,7 +74,7 @@ test('a Watch says SERVING, then NOT_SERVING when the service stops, and ends', 
   await expect.poll(() => seen).toEqual([ServingStatus.SERVING]);
   const startedAt = performance.now();
   await stopping.stop();
-  await ended;
+  expect(await ended).toMatchObject({ code: status.OK });
   expect(seen).toEqual([ServingStatus.SERVING, ServingStatus.NOT_SERVING]);
   expect(performance.now() - startedAt).toBeLessThan(5_000);
   watcher.close();

@@ -161,9 +161,16 @@ describe('an id in a path', () => {
     },
   );
 
-  test('may be percent-encoded, and a query does not matter', async () => {
-    const answer = await sendRequest(service, `/v1/events/${eventId.replace('_', '%5F')}?x=1`);
+  test('may be percent-encoded', async () => {
+    const answer = await sendRequest(service, `/v1/events/${eventId.replace('_', '%5F')}`);
     expect(answer.status).toBe(200);
+  });
+
+  test('takes no parameter that it does not know', async () => {
+    expect(problemOf(await sendRequest(service, `/v1/events/${eventId}?x=1`))).toMatchObject({
+      status: 400,
+      violations: [{ field: 'x', description: 'is not a parameter; there are workspace_id' }],
+    });
   });
 });
 

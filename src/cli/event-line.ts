@@ -1,17 +1,10 @@
 import type { Event } from '../../sdk/src/index.ts';
+import { toEventJson } from '../events/index.ts';
 import { toTerminalText } from './terminal-text.ts';
 
 /** One event as JSON on one line, with the names of the REST face: for programs. */
 export function toJsonLine(event: Event): string {
-  const { id, type, workspaceId, payload, createdAt, sequence } = event;
-  return JSON.stringify({
-    id,
-    type,
-    workspace_id: workspaceId,
-    payload,
-    created_at: createdAt.toISOString(),
-    sequence,
-  });
+  return JSON.stringify(toEventJson(event));
 }
 
 /** One event on one line of a terminal of so many columns: for people. */

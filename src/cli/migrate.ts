@@ -1,12 +1,16 @@
 import { Command } from 'commander';
 import { migrate } from '../database/migrate.ts';
+import { assertSessionsKept } from '../database/pooler.ts';
 import { withDatabase } from './with-database.ts';
 
 export function migrateCommand(): Command {
   return new Command('migrate')
     .description('bring the database schema up to date; "serve" does so by itself')
     .action(async () => {
-      const ran = await withDatabase(migrate);
+      const ran = await withDatabase(async (database) => {
+        await assertSessionsKept(database);
+        return await migrate(database);
+      });
       const text = ran.length === 0 ? 'the schema is up to date' : `ran ${ran.join(', ')}`;
       process.stdout.write(`${text}\n`);
     });

@@ -1,8 +1,6 @@
-import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { Pool, PoolClient } from 'pg';
 import { entities } from './entities.ts';
-import { migrations as ownMigrations } from './migrations/index.ts';
 import { Session } from './session.ts';
 import { createStatementRunner, type StatementRunner } from './statements.ts';
 import { createInTransaction, type InTransaction } from './transaction.ts';
@@ -16,8 +14,6 @@ export interface DatabaseOptions {
   readonly applicationName: string;
   /** Receives what MikroORM and pg have to say: lost connections, slow starts. */
   readonly onNotice: (message: string) => void;
-  /** In place of the service's own: a later version's, for tests of upgrades. */
-  readonly migrations?: typeof ownMigrations;
 }
 
 /** The service's PostgreSQL: entities for what is not hot, prepared statements for what is. */
@@ -42,19 +38,12 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   const orm = await MikroORM.init({
     clientUrl: options.url,
     entities,
-    extensions: [Migrator],
     // Found through the environment otherwise; the service's config is its only source.
     preferEnvVars: false,
     ensureDatabase: false,
     debug: false,
     logger: options.onNotice,
     colors: false,
-    migrations: {
-      migrationsList: [...(options.migrations ?? ownMigrations)],
-      tableName: 'harbor_migrations',
-      snapshot: false,
-      allOrNothing: true,
-    },
     driverOptions: {
       // Whole, for what MikroORM would not take from it, such as sslmode.
       connectionString: options.url,

@@ -1,10 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Transaction } from '@mikro-orm/core';
 import type { Database } from './database.ts';
-import { sqlStateOf } from './postgres-errors.ts';
-
-/** The advisory lock that whoever migrates holds: "harbor" in ASCII. */
-const migrationLock = 0x686172626f72;
+import { migrations as ownMigrations } from './migrations/index.ts';
+import type { IndexStep, Migration, Step } from './migrations/migration.ts';
+import { isTransient } from './postgres-errors.ts';
+import {
+  assertSchemaWorks,
+  createSchemaRecord,
+  type RecordedStep,
+  readSchemaRecord,
+  recordStep,
+} from './schema-record.ts';
+import { type SchemaSession, withSchemaLock } from './schema-session.ts';
 
 /**
  * A change of a table that waits for its lock holds up every statement that comes after it. This is half of
@@ -13,20 +19,10 @@ const migrationLock = 0x686172626f72;
 const tableLockTimeoutMs = 500;
 const tableLockTriesMax = 120;
 const tableLockRetryMs = 1_000;
+/** An index that is built concurrently waits for the transactions before it, and nobody for the index. */
+const indexLockTimeoutMs = 3_600_000;
 
-/** A newer program has migrated the database to a schema that this one does not know. */
-export class SchemaTooNew extends Error {
-  override readonly name = 'SchemaTooNew';
-
-  constructor(unknown: readonly string[]) {
-    super(
-      'a newer version of Harbor Events has migrated this database, and this version does not know ' +
-        `${unknown.join(', ')}: run that version, or a later one`,
-    );
-  }
-}
-
-/** A table stayed in use for as long as the migration was ready to wait. Nothing was changed. */
+/** A table stayed in use for as long as the migration was ready to wait. The steps before are done. */
 export class SchemaInUse extends Error {
   override readonly name = 'SchemaInUse';
 
@@ -38,46 +34,105 @@ export class SchemaInUse extends Error {
   }
 }
 
+export interface MigrateOptions {
+  /** In place of the service's own: a later version's, for tests of upgrades. */
+  readonly migrations?: readonly Migration[];
+  /** Told of each step, which begins when it returns; one that builds an index of a large table takes its time. */
+  readonly onStep?: (step: { readonly migration: string; readonly step: string }) => unknown;
+}
+
 /**
- * Brings the schema up to date, all of it or nothing, on the connection that holds the lock. Of several
- * processes that do so at once, one does and the others wait. A migration may take as long as it takes.
+ * Brings the schema up to date, step by step, while other processes use the database. Each step is done whole
+ * or not at all; where it ended, the next call goes on. Of several processes that do so at once, one does and
+ * the others wait; where nothing is to be done, nobody waits.
  *
- * @returns the names of the migrations that ran now.
+ * @returns the names of the migrations that ran now, or of which a part did.
  * @throws SchemaTooNew, SchemaInUse
  */
-export async function migrate({ orm }: Pick<Database, 'orm'>): Promise<string[]> {
-  const connection = orm.em.getConnection();
+export async function migrate(
+  database: Pick<Database, 'connect'>,
+  { migrations = ownMigrations, onStep = () => undefined }: MigrateOptions = {},
+): Promise<string[]> {
+  if ((await findPending(database, migrations)).length === 0) return [];
+  return await withSchemaLock(database, async (session) => {
+    await createSchemaRecord(session.query);
+    const pending = listPending(await readSchemaRecord(session.query), migrations);
+    for (const { migration, step } of pending) {
+      await onStep({ migration: migration.name, step: step.name });
+      await takeStep(session, migration, step);
+    }
+    return [...new Set(pending.map(({ migration }) => migration.name))];
+  });
+}
+
+interface Pending {
+  readonly migration: Migration;
+  readonly step: Step;
+}
+
+async function findPending(
+  database: Pick<Database, 'connect'>,
+  migrations: readonly Migration[],
+): Promise<Pending[]> {
+  const client = await database.connect();
+  try {
+    const query = async (text: string) => (await client.query(text)).rows;
+    return listPending(await readSchemaRecord(query), migrations);
+  } finally {
+    client.release();
+  }
+}
+
+/** @throws SchemaTooNew */
+function listPending(
+  recorded: readonly RecordedStep[],
+  migrations: readonly Migration[],
+): Pending[] {
+  assertSchemaWorks(recorded, migrations);
+  const done = new Set(
+    recorded.filter(({ isDone }) => isDone).map(({ migration, step }) => `${migration} ${step}`),
+  );
+  return migrations.flatMap((migration) =>
+    migration.steps
+      .filter((step) => !done.has(`${migration.name} ${step.name}`))
+      .map((step) => ({ migration, step })),
+  );
+}
+
+/** @throws SchemaInUse */
+async function takeStep(session: SchemaSession, migration: Migration, step: Step): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await connection.transactional((transaction) => migrateIn(transaction, orm));
+      if ('index' in step) {
+        await recordStep(session.query, migration, { step: step.name, isDone: false });
+        await buildIndex(session, step);
+        await recordStep(session.query, migration, { step: step.name, isDone: true });
+        return;
+      }
+      return await session.inTransaction(tableLockTimeoutMs, async () => {
+        await step.run(session);
+        await recordStep(session.query, migration, { step: step.name, isDone: true });
+      });
     } catch (error) {
-      // Only a table's lock has a time limit.
-      if (sqlStateOf(error) !== '55P03') throw error;
+      // Only a lock has a time limit.
+      if (!isTransient(error)) throw error;
       if (attempt === tableLockTriesMax) throw new SchemaInUse(error);
       await delay(tableLockRetryMs);
     }
   }
 }
 
-async function migrateIn(transaction: Transaction, orm: Database['orm']): Promise<string[]> {
-  const run = (sql: string) => orm.em.getConnection().execute(sql, [], 'all', transaction);
-  // transaction_timeout is there from PostgreSQL 17 on.
-  await run(`
-    select set_config(name, '0', true) from pg_settings where name in ('statement_timeout',
-      'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`);
-  // Ends with the transaction, also when the process is killed, and behind a pooler of transactions.
-  await run(`select pg_advisory_xact_lock(${migrationLock})`);
-  await run(`set local lock_timeout = ${tableLockTimeoutMs}`);
-  await assertSchemaKnown(orm);
-  const ran = await orm.migrator.up({ transaction });
-  return ran.map(({ name }) => name);
-}
-
-/** Judges by names: a program that lacks one cannot know whether it works with what that one has made. */
-async function assertSchemaKnown({ migrator, config }: Database['orm']): Promise<void> {
-  const known = new Set(
-    (config.get('migrations').migrationsList ?? []).map((migration) => migration.name),
+/** One that was interrupted has left an index that is not valid, and is begun afresh. */
+async function buildIndex(
+  { query }: SchemaSession,
+  { index, definition }: IndexStep,
+): Promise<void> {
+  const [found] = await query<{ is_valid: boolean }>(
+    'select indisvalid as is_valid from pg_index where indexrelid = to_regclass($1)',
+    [index],
   );
-  const unknown = (await migrator.getExecuted()).filter(({ name }) => !known.has(name));
-  if (unknown.length > 0) throw new SchemaTooNew(unknown.map(({ name }) => name));
+  if (found?.is_valid) return;
+  await query(`set lock_timeout = ${indexLockTimeoutMs}`);
+  if (found !== undefined) await query(`drop index concurrently ${index}`);
+  await query(`create index concurrently ${index} ${definition}`);
 }

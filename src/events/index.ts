@@ -2,6 +2,7 @@ export { type AppendQueue, createAppendQueue } from './append/append-queue.ts';
 export type { CommitListener, CommitNews, CommitOrigin } from './commit-news.ts';
 export type { Appended, Event, NewEvent } from './event.ts';
 export { LogSetBack } from './event-errors.ts';
+export { type EventJson, fromEventProtoJson, toEventJson } from './event-json.ts';
 export { eventRefusals } from './event-refusals.ts';
 export { createEventStore, type EventStore } from './event-store.ts';
 export { createEventsFeature, type EventsFeature } from './events.feature.ts';

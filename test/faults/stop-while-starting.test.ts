@@ -5,12 +5,13 @@ import { expect, test } from 'vitest';
 import { createTestDatabase } from '../support/test-database.ts';
 
 const main = resolve(import.meta.dirname, '../../src/main.ts');
-const migrationLock = 0x686172626f72;
+const schemaLock = 0x686172626f74;
 
 test('a SIGTERM while another process migrates ends the start at once, as a stop', async () => {
   const database = await createTestDatabase();
   const migrating = await database.connect();
-  await migrating.query('select pg_advisory_lock($1)', [migrationLock]);
+  await migrating.query('drop schema public cascade; create schema public');
+  await migrating.query('select pg_advisory_lock($1)', [schemaLock]);
   const child = spawn(process.execPath, [main], {
     env: { PATH: process.env.PATH, DATABASE_URL: database.url, PORT: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -23,7 +24,11 @@ test('a SIGTERM while another process migrates ends the start at once, as a stop
   }
   const closed = once(child, 'close');
   await expect
-    .poll(() => database.query(`select 1 from pg_stat_activity where wait_event = 'advisory'`))
+    .poll(() =>
+      database.query(`select from pg_stat_activity
+        where datname = current_database() and query like '%pg_try_advisory_lock%'
+          and pid <> pg_backend_pid()`),
+    )
     .not.toEqual([]);
   child.kill('SIGTERM');
   expect(await closed).toEqual([0, null]);

@@ -82,6 +82,8 @@ test.each([
   [`${filter}&type_patterns=invoice.paid,%20order.placed`, 'type_patterns[1]'],
   [`${filter}&type_patterns=invoice.paid,*.placed`, 'type_patterns[1]'],
   [`${filter}&types=invoice.paid,*.placed`, 'types[1]'],
+  [`types=*a&${filter}`, 'types[0]'],
+  [`${filter}&subject=`, 'subject'],
   [`${filter}&types=invoice.paid&type_patterns=order.*`, 'type_patterns'],
   [`${filter}&${filter}`, 'workspace_id'],
   ...['constructor', '__proto__', 'toString', 'ASC', ''].map((order) => [

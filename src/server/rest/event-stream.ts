@@ -1,4 +1,4 @@
-import { create, toJson } from '@bufbuild/protobuf';
+import { fromJson, type JsonObject, toJson } from '@bufbuild/protobuf';
 import { createContextValues } from '@connectrpc/connect';
 import { EventSchema } from '../../../gen/typescript/harbor/events/v1/event_pb.ts';
 import {
@@ -7,28 +7,22 @@ import {
   type SubscribeEventsResponse,
   type SubscribeEventsResponseSchema,
 } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
-import { LogSetBack } from '../../events/index.ts';
+import { fromEventProtoJson, LogSetBack } from '../../events/index.ts';
 import { callKey } from '../calls/call.ts';
 import { recordFailure } from '../calls/request-gate.ts';
-import { methodNotAllowed } from '../errors/plain-answers.ts';
 import { InvalidField } from '../errors/request-errors.ts';
 import type { GuardedStream } from '../streams/open-streams.ts';
 import { StreamBody } from '../streams/stream-body.ts';
 import { type ExchangeRequest, type ExchangeResponse, unbuffered } from '../wire/exchange.ts';
 import { readParameters } from '../wire/parameters.ts';
 import { toProblem } from './problem.ts';
-import { inWordsOf, readQuery, readTypePatterns, readWholeNumber } from './query.ts';
-import { toRestEvent } from './rest-routes.ts';
+import { inWordsOf } from './query.ts';
+import { readRequest } from './rest-request.ts';
+import type { RestRoute } from './rest-routes.ts';
 
-export const eventStreamPath = '/v1/events/stream';
+/** Of the query, beside the fields of the request. */
+const tokenName = 'access_token';
 
-const parameters = [
-  'workspace_id',
-  'type_patterns',
-  'types',
-  'after_sequence',
-  'access_token',
-] as const;
 const protoJson = { useProtoFieldName: true, alwaysEmitImplicit: true };
 
 /**
@@ -42,8 +36,7 @@ export function createEventStream(
   const text = new TextEncoder();
   const encode = stream.createEncoder((message) => text.encode(toServerSentEvent(message)));
 
-  return async (request: ExchangeRequest): Promise<ExchangeResponse> => {
-    if (request.method !== 'GET') return methodNotAllowed(request, ['GET']);
+  return async (route: RestRoute, request: ExchangeRequest): Promise<ExchangeResponse> => {
     const { call, signal } = request;
     const header = new Headers({
       'content-type': 'text/event-stream',
@@ -51,7 +44,7 @@ export function createEventStream(
       [unbuffered[0]]: unbuffered[1],
     });
     const refuse = (error: unknown) =>
-      toProblem(recordFailure(call, error), call.requestId, inWordsOf(request.query));
+      toProblem(recordFailure(call, error), call.requestId, inWordsOf(route, request.query));
     try {
       const asked = {
         values: createContextValues().set(callKey, call),
@@ -60,7 +53,7 @@ export function createEventStream(
         responseTrailer: new Headers(),
         timeoutMs: undefined,
       };
-      const source = await stream.open(asked, () => toSubscription(request));
+      const source = await stream.open(asked, () => toSubscription(route, request));
       const finish = async (error: unknown) => {
         const told = toLastEvent(refuse(error));
         return Buffer.from(error instanceof LogSetBack ? forgetLastId + told : told);
@@ -78,34 +71,28 @@ export function createEventStream(
 function toHeader(request: ExchangeRequest): Headers {
   const header = new Headers(request.header);
   // EventSource cannot send headers.
-  const [, token] = readParameters(request.query).find(([name]) => name === 'access_token') ?? [];
+  const [, token] = readParameters(request.query).find(([name]) => name === tokenName) ?? [];
   if (token !== undefined && !header.has('authorization')) {
     header.set('authorization', `Bearer ${token.replace(/[^\x21-\x7e]/g, '?')}`);
   }
   return header;
 }
 
-function toSubscription(request: ExchangeRequest): SubscribeEventsRequest {
-  const query = readQuery(request.query, parameters);
-  const lastEventId = request.header.get('last-event-id') ?? undefined;
-  const isSequence =
-    /^\d{1,16}$/.test(lastEventId ?? '0') && Number.isSafeInteger(Number(lastEventId ?? 0));
-  if (!isSequence) {
+function toSubscription(route: RestRoute, request: ExchangeRequest): SubscribeEventsRequest {
+  const fields = readRequest(route, request, [tokenName]);
+  const lastEventId = request.header.get('last-event-id');
+  if (lastEventId === null) return fromJson(SubscribeEventsRequestSchema, fields);
+  if (!/^\d{1,16}$/.test(lastEventId) || !Number.isSafeInteger(Number(lastEventId))) {
     throw new InvalidField('Last-Event-ID', 'must be the id of a message of this stream');
   }
-  const after = lastEventId ?? readWholeNumber('after_sequence', query.after_sequence);
-  return create(SubscribeEventsRequestSchema, {
-    workspaceId: query.workspace_id ?? '',
-    typePatterns: readTypePatterns(query) ?? [],
-    ...(after !== undefined && { afterSequence: BigInt(after) }),
-  });
+  return fromJson(SubscribeEventsRequestSchema, { ...fields, after_sequence: lastEventId });
 }
 
 function toServerSentEvent({ message, sequence }: SubscribeEventsResponse): string {
   switch (message.case) {
     case 'event': {
-      const event = toJson(EventSchema, message.value, protoJson);
-      return `id: ${sequence}\ndata: ${JSON.stringify(toRestEvent(event))}\n\n`;
+      const event = toJson(EventSchema, message.value, protoJson) as JsonObject;
+      return `id: ${sequence}\ndata: ${JSON.stringify(fromEventProtoJson(event))}\n\n`;
     }
     case 'caughtUp':
       return `id: ${sequence}\nevent: caught_up\ndata: {"sequence":${sequence}}\n\n`;

@@ -1,7 +1,8 @@
-import { isTime } from '../../calendar-time.ts';
+import type { JsonObject } from '@bufbuild/protobuf';
 import { InvalidField } from '../errors/request-errors.ts';
-import { timeRule } from '../rpc/time.ts';
 import { readParameters } from '../wire/parameters.ts';
+import type { RestParameter } from './parameters.ts';
+import type { RestRoute } from './rest-routes.ts';
 
 /**
  * The parameters of a query, each at most once. A name that nobody knows is refused: a filter that is
@@ -9,74 +10,58 @@ import { readParameters } from '../wire/parameters.ts';
  *
  * @throws InvalidField
  */
-export function readQuery<Name extends string>(
-  query: string,
-  names: readonly Name[],
-): Partial<Record<Name, string>> {
-  const values: Partial<Record<Name, string>> = {};
+export function readQuery(query: string, names: readonly string[]): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
   for (const [name, value] of readParameters(query)) {
-    const known = names.find((one) => one === name);
-    if (known === undefined) {
+    if (!names.includes(name)) {
       throw new InvalidField(name, `is not a parameter; there are ${names.join(', ')}`);
     }
-    if (values[known] !== undefined) throw new InvalidField(name, 'must not be there twice');
-    values[known] = value;
+    if (values.has(name)) throw new InvalidField(name, 'must not be there twice');
+    values.set(name, value);
   }
   return values;
 }
 
-/** The parameter `types` is another name for `type_patterns`, which it was called at first. */
-const typePatternsAlias = 'types';
-
 /**
- * Type patterns, separated by commas, which no type holds.
+ * The fields that a route's query gives, in ProtoJSON.
  *
- * @throws InvalidField when they are there by both of their names.
+ * @param more names that are parameters, too, and no fields.
+ * @throws InvalidField
  */
-export function readTypePatterns(query: {
-  readonly type_patterns?: string;
-  readonly types?: string;
-}): string[] | undefined {
-  const { type_patterns: patterns, types } = query;
-  if (patterns !== undefined && types !== undefined) {
-    throw new InvalidField(
-      'type_patterns',
-      'must not be there together with types, another name for it',
-    );
+export function readFields(
+  { parameters }: RestRoute,
+  query: string,
+  more: readonly string[] = [],
+): JsonObject {
+  const names = parameters.flatMap(({ name, alias }) =>
+    alias === undefined ? name : [name, alias],
+  );
+  const values = readQuery(query, [...names, ...more]);
+  const fields: JsonObject = {};
+  for (const parameter of parameters) {
+    const text = findValue(parameter, values);
+    if (text !== undefined) fields[parameter.name] = parameter.read(text);
   }
-  return (patterns ?? types)?.split(',');
+  return fields;
 }
 
-/** What an error says about a field, by the name that the caller has given it. */
-export function inWordsOf(query: string): (text: string) => string {
-  const named = query.split('&').some((pair) => pair.startsWith(`${typePatternsAlias}=`));
+function findValue(
+  { name, alias }: RestParameter,
+  values: ReadonlyMap<string, string>,
+): string | undefined {
+  const value = values.get(name);
+  if (alias === undefined || !values.has(alias)) return value;
+  if (value === undefined) return values.get(alias);
+  throw new InvalidField(name, `must not be there together with ${alias}, another name for it`);
+}
+
+/** Puts the names that the caller has used in place of those of the contract. */
+export function inWordsOf({ parameters }: RestRoute, query: string): (text: string) => string {
+  const used = parameters.filter(({ alias }) => new RegExp(`[?&]${alias}=`).test(query));
   return (text) =>
-    named ? text.replaceAll(/\btype_patterns(?=\[\d+\])/g, typePatternsAlias) : text;
-}
-
-const orders = new Map([
-  ['asc', 'EVENT_ORDER_ASCENDING'],
-  ['desc', 'EVENT_ORDER_DESCENDING'],
-]);
-
-/** @throws InvalidField */
-export function readOrder(order: string | undefined): string | undefined {
-  if (order === undefined) return undefined;
-  const known = orders.get(order);
-  if (known === undefined) throw new InvalidField('order', 'must be asc or desc');
-  return known;
-}
-
-/** A whole number for ProtoJSON, which would take an empty text for none. */
-export function readWholeNumber(name: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^-?\d{1,16}$/.test(text)) throw new InvalidField(name, 'must be a whole number');
-  return Number(text);
-}
-
-/** A time as ProtoJSON takes it. */
-export function readTime(name: string, text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
-  if (isTime(text)) return text;
-  throw new InvalidField(name, `${timeRule}, with any + as %2B`);
+    used.reduce(
+      (told, { name, alias }) =>
+        told.replaceAll(new RegExp(`\\b${name}(?=\\[\\d)`, 'g'), `${alias}`),
+      text,
+    );
 }

@@ -8,22 +8,28 @@ import { json, methodNotAllowed, notFound, unsupportedMediaType } from '../error
 import { readTimeoutMs } from '../rpc/timeout-header.ts';
 import type { Streams } from '../streams/open-streams.ts';
 import type { ExchangeRequest, ExchangeResponse } from '../wire/exchange.ts';
-import { decodePercent } from '../wire/parameters.ts';
-import { createEventStream, eventStreamPath } from './event-stream.ts';
+import { toAnswerJson } from './answer-json.ts';
+import { createEventStream } from './event-stream.ts';
+import { givenFieldsKey } from './given-fields.ts';
 import { openApi } from './openapi.ts';
 import { readError, toProblem } from './problem.ts';
 import { inWordsOf } from './query.ts';
-import { requestBody } from './request-json.ts';
-import { type RestRoute, restRoutes } from './rest-routes.ts';
+import { mannerOf } from './rest-manners.ts';
+import { givenFields, requestBody } from './rest-request.ts';
+import { type RestRoute, readRoutes, routesAt } from './rest-routes.ts';
 
 /**
  * The REST face: a translation of the RPCs, which runs the same handlers behind the same gate,
  * validation and errors. Answers undefined for a path that is not its own.
  */
 export function createRestFace(handlers: ReadonlyMap<string, UniversalHandler>, streams: Streams) {
-  const document = json(200, openApi());
   const stream = streams.find(EventsService.method.subscribeEvents);
   const streamEvents = stream && createEventStream(stream);
+  const rpcs = [...handlers.values()].map(({ method }) => method);
+  const routes = readRoutes(
+    rpcs.filter((rpc) => rpc.methodKind === 'unary' || rpc === stream?.method),
+  );
+  const document = json(200, openApi());
 
   return async (request: ExchangeRequest): Promise<ExchangeResponse> => {
     if (request.path === '/openapi.json') {
@@ -31,8 +37,7 @@ export function createRestFace(handlers: ReadonlyMap<string, UniversalHandler>, 
         ? { ...document, header: new Headers(document.header), isShared: true }
         : methodNotAllowed(request, ['GET']);
     }
-    if (streamEvents && request.path === eventStreamPath) return streamEvents(request);
-    const here = restRoutes.filter((route) => route.path.test(request.path));
+    const here = routesAt(routes, request.path);
     if (here.length === 0) return notFound(request);
     const route = here.find(({ method }) => method === request.method);
     if (route === undefined) {
@@ -41,7 +46,8 @@ export function createRestFace(handlers: ReadonlyMap<string, UniversalHandler>, 
         here.map(({ method }) => method),
       );
     }
-    if (route.toRequest === undefined && !isJson(request)) return unsupportedMediaType(request);
+    if (streamEvents && route.rpc.methodKind !== 'unary') return streamEvents(route, request);
+    if (route.hasBody && !isJson(request)) return unsupportedMediaType(request);
     const handler = handlers.get(createMethodUrl('/', route.rpc));
     if (handler === undefined) return notFound(request);
     try {
@@ -69,11 +75,9 @@ function run(
   // Whatever is compressed here would be inflated again for the translation. Where the header is missing,
   // Connect answers in the encoding of the request.
   header.set('accept-encoding', 'identity');
-  let body: AsyncIterable<Uint8Array> = request.body;
-  if (route.toRequest !== undefined) {
-    const { groups = {} } = route.path.exec(request.path) ?? {};
-    const { toRequest } = route;
-    body = requestBody(() => JSON.stringify(toRequest(decodeGroups(groups), request)));
+  const contextValues = createContextValues().set(callKey, request.call);
+  if (route.hasBody) contextValues.set(givenFieldsKey, () => givenFields(route, request));
+  else {
     header.delete('content-length');
     header.delete('content-encoding');
   }
@@ -82,33 +86,26 @@ function run(
     method: 'POST',
     url: request.url,
     header,
-    body,
+    body: route.hasBody ? request.body : requestBody(route, request),
     signal: request.signal,
-    contextValues: createContextValues().set(callKey, request.call),
+    contextValues,
   });
 }
 
 async function answer(
   route: RestRoute,
-  response: UniversalServerResponse,
-  request: ExchangeRequest,
+  { status, body }: UniversalServerResponse,
+  { call, query }: ExchangeRequest,
 ): Promise<ExchangeResponse> {
-  const text = await readText(response);
-  if (response.status !== 200) {
-    return toProblem(readError(text), request.call.requestId, inWordsOf(request.query));
-  }
-  const { status, value, headers } = route.toAnswer(JSON.parse(text));
-  return json(status, value, headers);
+  const text = await readText(body ?? []);
+  if (status !== 200) return toProblem(readError(text), call.requestId, inWordsOf(route, query));
+  const response = JSON.parse(text);
+  const manner = mannerOf(route.rpc);
+  return json(manner.status, toAnswerJson(route, response), manner.headersOf(response));
 }
 
-async function readText(response: UniversalServerResponse): Promise<string> {
+async function readText(body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of response.body ?? []) chunks.push(chunk);
+  for await (const chunk of body) chunks.push(chunk);
   return Buffer.concat(chunks).toString('utf8');
-}
-
-function decodeGroups(groups: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(groups).map(([name, value]) => [name, decodePercent(value, name)]),
-  );
 }

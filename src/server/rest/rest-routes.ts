@@ -1,95 +1,85 @@
-import type { DescMethod } from '@bufbuild/protobuf';
-import { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
-import type { ExchangeRequest } from '../wire/exchange.ts';
-import { readOrder, readQuery, readTime, readTypePatterns, readWholeNumber } from './query.ts';
+import { type DescField, type DescMethod, getOption, hasOption } from '@bufbuild/protobuf';
+import { http } from '../../../gen/typescript/google/api/annotations_pb.ts';
+import { type RestParameter, toParameter } from './parameters.ts';
 
-/** A path of the REST face, and the RPC that it is. */
+/** A path of the REST face and the RPC that it is, as the contract says (`google.api.http`). */
 export interface RestRoute {
-  readonly method: 'GET' | 'POST';
-  /** Matches the whole path; its named groups are fields of the request. */
-  readonly path: RegExp;
   readonly rpc: DescMethod;
-  /** The request as JSON, for a route whose request is not the body itself. */
-  readonly toRequest?: (path: Record<string, string>, request: ExchangeRequest) => unknown;
-  /** Status, body and headers, from the RPC's response as JSON. */
-  readonly toAnswer: (response: RpcJson) => RestAnswer;
+  /** GET, POST … */
+  readonly method: string;
+  /** As the contract writes it, and OpenAPI does: `/v1/events/{id}`. */
+  readonly template: string;
+  /** Matches a whole path; its named groups are fields of the request. */
+  readonly path: RegExp;
+  readonly pathFields: readonly DescField[];
+  /** The body is the request, but for what path and headers give. */
+  readonly hasBody: boolean;
+  /** Fields that a header gives, by its name. */
+  readonly headers: ReadonlyMap<string, DescField>;
+  readonly parameters: readonly RestParameter[];
+  /** The field of the response that is the answer; undefined: the response itself. */
+  readonly answer: DescField | undefined;
 }
 
-export interface RestAnswer {
-  readonly status: number;
-  readonly value: unknown;
-  readonly headers?: Record<string, string>;
+/** Fields that are sent as headers wherever a request has them beside a body. */
+const headerOfField = new Map([['idempotency_key', 'Idempotency-Key']]);
+
+/** The routes of those RPCs that have one; the path that says more comes before one that matches it too. */
+export function readRoutes(rpcs: Iterable<DescMethod>): RestRoute[] {
+  const routes = [...rpcs].filter((rpc) => hasOption(rpc, http)).map(toRoute);
+  return routes.sort(
+    (one, other) =>
+      one.pathFields.length - other.pathFields.length ||
+      other.template.length - one.template.length,
+  );
 }
 
-/** A response of an RPC in ProtoJSON with the contract's field names. */
-// biome-ignore lint/suspicious/noExplicitAny: JSON of many shapes, each known to its route
-type RpcJson = any;
+/** What is at a path: the first that matches, and whatever else the contract writes the same way. */
+export function routesAt(routes: readonly RestRoute[], path: string): readonly RestRoute[] {
+  const found = routes.find((route) => route.path.test(path));
+  return routes.filter(({ template }) => template === found?.template);
+}
 
-const listParameters = [
-  'workspace_id',
-  'type_patterns',
-  'types',
-  'created_after',
-  'created_before',
-  'after_sequence',
-  'order',
-  'page_size',
-  'page_token',
-] as const;
-
-export const restRoutes: readonly RestRoute[] = [
-  {
-    method: 'POST',
-    path: /^\/v1\/events$/,
-    rpc: EventsService.method.createEvent,
-    toAnswer: ({ event, replayed }) => ({
-      status: 201,
-      value: toRestEvent(event),
-      headers: {
-        location: `/v1/events/${event.id}`,
-        ...(replayed && { 'idempotent-replayed': 'true' }),
-      },
-    }),
-  },
-  {
-    method: 'GET',
-    path: /^\/v1\/events$/,
-    rpc: EventsService.method.listEvents,
-    toRequest: (_path, { query }) => {
-      const parameters = readQuery(query, listParameters);
-      return {
-        workspace_id: parameters.workspace_id,
-        type_patterns: readTypePatterns(parameters),
-        created_after: readTime('created_after', parameters.created_after),
-        created_before: readTime('created_before', parameters.created_before),
-        after_sequence: readWholeNumber('after_sequence', parameters.after_sequence),
-        order: readOrder(parameters.order),
-        page_size: readWholeNumber('page_size', parameters.page_size),
-        page_token: parameters.page_token,
-      };
-    },
-    toAnswer: ({ events, next_page_token }) => ({
-      status: 200,
-      value: { events: events.map(toRestEvent), next_page_token },
-    }),
-  },
-  {
-    method: 'GET',
-    path: /^\/v1\/events\/(?<id>[^/]+)$/,
-    rpc: EventsService.method.retrieveEvent,
-    toRequest: ({ id }) => ({ id }),
-    toAnswer: ({ event }) => ({ status: 200, value: toRestEvent(event) }),
-  },
-];
-
-/** An event as the page shows it; ProtoJSON writes 64-bit numbers as text, JSON has numbers for them. */
-export function toRestEvent(event: RpcJson): unknown {
-  return {
-    id: event.id,
-    type: event.type,
-    workspace_id: event.workspace_id,
-    payload: event.payload,
-    created_at: event.created_at,
-    sequence: Number(event.sequence),
+function toRoute(rpc: DescMethod): RestRoute {
+  const { pattern, body, responseBody } = getOption(rpc, http);
+  const fieldOf = ({ fields }: DescMethod['input'], name: string): DescField => {
+    const field = fields.find((one) => one.name === name);
+    if (field === undefined) throw new Error(`${rpc}: its google.api.http names no field ${name}`);
+    return field;
   };
+  if (pattern.case === undefined || !spoken.test(pattern.value) || !['', '*'].includes(body)) {
+    throw new Error(`${rpc}: its google.api.http is of a kind that is not spoken here`);
+  }
+  const template = pattern.value;
+  const pathFields = namesIn(template).map((name) => fieldOf(rpc.input, name));
+  const hasBody = body === '*';
+  const others = rpc.input.fields.filter((field) => !pathFields.includes(field));
+  const headers = others.flatMap((field) => {
+    const name = headerOfField.get(field.name);
+    return hasBody && name !== undefined ? [[name, field] as const] : [];
+  });
+  return {
+    rpc,
+    method: pattern.case.toUpperCase(),
+    template,
+    path: toPattern(template),
+    pathFields,
+    hasBody,
+    headers: new Map(headers),
+    parameters: hasBody ? [] : others.map(toParameter),
+    answer: responseBody === '' ? undefined : fieldOf(rpc.output, responseBody),
+  };
+}
+
+const variable = /\{(\w+)\}/g;
+/** What the templates consist of; the published grammar has more. */
+const spoken = /^(?:\/(?:[\w.-]+|\{\w+\})(?::\w+)?)+$/;
+
+function namesIn(template: string): string[] {
+  return [...template.matchAll(variable)].map(([, name = '']) => name);
+}
+
+function toPattern(template: string): RegExp {
+  const literal = template.replaceAll('.', '\\.');
+  return new RegExp(`^${literal.replaceAll(variable, '(?<$1>[^/]+)')}$`);
 }

@@ -13,8 +13,8 @@ import { type Call, callKey } from '../calls/call.ts';
 /**
  * What the service relies on of Connect, and of protobuf-es below it, that their documentation does not
  * promise: each item says what, for what, and what would break. Nothing else of `src` imports what Connect
- * marks as its own. Whoever moves
- * the versions in package.json looks here first.
+ * marks as its own. `test/connect-internals.test.ts` asserts each item against the installed packages, and
+ * fails when package.json names other versions than these: whoever moves them looks here first.
  *
  * Two items are no function. `interceptors.ts` relies on interceptors seeing a unary call once its request is
  * parsed, and a stream before its messages are: otherwise what a sender got wrong would be told as the service's
@@ -39,6 +39,7 @@ export {
   compressedFlag,
   compressionNegotiate,
   createMethodSerializationLookup,
+  type EnvelopedMessage,
   encodeEnvelope,
   transformSplitEnvelope,
 } from '@connectrpc/connect/protocol';
@@ -128,10 +129,13 @@ export function findEnd({ values, responseTrailer }: HandlerContext): End | unde
 
 /** Before all other interceptors: answers nothing to a stream that comes only to have its end written. */
 export const answerEnd: Interceptor = (next) => async (request) => {
-  if (!request.stream || request.contextValues.get(endKey) === undefined) return next(request);
+  const end = request.contextValues.get(endKey);
+  if (!request.stream || end === undefined) return next(request);
   const { service, method } = request;
-  const [header, trailer] = [new Headers(), new Headers()];
-  return { stream: true, service, method, header, trailer, message: nothing() };
+  const trailer = new Headers(end.trailer);
+  // These are instead of what Connect has put there.
+  if (/grpc/.test(end.contentType)) trailer.set('grpc-status', '0');
+  return { stream: true, service, method, header: new Headers(), trailer, message: nothing() };
 };
 
 async function* nothing(): AsyncIterable<never> {

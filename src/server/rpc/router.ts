@@ -14,7 +14,7 @@ import {
   responseBytesMax,
   timeoutMsMax,
 } from '../limits.ts';
-import { readIdempotencyHeader } from '../rest/idempotency-header.ts';
+import { readGivenFields } from '../rest/given-fields.ts';
 import type { Inflation } from '../wire/inflation.ts';
 import { answerEnd } from './connect-internals.ts';
 import { createInterceptors } from './interceptors.ts';
@@ -51,7 +51,7 @@ export function createHandlers(
   const rpc = { ...options, jsonOptions: strictJson };
   const rest = {
     ...options,
-    interceptors: createInterceptors(validator, [readIdempotencyHeader]),
+    interceptors: createInterceptors(validator, [readGivenFields]),
     grpc: false,
     grpcWeb: false,
     jsonOptions: {

@@ -1,9 +1,10 @@
 import { Code, ConnectError } from '@connectrpc/connect';
-import type { Compression, EnvelopedMessage } from '@connectrpc/connect/protocol';
+import type { Compression } from '@connectrpc/connect/protocol';
 import { CompressionUndeclared } from '../errors/request-errors.ts';
 import {
   compressedFlag,
   compressionNegotiate,
+  type EnvelopedMessage,
   transformSplitEnvelope,
 } from '../rpc/connect-internals.ts';
 

@@ -1,0 +1,56 @@
+import type { JsonObject } from '@bufbuild/protobuf';
+import { findRefusal } from '../errors/errors.ts';
+import type { ExchangeRequest } from '../wire/exchange.ts';
+import { decodePercent } from '../wire/parameters.ts';
+import type { GivenField } from './given-fields.ts';
+import { readFields } from './query.ts';
+import type { RestRoute } from './rest-routes.ts';
+
+/**
+ * The request of a route without a body, in JSON. It is made when it is asked for: after the gate, so that
+ * whoever may not call learns that first, and with its mistakes told like those of any other body.
+ */
+export async function* requestBody(
+  route: RestRoute,
+  request: ExchangeRequest,
+): AsyncIterable<Uint8Array> {
+  let json: string;
+  try {
+    json = JSON.stringify(readRequest(route, request));
+  } catch (error) {
+    throw findRefusal(error) ?? error;
+  }
+  yield Buffer.from(json);
+}
+
+/**
+ * The fields that path and query give, in ProtoJSON.
+ *
+ * @param more names that are parameters of the query, too, and no fields.
+ * @throws InvalidField
+ */
+export function readRequest(
+  route: RestRoute,
+  { path, query }: ExchangeRequest,
+  more: readonly string[] = [],
+): JsonObject {
+  const ofPath = fieldsOfPath(route, path).map(({ field, value }) => [field.name, value]);
+  return { ...Object.fromEntries(ofPath), ...readFields(route, query, more) };
+}
+
+/** The fields of a route with a body that stand elsewhere. */
+export function givenFields(route: RestRoute, { path, header }: ExchangeRequest): GivenField[] {
+  const ofHeaders = [...route.headers].flatMap(([name, field]) => {
+    const value = header.get(name);
+    return value === null ? [] : [{ field, value, place: `the header ${name}` }];
+  });
+  return [...fieldsOfPath(route, path), ...ofHeaders];
+}
+
+function fieldsOfPath({ path: pattern, pathFields }: RestRoute, path: string): GivenField[] {
+  const { groups = {} } = pattern.exec(path) ?? {};
+  return pathFields.map((field) => {
+    const value = decodePercent(groups[field.name] ?? '', field.name);
+    return { field, value, place: 'the path' };
+  });
+}
