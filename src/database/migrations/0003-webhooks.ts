@@ -1,9 +1,13 @@
-import { Migration } from '@mikro-orm/migrations';
+import { type Migration, statements } from './migration.ts';
 
 /** Webhook endpoints, their secrets, and what is on its way to them. */
-export class Webhooks extends Migration {
-  override up(): void {
-    this.addSql(`
+export const webhooks: Migration = {
+  name: '0003-webhooks',
+  worksFrom: '0002-ten-years',
+  steps: [
+    statements(
+      'tables',
+      `
       create table webhook_endpoints (
         id uuid not null,
         workspace_id text collate "C" not null,
@@ -26,18 +30,15 @@ export class Webhooks extends Migration {
         updated_at timestamptz(3) not null,
         deleted_at timestamptz(3) null,
         primary key (id, workspace_id)
-      )`);
-    this.addSql(`
-      create index webhook_endpoints_workspace_id_index on webhook_endpoints (workspace_id, id)`);
-    // By which processes find what has changed.
-    this.addSql(
+      )`,
+      `
+      create index webhook_endpoints_workspace_id_index on webhook_endpoints (workspace_id, id)`,
+      // By which processes find what has changed.
       'create index webhook_endpoints_updated_at_index on webhook_endpoints (updated_at)',
-    );
-    this.addSql(`
+      `
       create unique index webhook_endpoints_request_index on webhook_endpoints (api_key_id, request_id)
-      where request_id is not null`);
-
-    this.addSql(`
+      where request_id is not null`,
+      `
       create table webhook_secrets (
         id uuid not null,
         workspace_id text collate "C" not null,
@@ -46,14 +47,11 @@ export class Webhooks extends Migration {
         created_at timestamptz(3) not null,
         expires_at timestamptz(3) null,
         primary key (id, workspace_id)
-      )`);
-    this.addSql(
+      )`,
       'create index webhook_secrets_endpoint_id_index on webhook_secrets (endpoint_id)',
-    );
-
-    // Changed with every batch of requests: half-empty pages keep that heap-only, as long as nothing that is
-    // indexed changes, which next_work_at does only when a delivery fails.
-    this.addSql(`
+      // Changed with every batch of requests: half-empty pages keep that heap-only, as long as nothing that is
+      // indexed changes, which next_work_at does only when a delivery fails.
+      `
       create table webhook_states (
         endpoint_id uuid not null,
         workspace_id text collate "C" not null,
@@ -70,12 +68,11 @@ export class Webhooks extends Migration {
         last_failure_at timestamptz(3) null,
         told_failing_at timestamptz(3) null,
         primary key (endpoint_id, workspace_id)
-      ) with (fillfactor = 50)`);
-    this.addSql(`
+      ) with (fillfactor = 50)`,
+      `
       create index webhook_states_next_work_at_index on webhook_states (next_work_at)
-      where next_work_at is not null`);
-
-    this.addSql(`
+      where next_work_at is not null`,
+      `
       create table webhook_cursors (
         id uuid not null,
         workspace_id text collate "C" not null,
@@ -99,16 +96,13 @@ export class Webhooks extends Migration {
         created_at timestamptz(3) not null,
         ended_at timestamptz(3) null,
         primary key (id, workspace_id)
-      ) with (fillfactor = 50)`);
-    this.addSql(
+      ) with (fillfactor = 50)`,
       'create index webhook_cursors_endpoint_id_index on webhook_cursors (endpoint_id, id)',
-    );
-    this.addSql(`
+      `
       create unique index webhook_cursors_request_index on webhook_cursors (api_key_id, request_id)
-      where request_id is not null`);
-
-    // As long as a window is in flight; none of its columns is indexed but the key.
-    this.addSql(`
+      where request_id is not null`,
+      // As long as a window is in flight; none of its columns is indexed but the key.
+      `
       create table webhook_windows (
         id uuid not null,
         workspace_id text collate "C" not null,
@@ -120,10 +114,9 @@ export class Webhooks extends Migration {
         leased_until timestamptz not null,
         remaining integer not null,
         primary key (id, workspace_id)
-      ) with (fillfactor = 50)`);
-
-    // A delivery that has failed and waits; due_at is also until when it is leased to whoever sends it.
-    this.addSql(`
+      ) with (fillfactor = 50)`,
+      // A delivery that has failed and waits; due_at is also until when it is leased to whoever sends it.
+      `
       create table webhook_work (
         window_id uuid not null,
         place integer not null,
@@ -140,11 +133,10 @@ export class Webhooks extends Migration {
         in_flight boolean not null,
         due_at timestamptz(3) not null,
         primary key (window_id, place, workspace_id)
-      )`);
-    this.addSql('create index webhook_work_due_at_index on webhook_work (endpoint_id, due_at)');
-
-    // A row for each request that was sent, and never changed.
-    this.addSql(`
+      )`,
+      'create index webhook_work_due_at_index on webhook_work (endpoint_id, due_at)',
+      // A row for each request that was sent, and never changed.
+      `
       create table webhook_attempts (
         window_id uuid not null,
         place integer not null,
@@ -162,9 +154,8 @@ export class Webhooks extends Migration {
         response bytea null,
         outcome text not null,
         primary key (window_id, place, attempt, workspace_id)
-      ) partition by range (window_id)`);
-    this.addSql(
+      ) partition by range (window_id)`,
       'create index webhook_attempts_endpoint_id_index on webhook_attempts (endpoint_id, window_id, place)',
-    );
-  }
-}
+    ),
+  ],
+};

@@ -40,6 +40,8 @@ export interface CourierDeps {
 
 /** Sends one delivery once, and says what is to become of it. */
 export interface Courier {
+  /** What the body of an event takes, in bytes. */
+  sizeOf(event: Event): number;
   /** @returns undefined where this process lacks the key that signs: the delivery is somebody else's then. */
   send(delivery: Delivery, to: Recipient, event: Event): Promise<Result | undefined>;
 }
@@ -56,6 +58,8 @@ export function createCourier(deps: CourierDeps): Courier {
   const { post, headersFor, bodyOf, deliveryId, schedule } = deps;
   const { now = Date.now, random = Math.random } = deps;
   return {
+    sizeOf: (event) => bodyOf(event).byteLength,
+
     async send(delivery, { target, replayId }, event) {
       const body = bodyOf(event);
       const startedAt = new Date(now());

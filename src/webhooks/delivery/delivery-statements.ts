@@ -197,7 +197,7 @@ const consequences = `
     cursors as materialized (
       select by_cursor.* from by_cursor join webhook_cursors cursors
         on cursors.id = by_cursor.cursor_id and cursors.workspace_id = by_cursor.workspace_id
-      where succeeded + failed > 0 order by cursors.id for no key update of cursors
+      where by_cursor.succeeded + by_cursor.failed > 0 order by cursors.id for no key update of cursors
     ),
     finished as (
       update webhook_cursors set unfinished = unfinished - (cursors.succeeded + cursors.failed)::int,

@@ -121,6 +121,8 @@ export interface DeliveryStore {
   takeUp(limit: number): Promise<TakenUp[]>;
   /** Those of the windows that are still held, and leased on. */
   renew(windows: readonly { windowId: string; fence: number }[]): Promise<ReadonlySet<string>>;
+  /** Leaves windows to others at once, which were to be sent by this process. */
+  release(windows: readonly { windowId: string; fence: number }[]): Promise<void>;
   claimWork(endpointIds: readonly string[], limit: number): Promise<Delivery[]>;
   look(workspaceIds: readonly string[], dueMax: number, changedSince: Date): Promise<Look>;
 }
@@ -134,6 +136,19 @@ export function createDeliveryStore(
 ): DeliveryStore {
   const run = <Row>(statement: Statement, values: unknown[]) =>
     statements.run<Row>(statement, values, timeoutMs);
+
+  async function lease(
+    windows: readonly { windowId: string; fence: number }[],
+    leaseMs: number,
+  ): Promise<ReadonlySet<string>> {
+    const rows = await run<{ id: string }>(renewStatement, [
+      leaseMs,
+      uuidArray(windows.map(({ windowId }) => windowId)),
+      int4Array(windows.map(({ fence }) => fence)),
+    ]);
+    return new Set(rows.map(({ id }) => id));
+  }
+
   return {
     async move(moves) {
       const sorted = moves.toSorted(byEndpoint);
@@ -199,13 +214,10 @@ export function createDeliveryStore(
       }));
     },
 
-    async renew(windows) {
-      const rows = await run<{ id: string }>(renewStatement, [
-        schedule.leaseMs,
-        uuidArray(windows.map(({ windowId }) => windowId)),
-        int4Array(windows.map(({ fence }) => fence)),
-      ]);
-      return new Set(rows.map(({ id }) => id));
+    renew: (windows) => lease(windows, schedule.leaseMs),
+
+    async release(windows) {
+      if (windows.length > 0) await lease(windows, 0);
     },
 
     async claimWork(endpointIds, limit) {

@@ -1,7 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Event } from '../../events/index.ts';
+import { idOf, uuidOf } from '../../type-id.ts';
 import type { Courier } from './courier.ts';
-import type { Delivery, DeliveryStore, EndpointHealth, Look, Moved, TakenUp } from './delivery-store.ts';
+import type {
+  Delivery,
+  DeliveryStore,
+  EndpointHealth,
+  Look,
+  Moved,
+  TakenUp,
+} from './delivery-store.ts';
 import type { Directory } from './directory.ts';
 import { createRecorder } from './recorder.ts';
 import { findMatches, goalOf, type Scanned } from './scan.ts';
@@ -23,11 +31,6 @@ export interface EngineDeps {
   readonly courier: Courier;
   readonly schedule: DeliverySchedule;
   readonly newUuid: () => string;
-  /** Ids as they are told. */
-  readonly endpointId: (uuid: string) => string;
-  readonly replayId: (uuid: string) => string;
-  /** An event's UUID, of its id. */
-  readonly eventUuid: (id: string) => string;
   /** Of every endpoint whose requests were recorded. */
   readonly onEndpoints: (endpoints: readonly EndpointHealth[]) => void;
   /** An endpoint has answered 410. */
@@ -159,7 +162,7 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
         continue;
       }
       const part = await readShared(chunks, workspaceId, cursor.scanned, end);
-      const { matches, scanned } = findMatches(cursor, deps.endpointId(cursor.target.id), part);
+      const { matches, scanned } = findMatches(cursor, idOf('whe', cursor.target.id), part);
       if (scanned < goalOf(cursor, end)) dirty.add(workspaceId);
       const isWritten = matches.length > 0 || scanned - cursor.position >= unwrittenMax;
       if (!isWritten && scanned !== cursor.endSequence) {
@@ -236,7 +239,11 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
     for (const [place, sequence] of taken.entries()) {
       const event = events.get(sequence) as Event;
       const previous = place === 0 ? previousSequence : (taken[place - 1] as number);
-      void deliver('windows', toDelivery({ windowId, place, fence }, cursor, event, previous), event);
+      void deliver(
+        'windows',
+        toDelivery({ windowId, place, fence }, cursor, event, previous),
+        event,
+      );
     }
   }
 
@@ -253,8 +260,8 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
       workspaceId: cursor.target.workspaceId,
       cursorId: cursor.id,
       endpointId: cursor.target.id,
-      eventId: deps.eventUuid(event.id),
-      subject: event.subject,
+      eventId: uuidOf(event.id),
+      subject: undefined,
       sequence: event.sequence,
       previousSequence,
       attempt: fence,
@@ -263,19 +270,24 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
   }
 
   /** Sends and records; whatever goes wrong here, the lease runs out and somebody sends it again. */
-  async function deliver(kind: 'windows' | 'work', delivery: Delivery, event: Event): Promise<void> {
+  async function deliver(
+    kind: 'windows' | 'work',
+    delivery: Delivery,
+    event: Event,
+  ): Promise<void> {
     const target = directory.targetOf(delivery.endpointId);
     const isReplay = delivery.cursorId !== delivery.endpointId;
-    const size = event.payloadBytes ?? 0;
+    const size = courier.sizeOf(event);
     inFlight++;
     bytes += size;
     try {
       if (target === undefined) return;
-      const replayId = isReplay ? deps.replayId(delivery.cursorId) : undefined;
+      const replayId = isReplay ? idOf('rpl', delivery.cursorId) : undefined;
       const result = await courier.send(delivery, { target, replayId }, event);
       if (result === undefined) return;
       const isRecorded = await recorder.record(kind, result);
-      if (isRecorded && result.status === 410) deps.onGone(delivery.endpointId, delivery.workspaceId);
+      if (isRecorded && result.status === 410)
+        deps.onGone(delivery.endpointId, delivery.workspaceId);
     } catch (error) {
       deps.report('deliver webhooks')(error);
     } finally {
@@ -314,7 +326,11 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
       const event = events.get(sequence);
       if (event === undefined) continue;
       const previous = place === 0 ? window.previousSequence : (sequences[place - 1] as number);
-      void deliver('windows', toDelivery({ windowId, place, fence }, cursor, event, previous), event);
+      void deliver(
+        'windows',
+        toDelivery({ windowId, place, fence }, cursor, event, previous),
+        event,
+      );
     }
   }
 
@@ -335,9 +351,10 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
 
   async function claimDue(endpointIds: readonly string[]): Promise<void> {
     const deliveries = await store.claimWork(endpointIds, workPerEndpointMax);
-    const events = await log.readByIds([...new Set(deliveries.map(({ eventId }) => eventId))]);
+    const ids = new Set(deliveries.map(({ eventId }) => idOf('evt', eventId)));
+    const events = await log.readByIds([...ids]);
     for (const delivery of deliveries) {
-      const event = events.get(delivery.eventId);
+      const event = events.get(idOf('evt', delivery.eventId));
       if (event !== undefined) void deliver('work', delivery, event);
       else await recorder.record('work', expired(delivery));
     }
@@ -381,7 +398,9 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
       await refreshChanged(since.getTime() === 0 ? { ...looked, changed: [] } : looked);
       for (const [workspaceId, end] of looked.logs) {
         ends.set(workspaceId, end);
-        if (directory.cursorsOf(workspaceId).some((cursor) => cursor.scanned < goalOf(cursor, end))) {
+        if (
+          directory.cursorsOf(workspaceId).some((cursor) => cursor.scanned < goalOf(cursor, end))
+        ) {
           mark(workspaceId);
         }
       }

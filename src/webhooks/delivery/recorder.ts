@@ -32,7 +32,10 @@ interface Waiting {
  * A statement whose answer was lost runs again: what is there already is not counted twice. As long as PostgreSQL cannot
  * be reached the results are kept; the leases run on, and who takes them over meets what was recorded.
  */
-export function createRecorder(store: Pick<DeliveryStore, 'record'>, options: RecorderOptions): Recorder {
+export function createRecorder(
+  store: Pick<DeliveryStore, 'record'>,
+  options: RecorderOptions,
+): Recorder {
   const lanes = { windows: createLane('windows'), work: createLane('work') };
   let isStopped = false;
 
@@ -82,8 +85,7 @@ export function createRecorder(store: Pick<DeliveryStore, 'record'>, options: Re
   }
 
   return {
-    record: (kind, result) =>
-      new Promise((resolve) => lanes[kind].add({ result, resolve })),
+    record: (kind, result) => new Promise((resolve) => lanes[kind].add({ result, resolve })),
     async drained() {
       await Promise.all([lanes.windows.drained(), lanes.work.drained()]);
     },

@@ -43,7 +43,11 @@ export const usualSchedule: DeliverySchedule = {
 
 /** What a request has come to. */
 export type Answer =
-  | { readonly kind: 'answered'; readonly status: number; readonly retryAfterMs: number | undefined }
+  | {
+      readonly kind: 'answered';
+      readonly status: number;
+      readonly retryAfterMs: number | undefined;
+    }
   /** No answer: a timeout, a reset, an address that may not be connected to. */
   | { readonly kind: 'unanswered' };
 

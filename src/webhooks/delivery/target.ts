@@ -59,7 +59,7 @@ export function isFor(cursor: Cursor, endpointId: string, event: Matchable): boo
   if (event.type.startsWith(ownTypePrefix)) {
     const asked = typePatterns.filter((pattern) => pattern.startsWith(ownTypePrefix));
     if (asked.length === 0 || !matchesAny(asked, event.type)) return false;
-    if (event.payload['endpoint_id'] === endpointId) return false;
+    if (event.payload.endpoint_id === endpointId) return false;
   } else if (!matchesAny(typePatterns, event.type)) {
     return false;
   }

@@ -22,7 +22,10 @@ type Range = [Address, number];
 const ledElsewhere = ['64:ff9b:1::/48', '192.88.99.0/24', '100::/64'].map((cidr) => toRange(cidr));
 
 /** By default every public address, and none that is not, however it is written. */
-export function createAddressPolicy({ allowCidrs, denyCidrs }: AddressPolicyOptions): AddressPolicy {
+export function createAddressPolicy({
+  allowCidrs,
+  denyCidrs,
+}: AddressPolicyOptions): AddressPolicy {
   const allowed = allowCidrs.map(toRange);
   const denied = [...denyCidrs.map(toRange), ...ledElsewhere];
 

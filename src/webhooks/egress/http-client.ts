@@ -151,7 +151,8 @@ function describe(error: unknown): string {
   const cause = error instanceof AggregateError ? error.errors[0] : error;
   if (cause instanceof AddressNotAllowed) return 'address not allowed';
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-  if (/^(ERR_TLS|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO|ERR_SSL|EPROTO)/.test(code)) return 'TLS refused';
+  if (/^(ERR_TLS|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO|ERR_SSL|EPROTO)/.test(code))
+    return 'TLS refused';
   if (code.startsWith('HPE_')) return 'answer that is not HTTP';
   return errors.get(code) ?? 'request failed';
 }

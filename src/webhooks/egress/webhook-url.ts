@@ -2,7 +2,11 @@ import { isIP } from 'node:net';
 import type { AddressPolicy } from './address-policy.ts';
 
 /** Why a URL cannot be an endpoint's; a sentence that begins with "must". */
-export function findUrlFault(text: string, policy: AddressPolicy, opensAny: boolean): string | undefined {
+export function findUrlFault(
+  text: string,
+  policy: AddressPolicy,
+  opensAny: boolean,
+): string | undefined {
   if (!URL.canParse(text)) return 'must be a URL, such as https://example.com/hooks';
   const url = new URL(text);
   if (url.username !== '' || url.password !== '') {

@@ -79,7 +79,10 @@ export function createEncryption(keys: readonly Buffer[]): Encryption {
 }
 
 function nameOf(key: Buffer): string {
-  return hash('sha256', Buffer.concat([Buffer.from('harbor encryption key '), key])).slice(0, 2 * nameBytes);
+  return hash('sha256', Buffer.concat([Buffer.from('harbor encryption key '), key])).slice(
+    0,
+    2 * nameBytes,
+  );
 }
 
 /** No name holds a line break. */
