@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { appendStatement } from '../src/events/event-statements.ts';
+import { appendStatement } from '../src/events/append/append-statements.ts';
 import { formatCount, type Report } from './report.ts';
 import { median, type Plan } from './rounds.ts';
 import type { Stage } from './stage.ts';
@@ -84,6 +84,11 @@ function appendElements(): Record<string, string> {
     key: "'bench-' || (:client_id)::text || '-' || (:key)::text",
     fingerprint: `'\\x${'5a'.repeat(32)}'`,
     turn: '1',
+    subject: 'null',
+    occurred_at: 'null',
+    metadata: 'null',
+    api_key_id: 'gen_random_uuid()',
+    trace_context: 'null',
   };
 }
 
@@ -96,13 +101,14 @@ export function pgbenchScript(): string {
   const names = /as t \(([^)]*)\)/.exec(appendStatement.text)?.[1]?.split(', ') ?? [];
   const statement = appendStatement.text
     .replace(/\$(\d+)::(\w+)\[\]/g, (_, place: string, type: string) => {
-      const name = names[Number(place) - 1] ?? '';
+      // The first parameter is how long to wait for a lock.
+      const name = names[Number(place) - 2] ?? '';
       const element = elements[name];
       if (element === undefined)
         throw new Error(`the append takes "${name}", unknown to the bench`);
       return `array[${element}]::${type}[]`;
     })
-    .replace('$9', "'1000'");
+    .replace('$1', "'1000'");
   return `\\set key random(1, 9000000000000000)
 ${statement};
 `;

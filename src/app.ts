@@ -1,4 +1,5 @@
-import { type ApiKeyStore, createApiKeysFeature } from './api-keys/index.ts';
+import { type ApiKeyStore, auditReaders, createApiKeysFeature } from './api-keys/index.ts';
+import { createAuditFeature } from './audit/index.ts';
 import { createBackgroundReport } from './background-report.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
@@ -96,7 +97,8 @@ function assemble(config: Config, database: Database, log: Log) {
     check: createMessageCheck(validator),
     explain: explainItem,
   });
-  const features = joinFeatures([workspaces, apiKeys, events], report);
+  const audit = createAuditFeature(deps, auditReaders);
+  const features = joinFeatures([workspaces, apiKeys, events, audit], report);
 
   compileRules(validator, features.services);
   const server = createServer({

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { auditCommand } from './cli/audit.ts';
 import { eventsCommand } from './cli/events.ts';
 import { explain } from './cli/explain.ts';
 import { keysCommand } from './cli/keys.ts';
@@ -38,6 +39,7 @@ program.addCommand(migrateCommand());
 program.addCommand(workspacesCommand());
 program.addCommand(keysCommand());
 program.addCommand(eventsCommand());
+program.addCommand(auditCommand());
 
 function readVersion(): string {
   const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');

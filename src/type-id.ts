@@ -33,3 +33,15 @@ export function findUuid(prefix: IdPrefix, id: string): string | undefined {
 export function idOf(prefix: IdPrefix, uuid: string): string {
   return fromUUID(uuid, prefix);
 }
+
+/** A conversion that remembers what it has converted: for a batch or page of many ids of which few differ. */
+export function remembering(convert: (from: string) => string): (from: string) => string {
+  const known = new Map<string, string>();
+  return (from) => {
+    const before = known.get(from);
+    if (before !== undefined) return before;
+    const to = convert(from);
+    known.set(from, to);
+    return to;
+  };
+}

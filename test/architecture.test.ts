@@ -91,7 +91,7 @@ test('every feature has a door and an assembly, and the features of today are am
   const paths = files.map(({ path }) => path);
   const own = (name: string) => [`src/${name}/index.ts`, `src/${name}/${name}.feature.ts`];
   expect(paths).toEqual(expect.arrayContaining(features.flatMap(own)));
-  expect(features).toEqual(expect.arrayContaining(['api-keys', 'events', 'workspaces']));
+  expect(features).toEqual(expect.arrayContaining(['api-keys', 'audit', 'events', 'workspaces']));
 });
 
 test('a feature, and the embedded PostgreSQL, are reached through their index only', () => {

@@ -22,6 +22,7 @@ import {
   compressedFlag,
   compressionNegotiate,
   createMethodSerializationLookup,
+  decodedBy,
   encodeEnvelope,
   errorFromJson,
   findBrokenRules,
@@ -224,6 +225,45 @@ test.each(streamTypes)(
     );
     expect(written).toEqual(await callPlain(usual.stream, type, valid));
     expect(written).toMatchObject({ code: 0, trailer: { 'x-last': 'word' } });
+  },
+);
+
+test.each(kinds.filter(([, type]) => type.includes('json')))(
+  'a %s request in JSON over %s is parsed from the text that its decoder makes of it',
+  async (kind, type) => {
+    const seen: string[] = [];
+    const read: unknown[] = [];
+    const note = ({ id }: { id?: string }) => void read.push(id);
+    const decode = (bytes: Uint8Array) => {
+      seen.push(`${Buffer.from(bytes)}`);
+      if (seen.length > 1) throw new RangeError('of the decoder');
+      return '{"id":"decoded","workspaceId":"decoded"}';
+    };
+    const told: unknown[] = [];
+    const handlers = createPlainHandlers(
+      {
+        retrieveEvent(request) {
+          note(request);
+          return {};
+        },
+        // biome-ignore lint/correctness/useYield: only what it reads matters
+        async *subscribeEvents({ workspaceId }) {
+          note({ id: workspaceId });
+        },
+      },
+      {
+        jsonOptions: { ...decodedBy(decode), ignoreUnknownFields: true },
+        requestGate: (context) => onEnd(context, (error) => told.push(error)),
+      },
+    );
+    const body = Buffer.from('{"sent":1}');
+    const call = () =>
+      callPlain(handlers[kind], type, kind === 'stream' ? encodeEnvelope(0, body) : body);
+    expect(await call()).toMatchObject({ code: 0 });
+    const refused = type.includes('grpc') ? Code.InvalidArgument : 'invalid_argument';
+    expect(await call()).toMatchObject({ code: refused });
+    expect([seen, read]).toEqual([['{"sent":1}', '{"sent":1}'], ['decoded']]);
+    expect(told).toMatchObject([{ cause: { message: 'of the decoder' } }]);
   },
 );
 

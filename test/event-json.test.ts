@@ -38,10 +38,10 @@ test('REST, its streams and the command line show an event in the same words, wi
     `{"workspace_id":"${testWorkspaceId}","type":"invoice.paid","payload":${payload}}`,
   );
   const text = await created.text();
-  const { id, created_at } = JSON.parse(text);
+  const { id, created_at, api_key_id } = JSON.parse(text);
   expect(text).toBe(
     `{"id":"${id}","type":"invoice.paid","workspace_id":"${testWorkspaceId}","payload":${payload},` +
-      `"created_at":"${created_at}","sequence":1}`,
+      `"created_at":"${created_at}","sequence":1,"api_key_id":"${api_key_id}"}`,
   );
   expect(await (await call(`/v1/events/${id}`)).text()).toBe(text);
   const list = await call(`/v1/events?workspace_id=${testWorkspaceId}`);

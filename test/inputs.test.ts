@@ -51,6 +51,13 @@ const badTypes = {
   'with U+0085': 'invoice\u0085',
   'with a star at its end': 'invoice.*',
   'of a star': '*',
+  'with a comma': 'invoice,paid',
+  'with a blank before it': ' invoice.paid',
+  'with a blank behind it': 'invoice.paid ',
+  'with a no-break space behind it': 'invoice.paid\u00a0',
+  'of a blank': ' ',
+  "that is the service's own": 'harbor.event.erased',
+  "that is none of the service's own yet": 'harbor.',
 };
 const badKeys = {
   'of 256 characters': 'k'.repeat(256),
@@ -58,6 +65,7 @@ const badKeys = {
   'with a newline': 'a\nb',
   'with a tab': 'a\tb',
   'with U+007F': 'a\u007f',
+  "of the service's own": '\u0001erased',
 };
 const badWorkspaces = ['', 'ws_', 'ws_A', 'test', `ws_${'a'.repeat(65)}`, 'ws_test\n', 'ws_ü'];
 

@@ -8,6 +8,7 @@ interface Schema {
   readonly type?: string;
   readonly enum?: readonly string[];
   readonly pattern?: string;
+  readonly minLength?: number;
   readonly maxLength?: number;
   readonly minimum?: number;
   readonly maximum?: number;
@@ -15,10 +16,16 @@ interface Schema {
   readonly items?: Schema;
   readonly minItems?: number;
   readonly maxItems?: number;
+  readonly required?: readonly string[];
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly propertyNames?: Schema;
+  readonly additionalProperties?: Schema;
+  readonly maxProperties?: number;
 }
 interface Parameter {
   readonly name: string;
   readonly in: string;
+  readonly description?: string;
   readonly required?: boolean;
   /** Another name for a parameter, never there together with it. */
   readonly deprecated?: boolean;
@@ -26,15 +33,15 @@ interface Parameter {
   readonly schema: Schema;
 }
 interface Operation {
+  readonly summary?: string;
+  readonly description?: string;
   readonly parameters?: readonly Parameter[];
   readonly responses: Readonly<Record<string, unknown>>;
 }
 interface Document {
   readonly servers: readonly { readonly url: string }[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: {
-    readonly schemas: { readonly NewEvent: { readonly properties: Record<string, Schema> } };
-  };
+  readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 }
 
 let service: TestService;
@@ -68,10 +75,11 @@ function valuesOf(schema: Schema): fc.Arbitrary<string> {
         })
         .map((values) => values.join(','));
     default: {
-      const { maxLength = 255 } = schema;
+      const { minLength = 0, maxLength = 255 } = schema;
       return fc
         .stringMatching(new RegExp(schema.pattern ?? '', 'u'))
-        .filter((value) => [...value].length <= maxLength && value.isWellFormed());
+        .filter((value) => value.isWellFormed())
+        .filter((value) => [...value].length >= minLength && [...value].length <= maxLength);
     }
   }
 }
@@ -112,16 +120,23 @@ test('a list that the document allows is not refused for its form', async () => 
 }, 60_000);
 
 test('a create that the document allows is not refused for its form', async () => {
-  const { workspace_id, type } = document.components.schemas.NewEvent.properties as Record<
-    string,
-    Schema
-  >;
+  const { properties = {}, required = [] } = document.components.schemas.CreateEventRequest ?? {};
+  const { metadata = {}, ...others } = properties;
+  const texts = Object.entries(others).filter(([, { type }]) => type === 'string');
+  expect(texts.length).toBeGreaterThan(2);
   const headers = parametersOf(document.paths['/v1/events']?.post, 'header');
-  const body = fc.record({
-    workspace_id: valuesOf(workspace_id ?? {}),
-    type: valuesOf(type ?? {}),
-    payload: fc.dictionary(fc.string(), storable),
-  });
+  const body = fc.record(
+    {
+      ...Object.fromEntries(texts.map(([name, schema]) => [name, valuesOf(schema)])),
+      metadata: fc.dictionary(
+        valuesOf(metadata.propertyNames ?? {}),
+        valuesOf(metadata.additionalProperties ?? {}),
+        { maxKeys: metadata.maxProperties ?? 0 },
+      ),
+      payload: fc.dictionary(fc.string(), storable),
+    },
+    { requiredKeys: required as [] },
+  );
   await fc.assert(
     fc.asyncProperty(headers, body, async (header, event) => {
       const { status, text } = await sendRequest(service, '/v1/events', {
@@ -158,6 +173,34 @@ test('what is refused for its form is not allowed by the document either', () =>
   for (const value of ['2026-05-25', '2026-05-25t12:00:00z', '0000-01-01T00:00:00Z', 'now']) {
     expect([value, isAllowed(schemaOf('created_after'), value)]).toEqual([value, false]);
   }
+});
+
+test('the document says what it speaks of, and in patterns that need no flag', () => {
+  const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));
+  const parameters = operations.flatMap((operation) => operation.parameters ?? []);
+  expect(parameters.length).toBeGreaterThan(15);
+  for (const { summary } of operations) expect(summary).toMatch(/^[A-Z][^.]+$/);
+  for (const { description } of parameters) expect(description).toMatch(/^\S.*\.$/s);
+  const patterns = JSON.stringify(document).matchAll(/"pattern":("(?:[^"\\]|\\.)*")/g);
+  for (const [, json = ''] of patterns) {
+    const pattern = JSON.parse(json);
+    expect(pattern).not.toMatch(/\\[pPu]\{/);
+    expect(() => new RegExp(pattern)).not.toThrow();
+  }
+});
+
+test('what is always there is required, and what may be unset is not', () => {
+  const { Event, ListEventsResponse, CreateEventRequest } = document.components.schemas;
+  const always = ['id', 'type', 'workspace_id', 'payload', 'created_at', 'sequence'];
+  expect(Event?.required).toEqual(always);
+  expect(Object.keys(Event?.properties ?? {})).toEqual(
+    expect.arrayContaining(['subject', 'occurred_at', 'metadata', 'api_key_id', 'erased_at']),
+  );
+  expect(ListEventsResponse?.required).toEqual(['events', 'next_page_token', 'first_sequence']);
+  expect(CreateEventRequest).toMatchObject({
+    required: ['workspace_id', 'type', 'payload'],
+    additionalProperties: false,
+  });
 });
 
 test('every operation says where it is, and that it may fail otherwise than its statuses tell', () => {

@@ -27,6 +27,7 @@ test('a create by REST answers 201 with the event as the page shows it', async (
   const event = JSON.parse(answer.text);
   expect(event).toEqual({
     ...body,
+    api_key_id: expect.stringMatching(/^key_[0-9a-z]{26}$/),
     id: expect.stringMatching(/^evt_[0-9a-z]{26}$/),
     created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z$/),
     sequence: expect.any(Number),
@@ -171,6 +172,15 @@ describe('an id in a path', () => {
       status: 400,
       violations: [{ field: 'x', description: 'is not a parameter; there are workspace_id' }],
     });
+  });
+
+  test('may go with the workspace; an event of another one is not found', async () => {
+    const at = (query: string) => sendRequest(service, `/v1/events/${eventId}?${query}`);
+    expect((await at(`workspace_id=${service.workspaceId}`)).status).toBe(200);
+    const missing = problemOf(await at('workspace_id=ws_other'));
+    expect(missing).toMatchObject({ status: 404, reason: 'EVENT_NOT_FOUND' });
+    const unset = problemOf(await at('workspace_id='));
+    expect(unset).toMatchObject({ status: 400, violations: [{ field: 'workspace_id' }] });
   });
 });
 

@@ -51,7 +51,7 @@ export async function appendInTransaction(
 }
 
 async function write(client: PoolClient, event: PreparedEvent): Promise<Appended> {
-  const { workspaceId, type, payload, payloadJson, payloadBytes, idempotencyKey, fingerprint } =
+  const { workspaceId, type, payload, payloadJson, contentBytes, idempotencyKey, fingerprint } =
     event;
   const uuid = uuidOf(newId('evt'));
   const claimed = await client.query({
@@ -63,7 +63,7 @@ async function write(client: PoolClient, event: PreparedEvent): Promise<Appended
   const sequence: number = bumped.rows[0].sequence;
   const inserted = await client.query({
     ...insert,
-    values: [uuid, workspaceId, sequence, type, payloadJson, payloadBytes],
+    values: [uuid, workspaceId, sequence, type, payloadJson, contentBytes],
   });
   const createdAt = new Date(inserted.rows[0].created_at_ms);
   return {

@@ -16,7 +16,9 @@ export function createUngatheredEvents(
       const caller = getCaller(context.values);
       assertMayUseWorkspace(caller, request.workspaceId);
       assertMayUseType(caller, request.type);
-      const event = prepareEvent(toNewEvent(request));
+      const event = prepareEvent(
+        toNewEvent(request, { apiKeyId: caller.apiKeyId, traceContext: undefined }),
+      );
       await workspaces.assertExists(event.workspaceId);
       return toCreateEventResponse(await append(event));
     },

@@ -16,6 +16,9 @@ export interface CallerDeps {
 /** The idempotency keys that a call carries: its errors give them to the caller. */
 export type SentKeys = Pick<CallFacts, 'idempotencyKey' | 'idempotencyKeys'>;
 
+/** What errors tell of a call, or how they tell it. */
+export type SentFacts = SentKeys & Pick<CallFacts, 'saysTypes'>;
+
 /**
  * Sends a unary call until it is answered: at most 1 + maxRetries times, waiting between attempts by the
  * schedule of retryDelayMs. `send` must be safe to repeat. Rejects with a HarborError, or at once with
@@ -24,7 +27,7 @@ export type SentKeys = Pick<CallFacts, 'idempotencyKey' | 'idempotencyKeys'>;
 export type Caller = <Answer>(
   send: (options: CallOptions) => Promise<Answer>,
   options: RequestOptions,
-  sent?: SentKeys,
+  sent?: SentFacts,
 ) => Promise<Answer>;
 
 export function createCaller(deps: CallerDeps): Caller {

@@ -14,7 +14,7 @@ export {
 } from './errors.ts';
 export type { BatchItem, BatchResult } from './events/batch.ts';
 export type { CreatedEvent, Event, NewEvent } from './events/event.ts';
-export type { CreateOptions, Events } from './events/events.ts';
+export type { CreateOptions, Events, RetrieveOptions } from './events/events.ts';
 export type { EventList, EventPage, ListQuery } from './events/list.ts';
 export type { Reconnect, SubscribeOptions, SubscribeQuery } from './events/subscribe.ts';
 export type { EventSubscription } from './events/subscription.ts';

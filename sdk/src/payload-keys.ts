@@ -67,6 +67,7 @@ export interface PayloadKeys {
 }
 
 const firstSegment = /^[^.[]+/;
+const ofPayload = /^payload(?=$|[.[])/;
 const segments = /(^|\.)([^.[\]"]+)(?=$|[.[])/g;
 
 /** The rewriting of toWireKeys and fromWireKeys. */
@@ -74,7 +75,9 @@ export const camelCaseKeys: PayloadKeys = {
   toWire: toWireKeys,
   fromWire: fromWireKeys,
   fieldFromWire: (field) =>
-    field.replace(segments, (_, dot: string, key: string) => dot + fromWireKey(key)),
+    ofPayload.test(field)
+      ? field.replace(segments, (_, dot: string, key: string) => dot + fromWireKey(key))
+      : preservedKeys.fieldFromWire(field),
 };
 
 /** No rewriting: payload keys are the same on both sides. */

@@ -33,6 +33,8 @@ export interface CallFacts {
   readonly idempotencyKey?: string | undefined;
   /** The idempotency keys that a batch was sent with, one per item. */
   readonly idempotencyKeys?: readonly string[] | undefined;
+  /** The query had its type patterns as `types`, and errors call them so. */
+  readonly saysTypes?: boolean | undefined;
 }
 
 /** From what Connect throws to what callers of the SDK catch. A HarborError inside stays as it is. */
@@ -60,9 +62,10 @@ export function createErrorTranslation(
       metadata: info?.metadata,
       cause: error,
     };
-    const violations = findViolations(error, (field) =>
-      settings.payloadKeys.fieldFromWire(field).replace(/^typePatterns(?=$|\[)/, 'types'),
-    );
+    const violations = findViolations(error, (field) => {
+      const own = settings.payloadKeys.fieldFromWire(field);
+      return call.saysTypes === true ? own.replace(/^typePatterns(?=$|\[)/, 'types') : own;
+    });
     return classify(messageOf(error, violations, { ...settings, ...call }), violations, facts);
   };
 }

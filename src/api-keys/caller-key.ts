@@ -1,4 +1,6 @@
 import { type ContextValues, createContextKey } from '@connectrpc/connect';
+import type { Actor, AuditReaders } from '../audit/index.ts';
+import { requestIdKey } from '../request-id.ts';
 import { coversTypePattern } from '../type-pattern.ts';
 import { type Caller, mayUseType, mayUseWorkspace } from './api-key.ts';
 import { EventTypeNotAllowed, WorkspaceNotAllowed } from './api-key-errors.ts';
@@ -16,6 +18,11 @@ export function getCaller(values: ContextValues): Caller {
   return caller;
 }
 
+/** Who makes a change, for the audit. */
+export function getActor(values: ContextValues): Actor {
+  return { apiKeyId: getCaller(values).apiKeyId, requestId: values.get(requestIdKey) };
+}
+
 /** @throws WorkspaceNotAllowed */
 export function assertMayUseWorkspace(caller: Caller, workspaceId: string): void {
   if (!mayUseWorkspace(caller, workspaceId)) throw new WorkspaceNotAllowed(workspaceId);
@@ -25,6 +32,12 @@ export function assertMayUseWorkspace(caller: Caller, workspaceId: string): void
 export function assertMayUseType(caller: Caller, type: string): void {
   if (!mayUseType(caller, type)) throw new EventTypeNotAllowed(type);
 }
+
+/** What of the audit a caller may read. */
+export const auditReaders: AuditReaders = {
+  workspaceIdsOf: (values) => getCaller(values).workspaceIds,
+  assertMayUseWorkspace: (values, id) => assertMayUseWorkspace(getCaller(values), id),
+};
 
 /**
  * The type patterns that a read may use: those that were asked for, or without any those of the key.

@@ -14,7 +14,9 @@ export { type Authenticator, createAuthenticator } from './authenticator.ts';
 export {
   assertMayUseType,
   assertMayUseWorkspace,
+  auditReaders,
   callerKey,
+  getActor,
   getCaller,
   readablePatterns,
 } from './caller-key.ts';

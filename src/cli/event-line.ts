@@ -1,16 +1,20 @@
 import type { Event } from '../../sdk/src/index.ts';
 import { toEventJson } from '../events/index.ts';
+import { fromTimeText } from '../timestamp.ts';
 import { toTerminalText } from './terminal-text.ts';
 
 /** One event as JSON on one line, with the names of the REST face: for programs. */
-export function toJsonLine(event: Event): string {
-  return JSON.stringify(toEventJson(event));
+export function toJsonLine({ occurredAtExact, ...event }: Event): string {
+  const occurredAtMicros =
+    occurredAtExact === undefined ? undefined : fromTimeText(occurredAtExact);
+  return JSON.stringify(toEventJson({ ...event, occurredAtMicros }));
 }
 
 /** One event on one line of a terminal of so many columns: for people. */
 export function toTerminalLine(event: Event, columns: number): string {
   const time = event.createdAt.toISOString();
-  const head = `${String(event.sequence).padStart(8)}  ${time}  ${event.type}  `;
+  const about = event.subject === undefined ? '' : `${event.subject}  `;
+  const head = `${String(event.sequence).padStart(8)}  ${time}  ${event.type}  ${about}`;
   const payload = JSON.stringify(event.payload);
   const room = Math.max(20, columns - head.length);
   const told = payload.length > room ? `${payload.slice(0, room - 1)}…` : payload;

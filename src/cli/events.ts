@@ -7,8 +7,17 @@ import { parseWorkspaceId } from './workspaces.ts';
 
 interface Filter {
   readonly workspace?: string;
-  readonly type?: string[];
+  readonly typePattern?: string[];
+  readonly subject?: string;
   readonly after?: number;
+}
+
+interface NewEvent {
+  readonly workspace?: string;
+  readonly key?: string;
+  readonly subject?: string;
+  readonly occurredAt?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 export function eventsCommand(): Command {
@@ -26,6 +35,9 @@ an event is a line for people, in a pipe it is a line of JSON.`,
     .argument('[payload]', 'a JSON object; read from standard input when left out or -')
     .addOption(workspaceOption())
     .option('--key <key>', 'the idempotency key; made when left out')
+    .option('--subject <subject>', 'what it is about, such as inv_0192ac4e8b1d')
+    .option('--occurred-at <time>', 'when it happened, such as 2026-05-25T12:00:00.123456Z')
+    .option('--metadata <name=value>', 'keep this beside the payload; may be repeated', collectPair)
     .action(createEvent);
   events
     .command('get')
@@ -50,20 +62,21 @@ function workspaceOption(): Option {
 function withFilter(command: Command): Command {
   return command
     .addOption(workspaceOption())
-    .option('--type <patterns...>', 'only these types, such as "invoice.*"')
+    .option('--type, --type-pattern <patterns...>', 'only these types, such as "invoice.*"')
+    .option('--subject <subject>', 'only events about this')
     .option('--after <sequence>', 'only events with a higher sequence', parseCount);
 }
 
 async function createEvent(
   type: string,
   payload: string | undefined,
-  options: { readonly workspace?: string; readonly key?: string },
+  { workspace, key, ...facts }: NewEvent,
 ): Promise<void> {
-  const { harbor, workspaceId } = await openWorkspace(options.workspace);
+  const { harbor, workspaceId } = await openWorkspace(workspace);
   const given = payload === undefined || payload === '-' ? await text(process.stdin) : payload;
   const event = await harbor.events.create(
-    { workspaceId, type, payload: parsePayload(given) },
-    options.key === undefined ? {} : { idempotencyKey: options.key },
+    { workspaceId, type, payload: parsePayload(given), ...facts },
+    key === undefined ? {} : { idempotencyKey: key },
   );
   printEvent(event);
 }
@@ -74,7 +87,8 @@ async function listEvents(
   const { harbor, workspaceId } = await openWorkspace(options.workspace);
   const list = harbor.events.list({
     workspaceId,
-    types: options.type,
+    typePatterns: options.typePattern,
+    subject: options.subject,
     afterSequence: options.after,
     order: options.desc === true ? 'desc' : 'asc',
     pageSize: Math.min(500, Math.max(1, options.limit)),
@@ -92,7 +106,12 @@ async function tailEvents(options: Filter): Promise<void> {
   process.once('SIGINT', () => interrupt.abort());
   process.once('SIGTERM', () => interrupt.abort());
   const events = harbor.events.subscribe(
-    { workspaceId, types: options.type, afterSequence: options.after },
+    {
+      workspaceId,
+      typePatterns: options.typePattern,
+      subject: options.subject,
+      afterSequence: options.after,
+    },
     {
       signal: interrupt.signal,
       onReconnect: ({ error, delayMs }) =>
@@ -115,6 +134,16 @@ function parsePayload(given: string): object {
   } catch (error) {
     throw new Error(`the payload is not JSON: ${(error as Error).message}`);
   }
+}
+
+function collectPair(
+  given: string,
+  before: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(given) ?? [];
+  if (name === '') throw new InvalidArgumentError('It must be a name, "=" and a value.');
+  if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`"${name}" is there twice.`);
+  return { ...before, [name]: value };
 }
 
 function parseCount(given: string): number {

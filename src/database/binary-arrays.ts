@@ -3,7 +3,7 @@
  * quoted and parsed again, and bytes are sent as hexadecimal digits: for the columns of a batch that was a
  * tenth of the time that an event costs, on both sides of the connection.
  */
-type WriteArray<T> = (elements: readonly (T | undefined)[]) => Buffer;
+export type WriteArray<T> = (elements: readonly (T | undefined)[]) => Buffer;
 
 /** A header of five numbers: dimensions, whether there are nulls, the type, the length, the first index. */
 const headerBytes = 20;
@@ -66,3 +66,19 @@ export const int8Array = arrayOf<number>(
   () => 8,
   (number, into, at) => void into.writeBigInt64BE(BigInt(number), at),
 );
+/** PostgreSQL counts from the beginning of 2000. */
+const epochMicros = 946_684_800_000_000n;
+/** Times in microseconds since the beginning of 1970. */
+export const timestamptzArray = arrayOf<bigint>(
+  1184,
+  () => 8,
+  (micros, into, at) => void into.writeBigInt64BE(micros - epochMicros, at),
+);
+
+/** The array, or null where no element is set: to `unnest`, beside others, that is as many nulls. */
+export function orNull<T>(
+  writeArray: WriteArray<T>,
+  elements: readonly (T | undefined)[],
+): Buffer | null {
+  return elements.some((element) => element !== undefined) ? writeArray(elements) : null;
+}

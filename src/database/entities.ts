@@ -1,4 +1,5 @@
 import { ApiKeyEntity, ApiKeyOldSecretEntity } from '../api-keys/api-key.entity.ts';
+import { AuditRecordEntity } from '../audit/audit-record.entity.ts';
 import { IdempotencyKeyEntity } from '../events/append/idempotency-key.entity.ts';
 import { EventEntity } from '../events/event.entity.ts';
 import { WorkspaceEntity } from '../workspaces/workspace.entity.ts';
@@ -10,4 +11,5 @@ export const entities = [
   IdempotencyKeyEntity,
   ApiKeyEntity,
   ApiKeyOldSecretEntity,
+  AuditRecordEntity,
 ];

@@ -14,7 +14,8 @@ export interface Transaction {
   /** Its entities, of this transaction alone. What was persisted is flushed before the commit. */
   readonly em: EntityManager;
   /**
-   * Runs a prepared statement with real parameters, those of `binary-arrays.ts` included.
+   * Runs a prepared statement with real parameters, those of `binary-arrays.ts` included. As it is the `run` of a
+   * `StatementRunner`, a store that is made with a transaction works in it.
    *
    * @throws DatabaseUnavailable, DatabaseContended, or the error of `pg` with its SQLSTATE; the transaction
    * can only be rolled back then.

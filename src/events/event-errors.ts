@@ -23,6 +23,18 @@ export class IdempotencyKeyTaken extends Error {
   }
 }
 
+/** The type of a caller's event is one of those that the service keeps for its own. */
+export class EventTypeReserved extends Error {
+  override readonly name = 'EventTypeReserved';
+  readonly rule: string;
+
+  constructor() {
+    const rule = 'must not begin with "harbor.", as the types of the service\'s own events do';
+    super(`type: ${rule}`);
+    this.rule = rule;
+  }
+}
+
 /** No event has the id, or the caller may not read it: the two must look the same. */
 export class EventNotFound extends Error {
   override readonly name = 'EventNotFound';
@@ -80,7 +92,7 @@ export class AppendContended extends Error {
   }
 }
 
-/** The workspace of a new event does not exist. Nothing was stored. */
+/** The workspace of a new event, or of a log, does not exist, or no more. Nothing was stored. */
 export class EventWorkspaceMissing extends Error {
   override readonly name = 'EventWorkspaceMissing';
   readonly workspaceId: string;
@@ -101,6 +113,27 @@ export class SequenceInFuture extends Error {
     this.lastSequence = lastSequence;
   }
 }
+
+/** Retention has passed a cursor: what it goes on with is kept no more. */
+export class SequenceExpired extends Error {
+  override readonly name = 'SequenceExpired';
+  /** The first sequence that is kept; one more than the newest when none is. */
+  readonly firstSequence: number;
+  /** Where the cursor was given; undefined: it is that of a reader who was on its way. */
+  readonly field: CursorField | undefined;
+
+  constructor(sequence: number, firstSequence: number, field?: CursorField) {
+    super(
+      `retention has passed sequence ${sequence}: the first that is kept is ${firstSequence}; ` +
+        'begin again after 0, and take what lies between as lost',
+    );
+    this.firstSequence = firstSequence;
+    this.field = field;
+  }
+}
+
+/** The fields of requests that hold cursors, as the contract calls them. */
+export type CursorField = 'after_sequence' | 'page_token';
 
 /** The log lacks a sequence that it should hold. Reading stops: skipping it would hide a loss. */
 export class LogGap extends Error {

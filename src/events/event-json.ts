@@ -1,3 +1,4 @@
+import { toTimeText } from '../timestamp.ts';
 import type { Event } from './event.ts';
 import type { JsonObject } from './payload.ts';
 
@@ -33,13 +34,19 @@ const names: readonly (keyof EventJson)[] = [
 ];
 
 export function toEventJson(event: Event): EventJson {
+  const { occurredAtMicros, erasedAt } = event;
   return inOrder({
     id: event.id,
     type: event.type,
     workspace_id: event.workspaceId,
     payload: event.payload,
-    created_at: toTime(event.createdAt),
+    created_at: toText(event.createdAt),
     sequence: event.sequence,
+    subject: event.subject,
+    occurred_at: occurredAtMicros === undefined ? undefined : toTimeText(occurredAtMicros),
+    metadata: event.metadata,
+    api_key_id: event.apiKeyId,
+    erased_at: erasedAt && toText(erasedAt),
   });
 }
 
@@ -61,7 +68,6 @@ function isSet([name, value]: readonly [keyof EventJson, unknown]): boolean {
   return value !== undefined && value !== '';
 }
 
-/** Whole seconds without a fraction, as ProtoJSON writes them. */
-function toTime(date: Date): string {
-  return date.toISOString().replace('.000Z', 'Z');
+function toText(date: Date): string {
+  return toTimeText(BigInt(date.getTime()) * 1_000n);
 }

@@ -9,18 +9,31 @@ import {
   type SubscribeEventsResponseSchema,
 } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { pageSizeOf } from '../page-token.ts';
-import { toDate } from '../timestamp.ts';
+import { fromMicros, toDate, toMicros } from '../timestamp.ts';
 import type { Appended, Event, NewEvent } from './event.ts';
 import type { StreamMessage } from './follow/subscription.ts';
 import type { EventQuery } from './log/event-list.ts';
 
-export function toNewEvent(request: CreateEventRequest): NewEvent {
+/** What of a create its message does not say: who sends it, and as part of which trace. */
+export interface Origin {
+  readonly apiKeyId: string;
+  readonly traceContext: string | undefined;
+}
+
+/** @throws TimeOutOfRange */
+export function toNewEvent(request: CreateEventRequest, origin: Origin): NewEvent {
+  const { subject, occurredAt, metadata, idempotencyKey } = request;
   return {
     workspaceId: request.workspaceId,
     type: request.type,
+    subject: subject === '' ? undefined : subject,
     // Required by the contract, so it is there.
     payload: request.payload as NewEvent['payload'],
-    idempotencyKey: request.idempotencyKey === '' ? undefined : request.idempotencyKey,
+    occurredAtMicros: occurredAt && toMicros('occurred_at', occurredAt),
+    metadata: Object.keys(metadata).length === 0 ? undefined : metadata,
+    idempotencyKey: idempotencyKey === '' ? undefined : idempotencyKey,
+    apiKeyId: origin.apiKeyId,
+    traceContext: origin.traceContext,
   };
 }
 
@@ -36,6 +49,7 @@ export function toCreateEventResponse(
 }
 
 export function toEventMessage(event: Event): MessageInitShape<typeof EventSchema> {
+  const { subject, occurredAtMicros, metadata, apiKeyId, erasedAt } = event;
   return {
     id: event.id,
     type: event.type,
@@ -43,6 +57,11 @@ export function toEventMessage(event: Event): MessageInitShape<typeof EventSchem
     payload: event.payload,
     createdAt: timestampFromDate(event.createdAt),
     sequence: BigInt(event.sequence),
+    ...(subject !== undefined && { subject }),
+    ...(occurredAtMicros !== undefined && { occurredAt: fromMicros(occurredAtMicros) }),
+    ...(metadata !== undefined && { metadata }),
+    ...(apiKeyId !== undefined && { apiKeyId }),
+    ...(erasedAt !== undefined && { erasedAt: timestampFromDate(erasedAt) }),
   };
 }
 
@@ -72,7 +91,13 @@ export function toStreamResponse(
     case 'event':
       return { sequence, message: { case: 'event', value: toEventMessage(message.event) } };
     case 'caught_up':
-      return { sequence, message: { case: 'caughtUp', value: {} } };
+      return {
+        sequence,
+        message: {
+          case: 'caughtUp',
+          value: { firstSequence: BigInt(message.firstSequence) },
+        },
+      };
     case 'heartbeat':
       return { sequence, message: { case: 'heartbeat', value: {} } };
   }

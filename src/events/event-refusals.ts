@@ -4,11 +4,13 @@ import {
   AppendContended,
   AppendQueueFull,
   EventNotFound,
+  EventTypeReserved,
   EventWorkspaceMissing,
   IdempotencyKeyReused,
   IdempotencyKeyTaken,
   LogGap,
   LogSetBack,
+  SequenceExpired,
   SequenceInFuture,
   ShuttingDown,
 } from './event-errors.ts';
@@ -16,6 +18,9 @@ import { PayloadInvalid, PayloadTooLarge, payloadBytesMax } from './payload.ts';
 
 /** What callers are told when events cannot be written or read. */
 export const eventRefusals = [
+  refuse(EventTypeReserved, 'invalid_argument', 'INVALID_REQUEST', (e) => ({
+    violation: { field: 'type', description: e.rule },
+  })),
   refuse(PayloadInvalid, 'invalid_argument', 'PAYLOAD_INVALID', (e) => ({
     violation: { field: e.path, description: e.rule },
   })),
@@ -45,6 +50,12 @@ export const eventRefusals = [
       field: 'after_sequence',
       description: 'must not be higher than the newest sequence',
     },
+  })),
+  refuse(SequenceExpired, 'out_of_range', 'SEQUENCE_EXPIRED', (e) => ({
+    metadata: { first_sequence: `${e.firstSequence}` },
+    ...(e.field !== undefined && {
+      violation: { field: e.field, description: 'must not lie before what retention keeps' },
+    }),
   })),
   refuse(LogGap, 'data_loss', 'LOG_GAP', (e) => ({
     metadata: { workspace_id: e.workspaceId, after_sequence: `${e.afterSequence}` },

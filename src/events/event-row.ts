@@ -1,10 +1,13 @@
-import { idOf } from '../type-id.ts';
-import type { Event } from './event.ts';
+import { idOf, remembering } from '../type-id.ts';
+import type { Event, Metadata } from './event.ts';
 import type { JsonObject } from './payload.ts';
 
-/** The columns of an event as every statement returns them; see `toEvent`. */
+/** The columns of an event as every statement returns them; see `toEvents`. */
 export const eventColumns = `id, workspace_id, type, payload::text as payload_json,
-  (extract(epoch from created_at) * 1000)::float8 as created_at_ms, sequence::float8 as sequence`;
+  (extract(epoch from created_at) * 1000)::float8 as created_at_ms, sequence::float8 as sequence,
+  subject, (extract(epoch from occurred_at) * 1000000)::bigint as occurred_at_micros,
+  metadata::text as metadata_json, api_key_id,
+  (extract(epoch from erased_at) * 1000)::float8 as erased_at_ms`;
 
 export interface EventRow {
   readonly id: string;
@@ -13,15 +16,35 @@ export interface EventRow {
   readonly payload_json: string;
   readonly created_at_ms: number;
   readonly sequence: number;
+  readonly subject: string | null;
+  /** As text, which is how `pg` gives what a double may not hold. */
+  readonly occurred_at_micros: string | null;
+  readonly metadata_json: string | null;
+  readonly api_key_id: string | null;
+  readonly erased_at_ms: number | null;
 }
 
-export function toEvent(row: EventRow): Event {
+export function toEvents(rows: readonly EventRow[]): Event[] {
+  const keyIdOf = remembering((uuid) => idOf('key', uuid));
+  return rows.map((row) => toEvent(row, keyIdOf));
+}
+
+function toEvent(row: EventRow, keyIdOf: (uuid: string) => string): Event {
   return {
     id: idOf('evt', row.id),
     workspaceId: row.workspace_id,
     type: row.type,
+    subject: row.subject ?? undefined,
     payload: JSON.parse(row.payload_json) as JsonObject,
+    occurredAtMicros: mapped(row.occurred_at_micros, BigInt),
+    metadata: mapped(row.metadata_json, (json) => JSON.parse(json) as Metadata),
     createdAt: new Date(row.created_at_ms),
     sequence: row.sequence,
+    apiKeyId: mapped(row.api_key_id, keyIdOf),
+    erasedAt: mapped(row.erased_at_ms, (ms) => new Date(ms)),
   };
+}
+
+function mapped<From, To>(value: From | null, convert: (value: From) => To): To | undefined {
+  return value === null ? undefined : convert(value);
 }

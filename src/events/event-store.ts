@@ -1,43 +1,22 @@
-import {
-  byteaArray,
-  int4Array,
-  int8Array,
-  jsonArray,
-  textArray,
-  uuidArray,
-} from '../database/binary-arrays.ts';
-import { isRowAtFault, sqlStateOf } from '../database/postgres-errors.ts';
+import { textArray, uuidArray } from '../database/binary-arrays.ts';
 import type { StatementRunner } from '../database/statements.ts';
-import { DatabaseContended } from '../database-unavailable.ts';
-import { idOf, newUuid, uuidOf } from '../type-id.ts';
-import type { Event, PreparedEvent } from './event.ts';
-import { AppendContended, AppendRowRefused } from './event-errors.ts';
-import { type EventRow, toEvent } from './event-row.ts';
+import { idOf, uuidOf } from '../type-id.ts';
 import {
+  type AppendedRow,
+  type AppendRow,
   appendStatement,
+  rethrowAsAppendError,
+  toAppendedRow,
+  toAppendValues,
+} from './append/append-statements.ts';
+import type { Event, PreparedEvent } from './event.ts';
+import { type EventRow, toEvents } from './event-row.ts';
+import {
   inspectCountersStatement,
   readEventsStatement,
   readTypesStatement,
   sweepStatement,
 } from './event-statements.ts';
-
-/** What became of one row of an append. */
-export type AppendedRow = CreatedRow | HeldRow;
-
-export interface CreatedRow {
-  readonly kind: 'created';
-  readonly event: Event;
-  /** Set exactly when the row has an idempotency key. */
-  readonly expiresAt: Date | undefined;
-}
-
-/** A live idempotency key holds an event, whose content has `fingerprint`. */
-export interface HeldRow {
-  readonly kind: 'held';
-  readonly eventId: string;
-  readonly fingerprint: Buffer;
-  readonly expiresAt: Date;
-}
 
 /** What was read of the events that were asked for. */
 export interface EventsRead {
@@ -92,19 +71,8 @@ const readBytesMax = 4 * 1024 * 1024;
 export function createEventStore(statements: StatementRunner): EventStore {
   return {
     async append(events, turns, { lockMsMax, timeoutMs }) {
-      const columns = [
-        uuidArray(events.map(newUuid)),
-        textArray(events.map((event) => event.workspaceId)),
-        textArray(events.map((event) => event.type)),
-        jsonArray(events.map((event) => event.payloadJson)),
-        int4Array(events.map((event) => event.payloadBytes)),
-        textArray(events.map((event) => event.idempotencyKey)),
-        byteaArray(events.map((event) => event.fingerprint)),
-        int8Array(turns),
-        `${lockMsMax}`,
-      ];
       const rows = await statements
-        .run<AppendRow>(appendStatement, columns, timeoutMs)
+        .run<AppendRow>(appendStatement, toAppendValues(events, turns, lockMsMax), timeoutMs)
         .catch(rethrowAsAppendError);
       return events.map((event, index) => toAppendedRow(event, rows[index]));
     },
@@ -126,7 +94,7 @@ export function createEventStore(statements: StatementRunner): EventStore {
         [uuidArray(ids.map(uuidOf)), readBytesMax],
         timeoutMs,
       );
-      const events = rows.filter(isWhole).map(toEvent);
+      const events = toEvents(rows.filter(isWhole));
       return {
         events: new Map(events.map((event) => [event.id, event])),
         leftOut: rows.filter((row) => !isWhole(row)).map(({ id }) => idOf('evt', id)),
@@ -153,46 +121,4 @@ type CutRow = Omit<EventRow, 'payload_json'> & { readonly payload_json: null };
 
 function isWhole(row: EventRow | CutRow): row is EventRow {
   return row.payload_json !== null;
-}
-
-interface AppendRow {
-  readonly is_new: boolean;
-  readonly id: string;
-  readonly fingerprint: Buffer | null;
-  readonly expires_at_ms: number | null;
-  readonly sequence: number | null;
-  readonly created_at_ms: number | null;
-}
-
-function toAppendedRow(input: PreparedEvent, row: AppendRow | undefined): AppendedRow {
-  if (row === undefined) throw new Error('the append returned fewer rows than it was given');
-  const expiresAt = row.expires_at_ms === null ? undefined : new Date(row.expires_at_ms);
-  const id = idOf('evt', row.id);
-  if (!row.is_new) {
-    if (row.fingerprint === null || expiresAt === undefined) {
-      throw new Error(`the append returned an incomplete key for ${id}`);
-    }
-    return { kind: 'held', eventId: id, fingerprint: row.fingerprint, expiresAt };
-  }
-  if (row.sequence === null || row.created_at_ms === null) {
-    throw new Error(`the append returned no sequence for ${id}`);
-  }
-  const event: Event = {
-    id,
-    workspaceId: input.workspaceId,
-    type: input.type,
-    payload: input.payload,
-    createdAt: new Date(row.created_at_ms),
-    sequence: row.sequence,
-  };
-  return { kind: 'created', event, expiresAt };
-}
-
-function rethrowAsAppendError(error: unknown): never {
-  if (error instanceof DatabaseContended) throw new AppendContended(error);
-  if (isRowAtFault(error)) {
-    const workspaceMissing = sqlStateOf(error) === '23502';
-    throw new AppendRowRefused({ workspaceMissing, cause: error });
-  }
-  throw error;
 }

@@ -1,10 +1,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { ContextValues, ServiceImpl } from '@connectrpc/connect';
+import type { ContextValues, HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import type {
   BatchCreateEventsErrorSchema,
   BatchCreateEventsResultSchema,
   CreateEventRequest,
   EventsService,
+  RetrieveEventRequest,
 } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import {
   assertMayUseType,
@@ -29,6 +30,7 @@ import { listEvents } from './log/event-list.ts';
 import type { EventLogStore } from './log/event-log-store.ts';
 import type { EventReader } from './log/event-reader.ts';
 import { type KnownWorkspaces, openLog } from './log/open-log.rpc.ts';
+import { readTraceContext } from './trace-context.ts';
 
 export interface EventsRpcDeps {
   readonly queue: AppendQueue;
@@ -50,13 +52,13 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
   const { queue, reader, heldTypes, log, workspaces, validate, explain } = deps;
 
   async function create(
-    caller: Caller,
     request: CreateEventRequest,
-    signal: Abandonment,
+    { caller, traceContext, signal }: CreateCall,
   ): Promise<Appended> {
     assertMayUseWorkspace(caller, request.workspaceId);
     assertMayUseType(caller, request.type);
-    const event = prepareEvent(toNewEvent(request));
+    const { apiKeyId } = caller;
+    const event = prepareEvent(toNewEvent(request, { apiKeyId, traceContext }));
     await workspaces.assertExists(event.workspaceId);
     const appended = queue.append(event, signal);
     if (caller.typePatterns.length === 0) return appended;
@@ -66,14 +68,13 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
   }
 
   async function createItem(
-    caller: Caller,
     request: CreateEventRequest,
-    signal: Abandonment,
+    call: CreateCall,
     values: ContextValues,
   ): Promise<MessageInitShape<typeof BatchCreateEventsResultSchema>> {
     try {
       validate(request);
-      const value = toCreateEventResponse(await create(caller, request, signal));
+      const value = toCreateEventResponse(await create(request, call));
       return { result: { case: 'created', value } };
     } catch (error) {
       return { result: { case: 'error', value: explain(error, values) } };
@@ -82,15 +83,13 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
 
   return {
     async createEvent(request, context) {
-      const appended = await create(getCaller(context.values), request, context.signal);
-      return toCreateEventResponse(appended);
+      return toCreateEventResponse(await create(request, toCreateCall(context)));
     },
 
     async batchCreateEvents({ requests }, context) {
       const { values } = context;
-      const caller = getCaller(values);
-      const signal = shareSignal(context.signal);
-      const results = requests.map((request) => createItem(caller, request, signal, values));
+      const call = { ...toCreateCall(context), signal: shareSignal(context.signal) };
+      const results = requests.map((request) => createItem(request, call, values));
       return { results: await Promise.all(results) };
     },
 
@@ -98,15 +97,36 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
       const caller = getCaller(context.values);
       const known = findUuid('evt', request.id) !== undefined;
       const event = known ? await reader.find(request.id) : undefined;
-      if (event === undefined || !mayRead(caller, event)) throw new EventNotFound(request.id);
+      if (event === undefined || !mayRead(caller, event) || !isWhereAsked(request, event)) {
+        throw new EventNotFound(request.id);
+      }
       return { event: toEventMessage(event) };
     },
 
     async listEvents(request, context) {
       const typePatterns = await openLog(workspaces, request, context.values);
-      const { events, nextPageToken } = await listEvents(log, toEventQuery(request, typePatterns));
-      return { events: events.map(toEventMessage), nextPageToken };
+      const page = await listEvents(log, toEventQuery(request, typePatterns));
+      return {
+        events: page.events.map(toEventMessage),
+        nextPageToken: page.nextPageToken,
+        firstSequence: BigInt(page.firstSequence),
+      };
     },
+  };
+}
+
+/** What all creates of one call share. */
+interface CreateCall {
+  readonly caller: Caller;
+  readonly traceContext: string | undefined;
+  readonly signal: Abandonment;
+}
+
+function toCreateCall({ values, requestHeader, signal }: HandlerContext): CreateCall {
+  return {
+    caller: getCaller(values),
+    traceContext: readTraceContext(requestHeader),
+    signal,
   };
 }
 
@@ -120,4 +140,8 @@ async function concealHolder(types: HeldTypes, caller: Caller, error: unknown): 
 
 function mayRead(caller: Caller, event: Event): boolean {
   return mayUseWorkspace(caller, event.workspaceId) && mayUseType(caller, event.type);
+}
+
+function isWhereAsked({ workspaceId }: RetrieveEventRequest, event: Event): boolean {
+  return workspaceId === '' || workspaceId === event.workspaceId;
 }

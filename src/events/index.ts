@@ -1,7 +1,8 @@
 export { type AppendQueue, createAppendQueue } from './append/append-queue.ts';
+export { appendOwnEvent } from './append/own-event-store.ts';
 export type { CommitListener, CommitNews, CommitOrigin } from './commit-news.ts';
-export type { Appended, Event, NewEvent } from './event.ts';
-export { LogSetBack } from './event-errors.ts';
+export type { Appended, Event, NewEvent, OwnEvent } from './event.ts';
+export { LogSetBack, SequenceExpired } from './event-errors.ts';
 export { type EventJson, fromEventProtoJson, toEventJson } from './event-json.ts';
 export { eventRefusals } from './event-refusals.ts';
 export { createEventStore, type EventStore } from './event-store.ts';

@@ -98,30 +98,3 @@ function checkText(text: string, path: string, subject = ''): void {
     throw new PayloadInvalid(path, `${subject}must not hold a lone surrogate`);
   }
 }
-
-/**
- * About the bytes of a payload as google.protobuf.Struct, never fewer by much: a number takes 11 where
- * JSON may take one, a member 6 more than its name and value.
- */
-export function wireBytesOf(value: JsonValue): number {
-  switch (typeof value) {
-    case 'string':
-      return 6 + Buffer.byteLength(value);
-    case 'number':
-      return 11;
-    case 'boolean':
-      return 4;
-    default:
-      break;
-  }
-  if (value === null) return 4;
-  let bytes = 8;
-  if (Array.isArray(value)) {
-    for (const item of value) bytes += 2 + wireBytesOf(item);
-    return bytes;
-  }
-  for (const name of Object.keys(value)) {
-    bytes += 6 + Buffer.byteLength(name) + wireBytesOf(value[name] as JsonValue);
-  }
-  return bytes;
-}

@@ -1,3 +1,4 @@
+import type { Validator } from '@bufbuild/protovalidate';
 import { createContextValues } from '@connectrpc/connect';
 import {
   createMethodUrl,
@@ -32,11 +33,13 @@ export interface DispatchDeps {
   readonly streams: Streams;
   readonly inflation: Inflation;
   readonly health: Health;
+  readonly validator: Validator;
 }
 
 /** Finds who answers a request: an RPC, a probe (`/healthz`, `/readyz`), or the REST face. */
-export function createDispatch({ handlers, streams, inflation, health }: DispatchDeps): Dispatch {
-  const rest = createRestFace(handlers.rest, streams);
+export function createDispatch(deps: DispatchDeps): Dispatch {
+  const { handlers, streams, inflation, health } = deps;
+  const rest = createRestFace({ ...deps, handlers: handlers.rest });
   const healthChecks = createHealthChecks();
   const answerCheck: AnswerRpc = (handler, request) =>
     healthChecks.run(request.body, (body) => runRpc(handler, request, body));

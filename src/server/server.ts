@@ -78,7 +78,7 @@ export function createServer(deps: ServerDeps): Server {
   const streams = createStreams([...deps.streams, healthService.watch], gate, validator);
   const dispatch = withCors(
     deps.corsOrigins,
-    createDispatch({ handlers, streams, inflation, health: deps.health }),
+    createDispatch({ handlers, streams, inflation, health: deps.health, validator }),
   );
   const front = createFront(deps.tls);
   const { stallMsMax } = deps;

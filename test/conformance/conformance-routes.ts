@@ -5,6 +5,8 @@ import { Code, ConnectError, type ConnectRouter, type HandlerContext } from '@co
 import { ErrorInfoSchema } from '../../gen/typescript/google/rpc/error_details_pb.ts';
 import { type RequestGate, toConnectGate } from '../../src/server/calls/request-gate.ts';
 import { strictJson } from '../../src/server/rpc/strict-json.ts';
+import type { StreamContext, StreamRoute } from '../../src/stream-route.ts';
+import type { StreamSource } from '../../src/stream-source.ts';
 import {
   ConformanceService,
   type Header,
@@ -21,7 +23,6 @@ import {
  */
 function withoutErrorInfo(gate: ConnectGate): ConnectGate {
   return (context) => {
-    const admitted = gate(context);
     const controller = context as HandlerContext & { abort(reason?: unknown): void };
     const { abort } = controller;
     controller.abort = (reason) => {
@@ -31,7 +32,7 @@ function withoutErrorInfo(gate: ConnectGate): ConnectGate {
         (detail) => !('desc' in detail && detail.desc.typeName === ErrorInfoSchema.typeName),
       );
     };
-    return admitted;
+    return gate(context);
   };
 }
 
@@ -40,6 +41,44 @@ type ConnectGate = ReturnType<typeof toConnectGate>;
 const requestInfo = messageSchema('ConformancePayload.RequestInfo');
 
 type Request<Wanted> = Message & { readonly responseDefinition?: Wanted };
+
+function codecOptions(messageBytesMax: number) {
+  return {
+    jsonOptions: { ...strictJson, registry },
+    ...(messageBytesMax > 0 && { readMaxBytes: messageBytesMax }),
+  };
+}
+
+/** ServerStream, which goes the way of our own streams, beside Connect. */
+export function createConformanceStream(messageBytesMax: number): StreamRoute {
+  const method = ConformanceService.method.serverStream as StreamRoute['method'];
+  return {
+    method,
+    async open(request, context) {
+      const answers = answerServerStream(request as Request<WantedStream>, context);
+      return toSource(answers);
+    },
+    createEncoder: (write) => (answer) => write(create(method.output, answer)),
+    options: codecOptions(messageBytesMax),
+  };
+}
+
+function toSource<T>(messages: AsyncGenerator<T>): StreamSource<T> {
+  const ended = new AbortController();
+  const end = new Promise<never>((_, reject) => {
+    ended.signal.addEventListener('abort', () => reject(ended.signal.reason));
+  });
+  end.catch(() => undefined);
+  return {
+    async next() {
+      const { done, value } = await Promise.race([messages.next(), end]);
+      return done === true ? [] : [value];
+    },
+    end: (reason) => ended.abort(reason),
+    throwIfEnded: () => ended.signal.throwIfAborted(),
+    closing: new DisposableStack(),
+  };
+}
 
 /**
  * The suite's service: each request says what is to be answered, and the answer says what has arrived. It
@@ -54,8 +93,7 @@ export function addConformanceService(
 ): void {
   const options = {
     requestGate: withoutErrorInfo(toConnectGate(gate)),
-    jsonOptions: { ...strictJson, registry },
-    ...(messageBytesMax > 0 && { readMaxBytes: messageBytesMax }),
+    ...codecOptions(messageBytesMax),
   };
   router.service(
     ConformanceService,
@@ -76,7 +114,6 @@ export function addConformanceService(
         }
         return answerUnary(wanted, context, received);
       },
-      serverStream: answerServerStream,
       bidiStream: answerBidiStream,
       unimplemented: () => {
         throw new ConnectError('not implemented', Code.Unimplemented);
@@ -102,7 +139,7 @@ async function answerUnary(
   return { payload: { data, requestInfo: info } };
 }
 
-async function* answerServerStream(request: Request<WantedStream>, context: HandlerContext) {
+async function* answerServerStream(request: Request<WantedStream>, context: StreamContext) {
   const wanted = request.responseDefinition;
   if (wanted === undefined) return;
   addAll(context.responseHeader, wanted.responseHeaders);
@@ -147,9 +184,12 @@ function toError(wanted: WantedError, info: Message | undefined): ConnectError {
   return error;
 }
 
-function describeRequest(context: HandlerContext, received: readonly Any[]): Message {
+function describeRequest(
+  context: HandlerContext | StreamContext,
+  received: readonly Any[],
+): Message {
   const timeoutMs = context.timeoutMs();
-  const isGet = context.requestMethod === 'GET';
+  const isGet = 'requestMethod' in context && context.requestMethod === 'GET';
   const query = isGet ? [...new URL(context.url).searchParams] : [];
   return create(requestInfo, {
     requestHeaders: [...context.requestHeader].map(([name, value]) => ({

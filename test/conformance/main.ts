@@ -5,7 +5,8 @@ import { hasCommand, runCommand } from '../toolchains/run-command.ts';
 
 /**
  * `npm run conformance`: the suite of Connect against the server of this project, with the suite's own
- * service behind it. Front, adapter, gate, interceptors and router are those of the service; three things
+ * service behind it. Front, adapter, gate, interceptors, router and streams are those of the service: ServerStream
+ * is written beside Connect, as ours are, and the others, of clients and in both directions, go through it. Three things
  * differ, all of them in `conformance-routes.ts`:
  *
  * - errors leave without the ErrorInfo that each of ours carries, since the suite counts their details;

@@ -5,7 +5,7 @@ import { createAdmission } from '../../src/server/calls/admission.ts';
 import { createRequestGate } from '../../src/server/calls/request-gate.ts';
 import { createContractValidator } from '../../src/server/rpc/contract-validator.ts';
 import { createHealth, createServer } from '../../src/server/server.ts';
-import { addConformanceService } from './conformance-routes.ts';
+import { addConformanceService, createConformanceStream } from './conformance-routes.ts';
 import {
   ConformanceService,
   messageSchema,
@@ -47,7 +47,7 @@ const server = createServer({
   headersRead: ['x-conformance-test'],
   validator: createContractValidator([ConformanceService]),
   serviceNames: [ConformanceService.typeName],
-  streams: [],
+  streams: [createConformanceStream(wanted.messageReceiveLimit)],
   health: createHealth(),
   tls,
   corsOrigins: [],

@@ -67,7 +67,7 @@ function openFeeds(over: EventLogStore = store): Reports {
   return { feeds, gaps, setBacks, errors };
 }
 const openFeed = (workspaceId: string, startSequence: number, over: LogReader = store) => {
-  const start = { sequence: startSequence, eventId: undefined };
+  const start = { sequence: startSequence, eventId: undefined, firstSequence: 1, revision: 0 };
   return createEventFeed(over, { workspaceId, start, memory: createFeedMemory() }, () => undefined);
 };
 

@@ -32,7 +32,7 @@ test('what is said to one subscriber is not said to another', () => {
     Buffer.from(`${message.case} ${sequence}`),
   );
   const said = [
-    encode({ kind: 'caught_up', sequence: 7 }),
+    encode({ kind: 'caught_up', sequence: 7, firstSequence: 1 }),
     encode({ kind: 'heartbeat', sequence: 7 }),
     encode({ kind: 'heartbeat', sequence: 9 }),
   ];

@@ -70,7 +70,10 @@ export function eventsInMemory(seen: Seen): Partial<ServiceImpl<typeof EventsSer
     },
     retrieveEvent(request, context) {
       return scripted(context, () => {
-        const event = [...events.values()].find(({ id }) => id === request.id);
+        const event = [...events.values()].find(
+          ({ id, workspaceId }) =>
+            id === request.id && (request.workspaceId || workspaceId) === workspaceId,
+        );
         if (event === undefined) throw serviceError(Code.NotFound, 'EVENT_NOT_FOUND');
         return { event };
       });
@@ -115,6 +118,7 @@ function matches(event: Event, request: ListEventsRequest): boolean {
   const createdAt = event.createdAt === undefined ? new Date(0) : timestampDate(event.createdAt);
   return (
     (typePatterns.length === 0 || typePatterns.includes(event.type)) &&
+    (request.subject || event.subject) === event.subject &&
     (createdAfter === undefined || createdAt > timestampDate(createdAfter)) &&
     (createdBefore === undefined || createdAt < timestampDate(createdBefore)) &&
     event.sequence > afterSequence
@@ -129,5 +133,8 @@ function newEvent(request: CreateEventRequest, sequence: number): Event {
     payload: request.payload ?? {},
     createdAt: timestampFromDate(new Date('2026-05-25T12:00:00Z')),
     sequence: BigInt(sequence),
+    subject: request.subject,
+    metadata: request.metadata,
+    ...(request.occurredAt && { occurredAt: request.occurredAt }),
   });
 }

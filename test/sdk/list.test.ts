@@ -110,6 +110,10 @@ describe('a list that is awaited', () => {
     ['no workspace', { workspaceId: undefined as never }, 'workspaceId is missing.'],
     ['types as text', { types: 'a' as never }, 'types must be an array'],
     ['a type that is no text', { types: ['a', 1 as never] }, 'types[1] must be a string.'],
+    ['patterns as text', { typePatterns: 'a' as never }, 'typePatterns must be an array'],
+    ['patterns by both names', { typePatterns: ['a'], types: ['a'] }, 'types must not be there'],
+    ['an empty subject', { subject: '' }, 'subject must not be empty'],
+    ['a subject that is no text', { subject: 1 as never }, 'subject must be a string.'],
     ['an invalid date', { createdAfter: new Date('?') }, 'createdAfter must be a valid Date.'],
     ['a time as text', { createdBefore: '2026' as never }, 'createdBefore must be a valid Date.'],
     ['a cursor of null', { afterSequence: null as never }, 'afterSequence must be an integer'],
@@ -127,15 +131,20 @@ describe('a list that is awaited', () => {
     expect(server.requests()).toBe(0);
   });
 
-  test('calls the type patterns of a violation types', async () => {
-    const violations = [{ field: 'type_patterns[1]', description: 'is too long' }];
-    const { harbor } = await startWithTenEvents([
-      serviceError(Code.InvalidArgument, 'INVALID_REQUEST', { violations }),
-    ]);
-    await expect(harbor.events.list({ workspaceId })).rejects.toMatchObject({
-      violations: [{ field: 'types[1]', description: 'is too long' }],
-    });
-  });
+  test.each(['typePatterns', 'types'])(
+    'sends patterns that were given as %s, and a violation calls them so',
+    async (name) => {
+      const violations = [{ field: 'type_patterns[1]', description: 'is too long' }];
+      const { server, harbor } = await startWithTenEvents([
+        serviceError(Code.InvalidArgument, 'INVALID_REQUEST', { violations }),
+      ]);
+      const list = harbor.events.list({ workspaceId, [name]: ['a', 'b.*'] });
+      await expect(list).rejects.toMatchObject({
+        violations: [{ field: `${name}[1]`, description: 'is too long' }],
+      });
+      expect(server.lists[0]?.typePatterns).toEqual(['a', 'b.*']);
+    },
+  );
 });
 
 describe('a list that is iterated', () => {

@@ -71,10 +71,10 @@ describe('the packed package', () => {
     expect((await runNode(folder, 'page.ts', server.baseUrl)).stdout).toBe('4200\n');
   });
 
-  test('adds at most 46,000 bytes to a bundle, minified and with gzip', async () => {
+  test('adds at most 47,000 bytes to a bundle, minified and with gzip', async () => {
     const entry = `import { Harbor } from '@harbor/sdk'; globalThis.harbor = new Harbor({});`;
     const code = await bundleForBrowser(folder, entry, { minify: true });
-    expect(gzipSync(code).length).toBeLessThan(46_000);
+    expect(gzipSync(code).length).toBeLessThan(47_000);
   });
 
   test('bundles for the browser without modules of Node, and runs where there is no process', async () => {

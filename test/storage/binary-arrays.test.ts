@@ -7,6 +7,7 @@ import {
   int8Array,
   jsonArray,
   textArray,
+  timestamptzArray,
   uuidArray,
 } from '../../src/database/binary-arrays.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
@@ -17,10 +18,14 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
+/** A time as text would depend on the zone of the session. */
+const micros = '(extract(epoch from element) * 1000000)::bigint::text';
+
 /** What PostgreSQL makes of an array, as text element by element. */
 async function readBack(type: string, array: Buffer): Promise<(string | null)[]> {
   const rows = await database.query(
-    `select element::text from unnest($1::${type}[]) with ordinality as t (element, place)
+    `select ${type === 'timestamptz' ? micros : 'element::text'} as element
+    from unnest($1::${type}[]) with ordinality as t (element, place)
     order by place`,
     [array],
   );
@@ -31,6 +36,9 @@ const text = fc.string({ unit: 'grapheme' }).filter((one) => !one.includes('\u00
 const maybe = <T>(one: fc.Arbitrary<T>) => fc.array(fc.option(one, { nil: undefined }));
 const orNull = <T>(one: T | undefined, write: (value: T) => string) =>
   one === undefined ? null : write(one);
+
+/** In microseconds since the beginning of 1970. */
+const years1To9999 = { min: -62_135_596_800_000_000n, max: 253_402_300_799_999_999n };
 
 test.each([
   ['text', maybe(text), textArray, (one: string) => one],
@@ -44,6 +52,7 @@ test.each([
   ['uuid', maybe(fc.uuid()), uuidArray, (one: string) => one],
   ['int4', maybe(fc.integer()), int4Array, String],
   ['int8', maybe(fc.maxSafeInteger()), int8Array, String],
+  ['timestamptz', maybe(fc.bigInt(years1To9999)), timestamptzArray, String],
 ] as [
   string,
   fc.Arbitrary<unknown[]>,

@@ -90,7 +90,7 @@ test('events that are read by id at once come 4 MiB at a time, each of them once
   expect(counted.bytesRead.length).toBeGreaterThan(2);
   expect(Math.max(...counted.bytesRead)).toBeLessThan(bytesMax);
   const read = counted.bytesRead.reduce((sum, bytes) => sum + bytes, 0);
-  const all = large.reduce((sum, { payloadBytes }) => sum + payloadBytes, 0);
+  const all = large.reduce((sum, { contentBytes }) => sum + contentBytes, 0);
   expect(read).toBe(all);
 });
 

@@ -2,6 +2,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { textArray } from '../../src/database/binary-arrays.ts';
 import { type Database, openDatabase } from '../../src/database/database.ts';
 import type { Transaction } from '../../src/database/transaction.ts';
+import { prepareEvent } from '../../src/events/event.ts';
+import { createEventStore } from '../../src/events/index.ts';
 import { WorkspaceEntity } from '../../src/workspaces/workspace.entity.ts';
 import { type PostgresProxy, startPostgresProxy } from '../support/postgres-proxy.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
@@ -73,6 +75,29 @@ test('entities and statements of a transaction are there together, on one connec
   });
   expect(await stored()).toEqual(both);
   expect(inside).toEqual(before);
+});
+
+test('a store that is made with a transaction works in it', async () => {
+  await database.inTransaction((tx) => make(tx, 'ws_tx'));
+  const append = async (tx: Transaction) => {
+    const event = prepareEvent({
+      workspaceId: 'ws_tx',
+      type: 'appended.inside',
+      payload: {},
+      idempotencyKey: undefined,
+    });
+    const limits = { lockMsMax: 250, timeoutMs: 5_000 };
+    const [row] = await createEventStore(tx).append([event], [0], limits);
+    return row;
+  };
+  const undone = database.inTransaction(async (tx) => {
+    expect(await append(tx)).toMatchObject({ kind: 'created', event: { sequence: 1 } });
+    throw new Error('undone');
+  });
+  await expect(undone).rejects.toThrow('undone');
+  // The number was given back.
+  const kept = await database.inTransaction(append);
+  expect(kept).toMatchObject({ kind: 'created', event: { sequence: 1 } });
 });
 
 test('what was persisted as an entity is written before the commit', async () => {

@@ -48,6 +48,40 @@ export async function tearOut(
   });
 }
 
+/** Makes `firstSequence` the first event that is kept, and leaves the rows before it. */
+export async function moveFloor(
+  database: TestDatabase,
+  workspaceId: string,
+  firstSequence: number,
+): Promise<void> {
+  await database.query('update workspaces set first_sequence = $2 where id = $1', [
+    workspaceId,
+    firstSequence,
+  ]);
+}
+
+/** Deletes rows below the floor as retention does, up to `limit` of them. */
+export async function deleteBelowFloor(
+  database: TestDatabase,
+  workspaceId: string,
+  limit = 1_000_000,
+): Promise<void> {
+  const client = await database.connect();
+  try {
+    await client.query('begin');
+    await client.query(`set local harbor.retention = 'on'`);
+    await client.query(
+      `delete from events where workspace_id = $1 and sequence in (
+         select sequence from events join workspaces on workspaces.id = workspace_id
+         where workspace_id = $1 and sequence < first_sequence order by sequence limit $2)`,
+      [workspaceId, limit],
+    );
+    await client.query('commit');
+  } finally {
+    await client.end();
+  }
+}
+
 /**
  * Leaves a log as a restore to an earlier point does: up to `lastSequence`, and then `regrown` others in
  * place of those that were there.

@@ -10,18 +10,30 @@ import { createdEventFromMessage, eventFromMessage } from './from-message.ts';
 import type { EventList, ListQuery } from './list.ts';
 import { listEvents } from './list-events.ts';
 import { newEventToMessage, type PayloadRules } from './new-event-message.ts';
-import { parseSequence, parseTypes, requireString } from './request-fields.ts';
+import {
+  parseSequence,
+  parseSubject,
+  parseTypePatterns,
+  refuseField,
+  requireString,
+} from './request-fields.ts';
 import type { SubscribeOptions, SubscribeQuery } from './subscribe.ts';
 import { EventSubscription, type SubscriptionDeps } from './subscription.ts';
 
 /** Options of one create. */
 export interface CreateOptions extends RequestOptions {
   /**
-   * 1–255 printable ASCII characters, per workspace. For 24 hours, creates with the same key, type and
-   * payload return the same event. Default: a key made for this call, so that its own retries are safe;
+   * 1–255 printable ASCII characters, per workspace. For 24 hours, creates with the same key, type, payload
+   * and subject return the same event. Default: a key made for this call, so that its own retries are safe;
    * give one to make later calls safe too, for example after a restart.
    */
   readonly idempotencyKey?: string | undefined;
+}
+
+/** Options of one retrieval. */
+export interface RetrieveOptions extends RequestOptions {
+  /** The workspace that the event is in; an event of another one is not found. Absent: any. */
+  readonly workspaceId?: string | undefined;
 }
 
 /** @internal What Events is made of. */
@@ -82,15 +94,17 @@ export class Events {
   /**
    * Retrieves an event by id.
    *
-   * Rejects with NotFoundError when there is no such event or the API key may not read it, with
+   * Rejects with NotFoundError when there is no such event, in `workspaceId` where that is given, or the API
+   * key may not read it, with
    * InvalidRequestError when the id does not look like evt_…, and as `create` does otherwise.
    */
   async retrieve<Payload extends object = JsonObject>(
     id: string,
-    options: RequestOptions = {},
+    options: RetrieveOptions = {},
   ): Promise<Event<Payload>> {
     const { client, call, payloadKeys } = this.#deps;
-    const request = { id: requireString('id', id) };
+    const workspaceId = parseRetrievedFrom(options.workspaceId);
+    const request = { id: requireString('id', id), workspaceId };
     const answer = await call((attempt) => client.retrieveEvent(request, attempt), options);
     return eventFromMessage<Payload>(answer.event, payloadKeys);
   }
@@ -100,7 +114,7 @@ export class Events {
    * after page; nothing is sent before the one or the other.
    *
    * ```ts
-   * for await (const event of harbor.events.list({ workspaceId, types: ['invoice.*'] })) …
+   * for await (const event of harbor.events.list({ workspaceId, typePatterns: ['invoice.*'] })) …
    * ```
    *
    * In ascending order a list that was read to its end has missed nothing that was committed before.
@@ -138,9 +152,18 @@ export class Events {
   ): EventSubscription<Payload> {
     const subscription = {
       workspaceId: requireString('workspaceId', query?.workspaceId),
-      typePatterns: parseTypes(query.types),
+      typePatterns: parseTypePatterns(query),
+      saysTypes: query.types !== undefined,
+      subject: parseSubject(query.subject) ?? '',
       afterSequence: parseSequence('afterSequence', query.afterSequence),
     };
     return new EventSubscription(this.#deps, subscription, parseSubscribeOptions(options));
   }
+}
+
+/** Empty would mean any. */
+function parseRetrievedFrom(workspaceId: unknown): string {
+  if (workspaceId === undefined) return '';
+  if (workspaceId === '') throw refuseField('workspaceId', 'must not be empty; leave it out.');
+  return requireString('workspaceId', workspaceId);
 }

@@ -5,6 +5,7 @@ import type { SentKeys } from '../caller.ts';
 import { InternalError } from '../errors.ts';
 import type { PayloadKeys } from '../payload-keys.ts';
 import type { CreatedEvent, Event } from './event.ts';
+import { exactTimeToDate, exactTimeToText } from './exact-time.ts';
 
 /** The event in the caller's terms. Throws InternalError (RESPONSE_INVALID) when it is not whole. */
 export function eventFromMessage<Payload extends object>(
@@ -23,7 +24,29 @@ export function eventFromMessage<Payload extends object>(
     payload: keys.fromWire(message.payload) as Payload,
     createdAt: timestampDate(message.createdAt),
     sequence: toSafeInteger(message.sequence, sent),
+    ...factsFromMessage(message),
   };
+}
+
+type EventFacts = Pick<
+  Event,
+  'subject' | 'occurredAt' | 'occurredAtExact' | 'metadata' | 'apiKeyId' | 'erasedAt'
+>;
+
+/** What an event may have, and has only where it is set. */
+function factsFromMessage(message: EventMessage): EventFacts {
+  const { subject, occurredAt, metadata, apiKeyId, erasedAt } = message;
+  return {
+    ...(subject !== '' && { subject }),
+    ...(occurredAt !== undefined && timesFromMessage(occurredAt)),
+    ...(Object.keys(metadata).length > 0 && { metadata }),
+    ...(apiKeyId !== '' && { apiKeyId }),
+    ...(erasedAt !== undefined && { erasedAt: timestampDate(erasedAt) }),
+  };
+}
+
+function timesFromMessage(time: Timestamp): Pick<Event, 'occurredAt' | 'occurredAtExact'> {
+  return { occurredAt: exactTimeToDate(time), occurredAtExact: exactTimeToText(time) };
 }
 
 /** The created event in the caller's terms. Throws InternalError (RESPONSE_INVALID), with `sent`. */

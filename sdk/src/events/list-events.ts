@@ -12,7 +12,8 @@ import {
   parseDate,
   parseInteger,
   parseSequence,
-  parseTypes,
+  parseSubject,
+  parseTypePatterns,
   refuseField,
   requireString,
 } from './request-fields.ts';
@@ -39,7 +40,12 @@ async function fetchPage<Payload extends object>(
   options: RequestOptions,
 ): Promise<EventPage<Payload>> {
   const request = queryToMessage(query);
-  const answer = await deps.call((attempt) => deps.client.listEvents(request, attempt), options);
+  const sent = { saysTypes: query.types !== undefined };
+  const answer = await deps.call(
+    (attempt) => deps.client.listEvents(request, attempt),
+    options,
+    sent,
+  );
   const nextPageToken = answer.nextPageToken === '' ? undefined : answer.nextPageToken;
   if (nextPageToken !== undefined && nextPageToken === query.pageToken) {
     throw invalidResponse('names the same page as the next one, so that the list never ends');
@@ -57,7 +63,8 @@ async function fetchPage<Payload extends object>(
 function queryToMessage(query: ListQuery) {
   return {
     workspaceId: requireString('workspaceId', query?.workspaceId),
-    typePatterns: parseTypes(query.types),
+    typePatterns: parseTypePatterns(query),
+    subject: parseSubject(query.subject) ?? '',
     ...parseDate('createdAfter', query.createdAfter),
     ...parseDate('createdBefore', query.createdBefore),
     afterSequence: BigInt(parseSequence('afterSequence', query.afterSequence) ?? 0),

@@ -9,7 +9,11 @@ export interface ListQuery {
    * Only events whose type matches one of these: a type, or a beginning of types and '*'
    * ('invoice.*'). 0–20; absent or empty means every type that the API key may read.
    */
+  readonly typePatterns?: readonly string[] | undefined;
+  /** Another name for `typePatterns`, which it was called at first; only one of them may be there. */
   readonly types?: readonly string[] | undefined;
+  /** Only events about this: their `subject` is the same text. */
+  readonly subject?: string | undefined;
   /** Only events created after this time; absent means no bound. */
   readonly createdAfter?: Date | undefined;
   /** Only events created before this time; absent means no bound. */

@@ -5,7 +5,7 @@ import { type PayloadIntegers, refuseUnsafeIntegers } from '../payload-integers.
 import { toJsonObject } from '../payload-json.ts';
 import type { PayloadKeys } from '../payload-keys.ts';
 import type { NewEvent } from './event.ts';
-import { requireString } from './request-fields.ts';
+import { parseExactTime, parseMetadata, parseSubject, requireString } from './request-fields.ts';
 
 /** A create as it is sent. It always has an idempotency key, so that it can be sent again. */
 export type NewEventMessage = MessageInitShape<typeof CreateEventRequestSchema> & {
@@ -13,7 +13,7 @@ export type NewEventMessage = MessageInitShape<typeof CreateEventRequestSchema> 
 };
 
 /** An event to create, whatever its payload is typed as. */
-export type UncheckedEvent = Pick<NewEvent, 'workspaceId' | 'type'> & { readonly payload: unknown };
+export type UncheckedEvent = Omit<NewEvent, 'payload'> & { readonly payload: unknown };
 
 /** How a payload is made ready for the wire. */
 export interface PayloadRules {
@@ -33,5 +33,13 @@ export function newEventToMessage(
   const type = requireString('type', event.type);
   const payload = toJsonObject(event.payload);
   if (rules.payloadIntegers === 'safe') refuseUnsafeIntegers(payload);
-  return { workspaceId, type, payload: rules.payloadKeys.toWire(payload), idempotencyKey: key };
+  return {
+    workspaceId,
+    type,
+    payload: rules.payloadKeys.toWire(payload),
+    idempotencyKey: key,
+    subject: parseSubject(event.subject) ?? '',
+    ...parseExactTime('occurredAt', event.occurredAt),
+    metadata: parseMetadata(event.metadata),
+  };
 }

@@ -1,5 +1,6 @@
 import { type Timestamp, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { InvalidRequestError } from '../errors.ts';
+import { findExactTime } from './exact-time.ts';
 
 /*
  * The service checks what fields say. Checked here is only what could not be sent, or would mean
@@ -21,11 +22,46 @@ export function requireString(field: string, value: unknown): string {
   throw refuseField(field, value === undefined ? 'is missing.' : 'must be a string.');
 }
 
+/** An empty text would be no subject at all, and in a query let everything pass. */
+export function parseSubject(subject: unknown): string | undefined {
+  if (subject === undefined) return undefined;
+  if (subject === '') throw refuseField('subject', 'must not be empty; leave it out.');
+  return requireString('subject', subject);
+}
+
+/** The pairs as they are; names are never rewritten. */
+export function parseMetadata(metadata: unknown): Record<string, string> {
+  if (metadata === undefined) return {};
+  // Anything but an object of its own, such as a Map, would be sent without its members.
+  if (Object.prototype.toString.call(metadata) !== '[object Object]') {
+    throw refuseField('metadata', "must be an object of strings, such as { origin: 'billing' }.");
+  }
+  return Object.fromEntries(
+    Object.entries(metadata as object).map(([name, value]) => {
+      if (!name.isWellFormed()) throw refuseField('metadata', 'must not hold a lone surrogate.');
+      return [name, requireString(`metadata["${name}"]`, value)];
+    }),
+  );
+}
+
+/** The names under which a query may have type patterns. */
+export interface TypePatternsQuery {
+  readonly typePatterns?: readonly string[] | undefined;
+  readonly types?: readonly string[] | undefined;
+}
+
 /** Type patterns; absent means none, which is every type. */
-export function parseTypes(types: unknown): string[] {
-  if (types === undefined) return [];
-  if (!Array.isArray(types)) throw refuseField('types', "must be an array, such as ['invoice.*'].");
-  return types.map((type, index) => requireString(`types[${index}]`, type));
+export function parseTypePatterns({ typePatterns, types }: TypePatternsQuery): string[] {
+  if (typePatterns !== undefined && types !== undefined) {
+    throw refuseField('types', 'must not be there together with typePatterns, which is the same.');
+  }
+  const field = types === undefined ? 'typePatterns' : 'types';
+  const patterns: unknown = typePatterns ?? types;
+  if (patterns === undefined) return [];
+  if (!Array.isArray(patterns)) {
+    throw refuseField(field, "must be an array, such as ['invoice.*'].");
+  }
+  return patterns.map((pattern, index) => requireString(`${field}[${index}]`, pattern));
 }
 
 /** Not taken for absent: null, which would turn a cursor that is missing into "from now". */
@@ -56,4 +92,17 @@ export function parseDate<Field extends string>(
     throw refuseField(field, 'must be a valid Date.');
   }
   return { [field]: timestampFromDate(date) } as { [Name in Field]: Timestamp };
+}
+
+/** The field with its time, which a text may say more exactly than a Date; or no field. */
+export function parseExactTime<Field extends string>(
+  field: Field,
+  time: unknown,
+): { [Name in Field]?: Pick<Timestamp, 'seconds' | 'nanos'> } {
+  if (typeof time !== 'string') return parseDate(field, time);
+  const found = findExactTime(time);
+  if (found === undefined) {
+    throw refuseField(field, 'must be a time such as 2026-05-25T12:00:00.123456Z, or a Date.');
+  }
+  return { [field]: found } as { [Name in Field]: Pick<Timestamp, 'seconds' | 'nanos'> };
 }

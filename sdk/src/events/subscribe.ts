@@ -10,7 +10,11 @@ export interface SubscribeQuery {
    */
   readonly afterSequence?: number | undefined;
   /** Only events whose type matches one of these, as in ListQuery; absent or empty means every type. */
+  readonly typePatterns?: readonly string[] | undefined;
+  /** Another name for `typePatterns`, which it was called at first; only one of them may be there. */
   readonly types?: readonly string[] | undefined;
+  /** Only events about this: their `subject` is the same text. */
+  readonly subject?: string | undefined;
 }
 
 /** Options of a subscription. */
@@ -19,7 +23,7 @@ export interface SubscribeOptions {
   readonly signal?: AbortSignal | undefined;
   /**
    * How long to wait for the first message of a connection, in milliseconds; default: the client's.
-   * Doubled after each failure in a row, up to 45 s, for a log in which little matches `types`. The
+   * Doubled after each failure in a row, up to 45 s, for a log in which little matches. The
    * subscription as a whole has no timeout.
    */
   readonly timeoutMs?: number | undefined;

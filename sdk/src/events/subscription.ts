@@ -26,6 +26,10 @@ export interface SubscriptionDeps
 export interface SubscriptionQuery {
   readonly workspaceId: string;
   readonly typePatterns: string[];
+  /** The patterns were given as `types`. */
+  readonly saysTypes: boolean;
+  /** Empty: about anything. */
+  readonly subject: string;
   readonly afterSequence: number | undefined;
 }
 
@@ -49,7 +53,7 @@ export class EventSubscription<Payload extends object = JsonObject>
   /** @internal */
   constructor(deps: SubscriptionDeps, query: SubscriptionQuery, options: SubscribeOptions) {
     const { client, payloadKeys, ...rest } = deps;
-    const { afterSequence, ...filter } = query;
+    const { afterSequence, saysTypes, ...filter } = query;
     this.#payloadKeys = payloadKeys;
     this.#options = options;
     this.#lastSequence = afterSequence;
@@ -62,6 +66,7 @@ export class EventSubscription<Payload extends object = JsonObject>
         this.#isLive = false;
       },
       onReconnect: options.onReconnect,
+      toHarborError: (thrown, call) => deps.toHarborError(thrown, { ...call, saysTypes }),
     });
   }
 

@@ -73,7 +73,13 @@ export const tenYears: Migration = {
         changes json not null
       )`,
       'create index audit_records_target_id_index on audit_records (target_id, id)',
-      'create index audit_records_workspace_ids_index on audit_records using gin (workspace_ids)',
+      // In the order of the list, so that a page costs the same however many records there are.
+      `
+      create index audit_records_of_one_workspace_index on audit_records ((workspace_ids[1]), id)
+      where cardinality(workspace_ids) = 1`,
+      `
+      create index audit_records_of_several_workspaces_index on audit_records (id)
+      where cardinality(workspace_ids) > 1`,
       `
       create function harbor_refuse_audit_change() returns trigger language plpgsql as $$
       begin

@@ -1,6 +1,5 @@
-import type { Appended, Event, PreparedEvent } from '../event.ts';
-import { type AppendContended, IdempotencyKeyReused } from '../event-errors.ts';
-import type { AppendedRow } from '../event-store.ts';
+import type { Appended, PreparedEvent } from '../event.ts';
+import type { AppendContended } from '../event-errors.ts';
 
 /** A create that waits for its answer. */
 export interface Waiting {
@@ -54,38 +53,19 @@ function toRows(waiting: readonly Waiting[]): BatchRow[] {
   return [...sorted, ...keyless];
 }
 
-/** Answers every create of a row; `original` is the event that holds the key, where one does. */
-export function answerRow(row: BatchRow, result: AppendedRow, original: Event | undefined): void {
-  const [first, ...rest] = row;
-  if (result.kind === 'held') {
-    for (const one of row) answerHeld(one, result, original);
-    return;
-  }
-  const { event, expiresAt } = result;
-  first.resolve({ event, replayed: false, idempotencyKeyExpiresAt: expiresAt });
-  if (expiresAt === undefined || first.event.fingerprint === undefined) return;
-  const fingerprint = first.event.fingerprint;
-  for (const one of rest) {
-    answerHeld(one, { eventId: event.id, fingerprint, expiresAt }, event);
-  }
+export function hasManyRows([first, ...others]: readonly BatchPart[]): boolean {
+  return others.length > 0 || (first?.rows.length ?? 0) > 1;
 }
 
-interface Holder {
-  readonly eventId: string;
-  readonly fingerprint: Buffer;
-  readonly expiresAt: Date;
-}
-
-function answerHeld(waiting: Waiting, holder: Holder, original: Event | undefined): void {
-  if (waiting.event.fingerprint?.equals(holder.fingerprint) !== true) {
-    waiting.reject(new IdempotencyKeyReused(holder.eventId, holder.expiresAt));
-  } else if (original === undefined) {
-    waiting.reject(new Error(`the original of a replay, ${holder.eventId}, is missing`));
-  } else {
-    waiting.resolve({
-      event: original,
-      replayed: true,
-      idempotencyKeyExpiresAt: holder.expiresAt,
-    });
+/** Between workspaces while there are several, then between rows; undefined for a single row. */
+export function halvesOf(parts: readonly BatchPart[]): BatchPart[][] | undefined {
+  const [only] = parts;
+  if (parts.length !== 1 || only === undefined) {
+    const middle = parts.length >> 1;
+    return [parts.slice(0, middle), parts.slice(middle)];
   }
+  const { workspaceId, rows } = only;
+  if (rows.length < 2) return undefined;
+  const middle = rows.length >> 1;
+  return [rows.slice(0, middle), rows.slice(middle)].map((half) => [{ workspaceId, rows: half }]);
 }

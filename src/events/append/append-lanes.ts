@@ -72,20 +72,20 @@ export function createAppendLanes(): AppendLanes {
   }
 
   function put(entry: Entry, lane: Lane): void {
-    const { payloadBytes } = entry.event;
+    const { contentBytes } = entry.event;
     lane.entries.add(entry);
-    lane.bytes += payloadBytes;
+    lane.bytes += contentBytes;
     waitingRows++;
-    waitingBytes += payloadBytes;
+    waitingBytes += contentBytes;
   }
 
   function leave(entry: Entry): void {
-    const { workspaceId, payloadBytes } = entry.event;
+    const { workspaceId, contentBytes } = entry.event;
     const lane = laneOf(workspaceId);
     if (lane?.entries.delete(entry) !== true) return;
-    lane.bytes -= payloadBytes;
+    lane.bytes -= contentBytes;
     waitingRows--;
-    waitingBytes -= payloadBytes;
+    waitingBytes -= contentBytes;
     if (lane.entries.size > 0) return;
     fresh.delete(workspaceId);
     busy.delete(workspaceId);
@@ -94,16 +94,16 @@ export function createAppendLanes(): AppendLanes {
   /** Takes of one lane what the batch has room for. */
   function take(batch: Batch, workspaceId: string, lane: Lane, share: number): void {
     for (const entry of lane.entries) {
-      const { payloadBytes } = entry.event;
+      const { contentBytes } = entry.event;
       batch.isFull =
         batch.entries.length > 0 &&
         (batch.entries.length >= batchRowsMax * share ||
-          batch.bytes + payloadBytes > batchBytesMax * share);
+          batch.bytes + contentBytes > batchBytesMax * share);
       if (batch.isFull) return;
       leave(entry);
       entry.state = 'sent';
       batch.entries.push(entry);
-      batch.bytes += payloadBytes;
+      batch.bytes += contentBytes;
       batch.workspaceIds.add(workspaceId);
       inFlight.add(workspaceId);
     }
@@ -147,7 +147,7 @@ export function createAppendLanes(): AppendLanes {
     },
 
     enter(entry) {
-      const { workspaceId, payloadBytes } = entry.event;
+      const { workspaceId, contentBytes } = entry.event;
       const lane = laneOf(workspaceId);
       const fits =
         isFairShare({
@@ -158,7 +158,7 @@ export function createAppendLanes(): AppendLanes {
         }) &&
         isFairShare({
           held: lane?.bytes ?? 0,
-          wanted: payloadBytes,
+          wanted: contentBytes,
           taken: waitingBytes,
           room: waitingBytesMax,
         });

@@ -2,9 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DatabaseUnavailable } from '../../database-unavailable.ts';
 import type { LoopTurns } from '../../loop-turns.ts';
 import { AppendContended, AppendRowRefused, EventWorkspaceMissing } from '../event-errors.ts';
-import type { AppendedRow, EventStore } from '../event-store.ts';
-import { answerRow, type BatchPart, type BatchRow } from './append-batch.ts';
-import { answerHeldRows, type HeldAnswer } from './held-rows.ts';
+import type { EventStore } from '../event-store.ts';
+import { answerRows } from './append-answers.ts';
+import { type BatchPart, type BatchRow, halvesOf, hasManyRows } from './append-batch.ts';
+import type { AppendedRow } from './append-statements.ts';
 
 /** Told of each workspace whose log has grown, once it is on disk, with its newest sequence. */
 export type OnCommitted = (workspaceId: string, lastSequence: number) => void;
@@ -34,8 +35,6 @@ export interface AppendWriter {
   write(parts: readonly BatchPart[], flight: Flight): Promise<void>;
 }
 
-/** What follows an answer is work as well: 500 at once would hold up everybody else for 50 ms. */
-const answersAtOnceMax = 64;
 /** Tries of one statement, the first included, and the time after which none is begun. */
 const triesMax = 3;
 const retryForMs = 2_000;
@@ -79,7 +78,11 @@ class BatchWriting {
       const { written, results } = await this.#append(parts.flatMap(({ rows }) => rows));
       this.#tellCommitted(results);
       for (const part of parts) this.#leave(part);
-      await this.#answer(written, results);
+      await answerRows(written, results, {
+        store: this.#store,
+        turns: this.#turns,
+        restMs: () => this.#restMs(),
+      });
     } catch (error) {
       await this.#divide(parts, error);
     }
@@ -236,34 +239,4 @@ class BatchWriting {
       return !isKeyless;
     });
   }
-
-  /** Answers what was created at once, and what a key holds when its original has been read. */
-  async #answer(rows: readonly BatchRow[], results: readonly AppendedRow[]): Promise<void> {
-    const held: HeldAnswer[] = [];
-    const isMany = rows.length > answersAtOnceMax;
-    for (const [index, row] of rows.entries()) {
-      const result = results[index] as AppendedRow;
-      if (result.kind === 'held') held.push({ row, holder: result });
-      else if (!isMany) answerRow(row, result, undefined);
-      else this.#turns.run(result.event.workspaceId, () => answerRow(row, result, undefined));
-    }
-    await answerHeldRows(this.#store, held, () => this.#restMs());
-  }
-}
-
-function hasManyRows([first, ...others]: readonly BatchPart[]): boolean {
-  return others.length > 0 || (first?.rows.length ?? 0) > 1;
-}
-
-/** Between workspaces while there are several, then between rows; undefined for a single row. */
-function halvesOf(parts: readonly BatchPart[]): BatchPart[][] | undefined {
-  const [only] = parts;
-  if (parts.length !== 1 || only === undefined) {
-    const middle = parts.length >> 1;
-    return [parts.slice(0, middle), parts.slice(middle)];
-  }
-  const { workspaceId, rows } = only;
-  if (rows.length < 2) return undefined;
-  const middle = rows.length >> 1;
-  return [rows.slice(0, middle), rows.slice(middle)].map((half) => [{ workspaceId, rows: half }]);
 }

@@ -1,28 +1,37 @@
 import type { Event } from '../event.ts';
-import { LogGap, LogSetBack } from '../event-errors.ts';
+import { EventWorkspaceMissing, LogGap, LogSetBack } from '../event-errors.ts';
 import type { EventLogStore } from '../log/event-log-store.ts';
-import { isSetBack, type LogPlace, logStart } from '../log/log-place.ts';
+import { isSetBack, type LogEnd, type LogPlace, readLogEnd } from '../log/log-place.ts';
 import { assertGoesOn, type NextEvents, readLog } from '../log/read-log.ts';
-import { createEventFeed, type EventFeed } from './event-feed.ts';
+import { createEventFeed, type EventFeed, type FeedFailure } from './event-feed.ts';
 import { createFeedMemory, type FeedMemory } from './feed-memory.ts';
 
 /** The feeds of this process: one per workspace that somebody follows. */
 export interface EventFeeds {
-  /** Takes part in the feed of a workspace, which begins at its end; leave it at the end. */
+  /**
+   * Takes part in the feed of a workspace, which begins at its end; leave it at the end.
+   *
+   * @throws EventWorkspaceMissing, DatabaseUnavailable
+   */
   join(workspaceId: string): Promise<{ readonly feed: EventFeed; leave(): void }>;
   /**
    * The events after a place, from the feed or, further back, from the database; none at the end.
    *
-   * @throws LogGap, LogSetBack, DatabaseUnavailable
+   * @throws SequenceExpired when retention has passed the place; LogGap, LogSetBack, EventWorkspaceMissing,
+   * DatabaseUnavailable
    */
   read(feed: EventFeed, workspaceId: string, place: LogPlace): Promise<readonly Event[]>;
-  /** Where a log ends; what is found is held against what the feed has read. */
-  readEnd(workspaceId: string): Promise<LogPlace>;
+  /**
+   * Where a log ends; what is found is held against what the feed has read.
+   *
+   * @throws EventWorkspaceMissing, DatabaseUnavailable
+   */
+  readEnd(workspaceId: string): Promise<LogEnd>;
   /** Tells that a workspace's log has grown, here or in another process. */
   wake(workspaceId: string, lastSequence: number): void;
   /** What all of them keep together. */
   readonly memory: FeedMemory;
-  /** One query for all feeds: finds what no wake-up told of, and logs that were set back. */
+  /** One query for all feeds: finds what no wake-up told of, logs that were set back, and workspaces that are gone. */
   poll(): Promise<void>;
 }
 
@@ -51,17 +60,17 @@ export function createEventFeeds(
   const reads = new Map<string, Promise<NextEvents>>();
 
   async function open(workspaceId: string): Promise<EventFeed> {
-    const start = (await store.readLogEnds([workspaceId])).get(workspaceId) ?? logStart;
+    const start = await readLogEnd(store, workspaceId);
     const feed = createEventFeed(store, { workspaceId, start, memory }, (error) => {
       if (error instanceof LogGap) report.onGap(error);
-      else dropSetBack(workspaceId, feed, error);
+      else drop(workspaceId, feed, error);
     });
     return feed;
   }
 
   /** Whoever comes now follows the log as it is now, in a feed of its own. */
-  function dropSetBack(workspaceId: string, feed: EventFeed, error: LogSetBack): void {
-    report.onSetBack(error);
+  function drop(workspaceId: string, feed: EventFeed, error: FeedFailure): void {
+    if (error instanceof LogSetBack) report.onSetBack(error);
     if (entries.get(workspaceId)?.ready === feed) entries.delete(workspaceId);
   }
 
@@ -86,7 +95,7 @@ export function createEventFeeds(
   }
 
   /** What is answered was read after what the feeds had read before: a log that ends earlier was set back. */
-  async function readEnds(workspaceIds: readonly string[]): Promise<Map<string, LogPlace>> {
+  async function readEnds(workspaceIds: readonly string[]): Promise<Map<string, LogEnd>> {
     const before = workspaceIds.flatMap((workspaceId) => {
       const { ready: feed, committed = 0 } = entries.get(workspaceId) ?? {};
       if (feed === undefined) return [];
@@ -96,9 +105,11 @@ export function createEventFeeds(
     });
     const ends = await store.readLogEnds(workspaceIds);
     for (const { workspaceId, feed, place } of before) {
-      const now = ends.get(workspaceId) ?? logStart;
-      if (!isSetBack(place, now)) continue;
-      feed.fail(new LogSetBack(workspaceId, place.sequence, now.sequence));
+      const now = ends.get(workspaceId);
+      if (now === undefined) feed.fail(new EventWorkspaceMissing(workspaceId));
+      else if (isSetBack(place, now)) {
+        feed.fail(new LogSetBack(workspaceId, place.sequence, now.sequence));
+      } else feed.learn(now);
     }
     return ends;
   }
@@ -152,7 +163,9 @@ export function createEventFeeds(
     },
 
     async readEnd(workspaceId) {
-      return (await readEnds([workspaceId])).get(workspaceId) ?? logStart;
+      const end = (await readEnds([workspaceId])).get(workspaceId);
+      if (end === undefined) throw new EventWorkspaceMissing(workspaceId);
+      return end;
     },
 
     wake(workspaceId, lastSequence) {

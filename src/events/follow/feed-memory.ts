@@ -3,8 +3,8 @@ import type { Event } from '../event.ts';
 /** What the feeds of one process keep at the most, however many workspaces are followed. */
 export const feedBytesMax = 256 * 1024 * 1024;
 
-/** What an event takes beside its payload, and what the bytes that it is sent as take beside themselves. */
-const eventOverheadBytes = 512;
+/** What an event takes beside its bytes as a message, and what the bytes that it is sent as take beside themselves. */
+const eventOverheadBytes = 256;
 const encodingOverheadBytes = 256;
 
 /**
@@ -24,7 +24,7 @@ export interface FeedMemory {
 /** What one feed keeps. */
 export interface FeedShare {
   /** Counts an event that the feed keeps from now on. It may have to drop it, and others, before this returns. */
-  keep(event: Event, payloadBytes: number): void;
+  keep(event: Event, wireBytes: number): void;
   /** The feed keeps an event no more. */
   drop(event: Event): void;
 }
@@ -67,10 +67,10 @@ export function createFeedMemory(bytesMax: number = feedBytesMax): FeedMemory {
     open(shed) {
       const share: Share = { shed, bytes: 0 };
       return {
-        keep(event, payloadBytes) {
+        keep(event, wireBytes) {
           const one = { share, bytes: 0 };
           kept.set(event, one);
-          add(one, payloadBytes + eventOverheadBytes);
+          add(one, wireBytes + eventOverheadBytes);
         },
         drop(event) {
           const one = kept.get(event);

@@ -1,9 +1,9 @@
 import type { Event } from '../event.ts';
 import { cutByBytes } from '../log/cut-by-bytes.ts';
-import { wireBytesOf } from '../payload.ts';
+import { wireBytesOf } from '../wire-bytes.ts';
 import type { FeedMemory, FeedShare } from './feed-memory.ts';
 
-/** About a second of a busy log, 16 MiB of payloads at the most; less where all feeds together need the room. */
+/** About a second of a busy log, 16 MiB of them at the most; less where all feeds together need the room. */
 const eventsMax = 2_000;
 const bytesMax = 16 * 1024 * 1024;
 /** What is given out at once, and so held for a slow subscriber: as much as a read from the database. */
@@ -14,7 +14,7 @@ const chunkBytesMax = 2 * 1024 * 1024;
 export class KeptEvents {
   readonly #share: FeedShare;
   readonly #events: Event[] = [];
-  /** Of the payload of each. */
+  /** Of each. */
   readonly #bytes: number[] = [];
   #bytesTotal = 0;
   #isClosed = false;
@@ -27,7 +27,7 @@ export class KeptEvents {
   add(events: readonly Event[]): void {
     if (this.#isClosed) return;
     for (const event of events) {
-      const bytes = wireBytesOf(event.payload);
+      const bytes = wireBytesOf(event);
       this.#events.push(event);
       this.#bytes.push(bytes);
       this.#bytesTotal += bytes;
@@ -50,6 +50,12 @@ export class KeptEvents {
     const from = sequence - first + 1;
     const chunk = this.#events.slice(from, from + chunkEventsMax);
     return cutByBytes(chunk, (_, index) => this.#bytes[from + index] ?? 0, chunkBytesMax);
+  }
+
+  /** Drops those with a lower sequence. */
+  dropBefore(sequence: number): void {
+    const first = this.#events[0]?.sequence ?? sequence;
+    this.#drop(Math.max(0, sequence - first));
   }
 
   /** Drops everything, and keeps nothing any more. */

@@ -1,7 +1,7 @@
 import type { StreamSource } from '../../stream-source.ts';
 import { matchesAny } from '../../type-pattern.ts';
 import type { Event } from '../event.ts';
-import { SequenceInFuture } from '../event-errors.ts';
+import { SequenceExpired, SequenceInFuture } from '../event-errors.ts';
 import { selectTypes } from '../log/event-list.ts';
 import type { EventLogStore, TypeSelection } from '../log/event-log-store.ts';
 import type { LogPlace } from '../log/log-place.ts';
@@ -18,12 +18,17 @@ export type StreamMessage =
       /** Told of what is hung on the event. */
       readonly memory: Pick<FeedMemory, 'hang'>;
     }
-  | { readonly kind: 'caught_up'; readonly sequence: number }
+  | {
+      readonly kind: 'caught_up';
+      readonly sequence: number;
+      /** The first that retention keeps. */
+      readonly firstSequence: number;
+    }
   | { readonly kind: 'heartbeat'; readonly sequence: number };
 
 export interface SubscriptionOptions {
   readonly workspaceId: string;
-  /** Undefined: from now. */
+  /** Undefined: from now; 0: from the first that retention keeps. */
   readonly afterSequence: number | undefined;
   /** Empty: every type. */
   readonly typePatterns: readonly string[];
@@ -33,7 +38,8 @@ export interface SubscriptionOptions {
  * The log of a workspace from a place on, for ever: what is there, then `caught_up` once, then each event
  * as it is committed. Reads no further than its consumer has taken, so that a slow one costs nothing.
  *
- * It ends with an error: the reason of `end`, LogGap, LogSetBack, DatabaseUnavailable.
+ * It ends with an error: the reason of `end`, SequenceExpired, LogGap, LogSetBack, EventWorkspaceMissing,
+ * DatabaseUnavailable.
  */
 export type Subscription = StreamSource<StreamMessage>;
 
@@ -41,22 +47,26 @@ export type Subscription = StreamSource<StreamMessage>;
 export const heartbeatMs = 15_000;
 const chunkEventsMax = 500;
 
-/** @throws SequenceInFuture, DatabaseUnavailable */
+/** @throws SequenceInFuture, SequenceExpired, EventWorkspaceMissing, DatabaseUnavailable */
 export async function openSubscription(
   feeds: EventFeeds,
   store: EventLogStore,
   options: SubscriptionOptions,
 ): Promise<Subscription> {
   const { workspaceId, typePatterns, afterSequence } = options;
-  const { sequence: now } = await feeds.readEnd(workspaceId);
-  const sequence = afterSequence ?? now;
+  const { sequence: now, firstSequence } = await feeds.readEnd(workspaceId);
+  const isAtFloor = afterSequence === 0;
+  const sequence = isAtFloor ? firstSequence - 1 : (afterSequence ?? now);
   if (sequence > now) throw new SequenceInFuture(sequence, now);
+  if (sequence + 1 < firstSequence) {
+    throw new SequenceExpired(sequence, firstSequence, 'after_sequence');
+  }
   const selection = await selectTypes(store, workspaceId, typePatterns);
   const { feed, leave } = await feeds.join(workspaceId);
   // The feed of others may not have heard yet of what is there.
   feeds.wake(workspaceId, now);
   const source = { feeds, feed, leave, store, workspaceId, typePatterns, now };
-  return new LogSubscription(source, sequence, selection);
+  return new LogSubscription(source, { sequence, isAtFloor, selection });
 }
 
 interface Source {
@@ -70,6 +80,12 @@ interface Source {
   readonly now: number;
 }
 
+interface Start {
+  readonly sequence: number;
+  readonly isAtFloor: boolean;
+  readonly selection: TypeSelection;
+}
+
 /** Thousands of these wait most of the time: hence fields and one suspended call, no generators. */
 class LogSubscription implements Subscription {
   readonly closing = new DisposableStack();
@@ -78,6 +94,8 @@ class LogSubscription implements Subscription {
   #place: LogPlace;
   /** What is looked up by type, as long as that lasts: up to the end at which the subscription began. */
   #types: TypeSelection | undefined;
+  /** Nothing has been read yet of what is to be read from the first event on that is kept: where that is may move. */
+  #isAtFloor: boolean;
   #isCaughtUp = false;
   /** Whether there may be more than the last look at the feed has found: then it looks again, and does not wait. */
   #hasMore = true;
@@ -87,9 +105,10 @@ class LogSubscription implements Subscription {
   /** Rejects the wait for a read. */
   #giveUp: ((reason: unknown) => void) | undefined;
 
-  constructor(source: Source, sequence: number, selection: TypeSelection) {
+  constructor(source: Source, { sequence, isAtFloor, selection }: Start) {
     this.#source = source;
     this.#place = { sequence, eventId: undefined };
+    this.#isAtFloor = isAtFloor;
     this.#types = selection.kind === 'types' && sequence < source.now ? selection : undefined;
     this.closing.defer(source.leave);
     this.closing.defer(source.feed.watch(() => this.#onNews()));
@@ -100,8 +119,7 @@ class LogSubscription implements Subscription {
     this.#lastSaidAtMs = performance.now();
     this.throwIfEnded();
     for (;;) {
-      const reading = this.#types === undefined ? this.#follow() : this.#lookUp();
-      const messages = await this.#unlessEnded(reading);
+      const messages = await this.#unlessEnded(this.#read());
       this.throwIfEnded();
       if (messages.length > 0) return messages;
       const quietMs = heartbeatMs - (performance.now() - this.#lastSaidAtMs);
@@ -129,6 +147,22 @@ class LogSubscription implements Subscription {
     });
   }
 
+  async #read(): Promise<readonly StreamMessage[]> {
+    try {
+      return await (this.#types === undefined ? this.#follow() : this.#lookUp());
+    } catch (error) {
+      if (!this.#isAtFloor || !(error instanceof SequenceExpired)) throw error;
+      this.#place = { sequence: error.firstSequence - 1, eventId: undefined };
+      this.#hasMore = true;
+      return [];
+    }
+  }
+
+  #moveTo(place: LogPlace): void {
+    this.#place = place;
+    this.#isAtFloor = false;
+  }
+
   /** The next messages of the feed, or, further back, of the database; none when nothing matches. */
   async #follow(): Promise<readonly StreamMessage[]> {
     const { feeds, feed, workspaceId, typePatterns, now } = this.#source;
@@ -137,14 +171,15 @@ class LogSubscription implements Subscription {
     const last = events.at(-1);
     if (last !== undefined) {
       this.#hasMore = true;
-      this.#place = { sequence: last.sequence, eventId: last.id };
+      this.#moveTo({ sequence: last.sequence, eventId: last.id });
       return events
         .filter(({ type }) => matchesAny(typePatterns, type))
         .map((event) => this.#toMessage(event));
     }
     if (this.#isCaughtUp || this.#place.sequence < Math.max(now, feed.end.sequence)) return [];
     this.#isCaughtUp = true;
-    return [{ kind: 'caught_up', sequence: this.#place.sequence }];
+    const { firstSequence } = feed;
+    return [{ kind: 'caught_up', sequence: this.#place.sequence, firstSequence }];
   }
 
   /**
@@ -152,20 +187,17 @@ class LogSubscription implements Subscription {
    * can say here whether it is there; the feed, which goes on from there, can.
    */
   async #lookUp(): Promise<readonly StreamMessage[]> {
-    const { store, workspaceId, now } = this.#source;
-    const range = {
-      workspaceId,
-      low: this.#place.sequence,
-      high: now,
-      direction: 'asc',
-      limit: chunkEventsMax,
-    } as const;
-    const { events, isCut } = await store.read(range, this.#types as TypeSelection);
+    const { feeds, store, workspaceId, now } = this.#source;
+    const { sequence: low } = this.#place;
+    const range = { workspaceId, low, high: now, direction: 'asc', limit: chunkEventsMax } as const;
+    const { events, isCut, state } = await store.read(range, this.#types as TypeSelection);
+    const { firstSequence } = state ?? (await feeds.readEnd(workspaceId));
+    if (low + 1 < firstSequence) throw new SequenceExpired(low, firstSequence);
     const isEnd = !isCut && events.length < chunkEventsMax;
-    const sequence = isEnd ? now : (events.at(-1)?.sequence ?? now);
+    const sequence = isEnd ? Math.max(low, now) : (events.at(-1)?.sequence ?? now);
     // Events of other types may stand between the last one and here.
-    this.#place = { sequence, eventId: undefined };
-    if (sequence === now) this.#types = undefined;
+    this.#moveTo({ sequence, eventId: undefined });
+    if (sequence >= now) this.#types = undefined;
     return events.map((event) => this.#toMessage(event));
   }
 

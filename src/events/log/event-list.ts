@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto';
 import { decodePageToken, encodePageToken, InvalidPageToken } from '../../page-token.ts';
 import type { Event } from '../event.ts';
-import { SequenceInFuture } from '../event-errors.ts';
-import { wireBytesOf } from '../payload.ts';
+import { SequenceExpired, SequenceInFuture } from '../event-errors.ts';
+import { wireBytesOf } from '../wire-bytes.ts';
 import { cutByBytes } from './cut-by-bytes.ts';
 import type { EventLogStore, LogRange, TypeSelection } from './event-log-store.ts';
-import { logStart } from './log-place.ts';
+import { readLogEnd } from './log-place.ts';
 
 /** Which events a list holds, and in which order. */
 export interface EventQuery {
@@ -14,6 +14,7 @@ export interface EventQuery {
   readonly typePatterns: readonly string[];
   readonly createdAfter: Date | undefined;
   readonly createdBefore: Date | undefined;
+  /** 0: from the first that retention keeps. */
   readonly afterSequence: number;
   readonly direction: 'asc' | 'desc';
   readonly pageSize: number;
@@ -25,6 +26,8 @@ export interface EventPage {
   readonly events: readonly Event[];
   /** Empty: the end. */
   readonly nextPageToken: string;
+  /** The first sequence that retention keeps. */
+  readonly firstSequence: number;
 }
 
 /** More types than this are not looked up one by one; the log is read and sifted instead. */
@@ -37,29 +40,54 @@ const wireBytesMax = 2 * 1024 * 1024;
 /**
  * Reads one page, in bounded time whatever the filter and the length of the log.
  *
- * @throws SequenceInFuture, InvalidPageToken, DatabaseUnavailable
+ * @throws SequenceInFuture, SequenceExpired, InvalidPageToken, EventWorkspaceMissing, DatabaseUnavailable
  */
 export async function listEvents(store: EventLogStore, query: EventQuery): Promise<EventPage> {
   const { workspaceId, direction, pageSize } = query;
   const list = `events ${fingerprintOf(query)}`;
   const position = readPosition(list, query.pageToken);
-  const bounds = await findBounds(store, query);
+  const bounds = await findBounds(store, query, position);
   const low = direction === 'asc' ? Math.max(bounds.low, position ?? 0) : bounds.low;
   const high =
     direction === 'desc' ? Math.min(bounds.high, (position ?? Infinity) - 1) : bounds.high;
-  if (low >= high) return { events: [], nextPageToken: '' };
+  if (low >= high) return { events: [], nextPageToken: '', firstSequence: bounds.firstSequence };
 
   const selection = await selectTypes(store, workspaceId, query.typePatterns);
   const range = narrow({ workspaceId, low, high, direction, limit: pageSize }, selection);
   const chunk = await store.read(range, selection);
+  // Retention may have gone on since the bounds were found: below the floor, some events may be gone already.
+  const { firstSequence } = chunk.state ?? (await readLogEnd(store, workspaceId));
+  assertKept(query, position, firstSequence);
+  const kept = chunk.events.filter(({ sequence }) => sequence >= firstSequence);
   // The first event always stays: alone it is below every limit.
-  const events = cutByBytes(chunk.events, bytesOnWire, wireBytesMax);
+  const events = cutByBytes(kept, wireBytesOf, wireBytesMax);
   // Full or cut: the next page begins after its last event. Else the range was seen to its end.
-  const isFull = chunk.isCut || events.length === pageSize || events.length < chunk.events.length;
-  const rangeEnd = direction === 'asc' ? range.high : range.low + 1;
-  const next = isFull ? (events.at(-1)?.sequence ?? rangeEnd) : rangeEnd;
-  const isEnd = direction === 'asc' ? next >= high : next <= low + 1;
-  return { events, nextPageToken: isEnd ? '' : encodePageToken(list, `${next}`) };
+  const isFull = chunk.isCut || chunk.events.length === pageSize || events.length < kept.length;
+  const [rangeEnd, floor] =
+    direction === 'asc' ? [range.high, firstSequence - 1] : [range.low + 1, firstSequence];
+  const next = isFull ? (events.at(-1)?.sequence ?? floor) : rangeEnd;
+  const isEnd = direction === 'asc' ? next >= high : next <= Math.max(low + 1, floor);
+  return { events, nextPageToken: isEnd ? '' : encodePageToken(list, `${next}`), firstSequence };
+}
+
+/**
+ * Of an ascending list that goes on, the page token is the cursor; a descending one ends at after_sequence all the same.
+ *
+ * @throws SequenceExpired
+ */
+function assertKept(
+  { direction, afterSequence }: EventQuery,
+  position: number | undefined,
+  firstSequence: number,
+): void {
+  if (position !== undefined) {
+    const next = direction === 'asc' ? position + 1 : position;
+    if (next < firstSequence) throw new SequenceExpired(position, firstSequence, 'page_token');
+    if (direction === 'asc') return;
+  }
+  if (afterSequence > 0 && afterSequence + 1 < firstSequence) {
+    throw new SequenceExpired(afterSequence, firstSequence, 'after_sequence');
+  }
 }
 
 /** Two lists with the same fingerprint hold the same events in the same order. */
@@ -77,22 +105,24 @@ function readPosition(list: string, pageToken: string): number | undefined {
   return Number(position);
 }
 
-/** The part of the log that the query's cursor and times leave. */
+/** The part of the log that the query's cursor and times, and retention, leave. */
 async function findBounds(
   store: EventLogStore,
   query: EventQuery,
-): Promise<{ low: number; high: number }> {
+  position: number | undefined,
+): Promise<{ low: number; high: number; firstSequence: number }> {
   const { workspaceId, createdAfter, createdBefore, afterSequence } = query;
-  const ends = await store.readLogEnds([workspaceId]);
-  const { sequence: lastSequence } = ends.get(workspaceId) ?? logStart;
+  const { sequence: lastSequence, firstSequence } = await readLogEnd(store, workspaceId);
+  assertKept(query, position, firstSequence);
   if (afterSequence > lastSequence) throw new SequenceInFuture(afterSequence, lastSequence);
   const [afterPlace, beforePlace] = await Promise.all([
     createdAfter && store.findPlaceOfTime(workspaceId, createdAfter, true),
     createdBefore && store.findPlaceOfTime(workspaceId, createdBefore, false),
   ]);
   return {
-    low: Math.max(afterSequence, afterPlace ?? 0),
+    low: Math.max(afterSequence, afterPlace ?? 0, firstSequence - 1),
     high: Math.min(lastSequence, beforePlace ?? lastSequence),
+    firstSequence,
   };
 }
 
@@ -121,8 +151,4 @@ function narrow(range: LogRange, selection: TypeSelection): LogRange {
   return range.direction === 'asc'
     ? { ...range, high: Math.min(range.high, range.low + siftedMax) }
     : { ...range, low: Math.max(range.low, range.high - siftedMax) };
-}
-
-function bytesOnWire({ payload, type }: Event): number {
-  return wireBytesOf(payload) + Buffer.byteLength(type) + 256;
 }

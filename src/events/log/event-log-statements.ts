@@ -6,15 +6,20 @@ export type Direction = 'asc' | 'desc';
 /**
  * Cuts rows, in their order, where their payloads would exceed `$5`; the first row always stays.
  * Payloads are sized by their column, so that none beyond the cut is read. `rows_found` counts the rows
- * before the cut.
+ * before the cut. Each row tells the floor and the revision of the log as they were when the events were: every event
+ * from the floor on is there, and nothing of them that was erased up to the revision. None of a workspace that was deleted.
  */
 function cutByBytes(rows: string, direction: Direction, previousId = 'null::uuid'): string {
   return `
-    select ${eventColumns}, rows_found::float8 as rows_found, (${previousId}) as previous_id from (
+    select ${eventColumns}, rows_found::float8 as rows_found, (${previousId}) as previous_id,
+      log.first_sequence::float8 as first_sequence, log.revision::float8 as revision
+    from (
       select rows.*, count(*) over () as rows_found, sum(payload_bytes) over (
         order by sequence ${direction} rows unbounded preceding) - payload_bytes as bytes_before
       from (${rows}) as rows
-    ) as sized
+    ) as sized, (
+      select first_sequence, revision from workspaces where id = $1 and deleted_at is null
+    ) as log
     where bytes_before < $5::bigint order by sized.sequence ${direction}`;
 }
 
@@ -80,14 +85,14 @@ export const findTypesStatement: Statement = {
 };
 
 /**
- * The highest sequence of `$1` that was created before `$2`, or at it where `$3`; 0 when there is none.
+ * The highest sequence of `$1` that was created before `$2`, or at it where `$3`; the one before the floor when there is none.
  * Times never decrease along the log, so that halving it finds the place: some 24 look-ups in ten million.
  */
 export const placeOfTimeStatement: Statement = {
   name: 'harbor_place_of_time',
   text: `
     with recursive search (low, high) as (
-      select 0::bigint, last_sequence + 1 from workspaces where id = $1
+      select first_sequence - 1, last_sequence + 1 from workspaces where id = $1
       union all
       select case when is_before then middle else low end, case when is_before then high else middle end
       from (
@@ -102,12 +107,12 @@ export const placeOfTimeStatement: Statement = {
     select low::float8 as sequence from search order by high - low limit 1`,
 };
 
-/** The newest sequence of each of the workspaces in `$1`, and the event that has it. */
+/** The newest sequence of each of the workspaces in `$1`, the event that has it, the floor and the revision. */
 export const logEndsStatement: Statement = {
   name: 'harbor_log_ends',
   text: `
     select id as workspace_id, last_sequence::float8 as last_sequence, (
       select id from events where workspace_id = workspaces.id and sequence = last_sequence
-    ) as last_event_id
-    from workspaces where id = any($1::text[])`,
+    ) as last_event_id, first_sequence::float8 as first_sequence, revision::float8 as revision
+    from workspaces where id = any($1::text[]) and deleted_at is null`,
 };

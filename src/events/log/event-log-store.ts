@@ -1,7 +1,7 @@
 import type { StatementRunner } from '../../database/statements.ts';
 import { idOf } from '../../type-id.ts';
 import type { Event } from '../event.ts';
-import { type EventRow, toEvent } from '../event-row.ts';
+import { type EventRow, toEvents } from '../event-row.ts';
 import {
   type Direction,
   findTypesStatement,
@@ -12,7 +12,7 @@ import {
   scanStatement,
 } from './event-log-statements.ts';
 import { fewAtOnce } from './few-at-once.ts';
-import { gatherLogEnds, type ReadLogEnds } from './log-place.ts';
+import { gatherLogEnds, type LogState, type ReadLogEnds } from './log-place.ts';
 
 /** A part of a workspace's log: after `low`, up to and including `high`. */
 export interface LogRange {
@@ -40,6 +40,8 @@ export interface LogChunk {
   readonly isCut: boolean;
   /** The event before the range, where every type was asked for and there are events. */
   readonly previousEventId: string | undefined;
+  /** What the log's workspace said at the moment at which the events were read; undefined where there are none. */
+  readonly state: LogState | undefined;
 }
 
 /** The SQL that reads the log. Every answer is cut at 2 MiB of payloads, but holds one event at least. */
@@ -48,7 +50,7 @@ export interface EventLogStore {
   read(range: LogRange, selection: TypeSelection): Promise<LogChunk>;
   /** Up to `limit` types of a workspace that begin with `prefix`. */
   findTypes(workspaceId: string, prefix: string, limit: number): Promise<string[]>;
-  /** The highest sequence that was created before `time`, or at it where `inclusive`; 0 for none. */
+  /** The highest sequence that was created before `time`, or at it where `inclusive`; below the floor for none. */
   findPlaceOfTime(workspaceId: string, time: Date, inclusive: boolean): Promise<number>;
   /** Where the log of each workspace that exists ends, and maybe of others; look-ups are gathered. */
   readonly readLogEnds: ReadLogEnds;
@@ -81,11 +83,12 @@ export function createEventLogStore(runner: StatementRunner): EventLogStore {
       const rows = await inTurn((waitedMs) =>
         runner.run<LogRow>(statement, values, readTimeoutMs - Math.min(waitedMs, turnMsMax)),
       );
-      const { rows_found: found = 0, previous_id: previous = null } = rows[0] ?? {};
+      const [first] = rows;
       return {
-        events: rows.map(toEvent),
-        isCut: rows.length < found,
-        previousEventId: toEventId(previous),
+        events: toEvents(rows),
+        isCut: first !== undefined && rows.length < first.rows_found,
+        previousEventId: toEventId(first?.previous_id ?? null),
+        state: first && toState(first),
       };
     },
 
@@ -109,23 +112,32 @@ export function createEventLogStore(runner: StatementRunner): EventLogStore {
       const rows = await runner.run<LogEndRow>(logEndsStatement, [workspaceIds], logEndsTimeoutMs);
       return new Map(
         rows.map((row) => {
-          const end = { sequence: row.last_sequence, eventId: toEventId(row.last_event_id) };
-          return [row.workspace_id, end];
+          const place = { sequence: row.last_sequence, eventId: toEventId(row.last_event_id) };
+          return [row.workspace_id, { ...place, ...toState(row) }];
         }),
       );
     }),
   };
 }
 
-interface LogRow extends EventRow {
+interface StateRow {
+  readonly first_sequence: number;
+  readonly revision: number;
+}
+
+interface LogRow extends EventRow, StateRow {
   readonly rows_found: number;
   readonly previous_id: string | null;
 }
 
-interface LogEndRow {
+interface LogEndRow extends StateRow {
   readonly workspace_id: string;
   readonly last_sequence: number;
   readonly last_event_id: string | null;
+}
+
+function toState({ first_sequence: firstSequence, revision }: StateRow): LogState {
+  return { firstSequence, revision };
 }
 
 function toEventId(uuid: string | null): string | undefined {

@@ -1,3 +1,5 @@
+import { EventWorkspaceMissing } from '../event-errors.ts';
+
 /** A place in the log of a workspace: after an event, or where the log begins. */
 export interface LogPlace {
   /** 0: where the log begins. */
@@ -6,11 +8,29 @@ export interface LogPlace {
   readonly eventId: string | undefined;
 }
 
-/** Where the log of a workspace without events ends. */
-export const logStart: LogPlace = { sequence: 0, eventId: undefined };
+/** What a workspace says of its log beside the events. */
+export interface LogState {
+  /** The floor: the first sequence that retention keeps; one more than the newest when it keeps none. */
+  readonly firstSequence: number;
+  /** Counts the erasures: whatever was read under a lower one may hold what was erased since. */
+  readonly revision: number;
+}
 
-/** Reads where the log of each workspace that exists ends. */
-export type ReadLogEnds = (workspaceIds: readonly string[]) => Promise<Map<string, LogPlace>>;
+/** Where a log ends, and what its workspace says of it. */
+export interface LogEnd extends LogPlace, LogState {}
+
+/** Reads where the log of each workspace that exists ends; one that was deleted exists no more. */
+export type ReadLogEnds = (workspaceIds: readonly string[]) => Promise<Map<string, LogEnd>>;
+
+/** @throws EventWorkspaceMissing, DatabaseUnavailable */
+export async function readLogEnd(
+  store: { readonly readLogEnds: ReadLogEnds },
+  workspaceId: string,
+): Promise<LogEnd> {
+  const end = (await store.readLogEnds([workspaceId])).get(workspaceId);
+  if (end === undefined) throw new EventWorkspaceMissing(workspaceId);
+  return end;
+}
 
 /** A query that takes longer holds up the next one no more: 1 s here and 4 s for the query make 5. */
 const turnMsMax = 1_000;
@@ -23,9 +43,9 @@ const turnMsMax = 1_000;
 export function gatherLogEnds(read: ReadLogEnds): ReadLogEnds {
   let asked = new Set<string>();
   let running: Promise<unknown> = Promise.resolve();
-  let next: Promise<Map<string, LogPlace>> | undefined;
+  let next: ReturnType<ReadLogEnds> | undefined;
 
-  function run(): Promise<Map<string, LogPlace>> {
+  function run(): ReturnType<ReadLogEnds> {
     const workspaceIds = [...asked];
     asked = new Set();
     next = undefined;

@@ -1,7 +1,7 @@
 import type { Event } from '../event.ts';
-import { LogGap, LogSetBack } from '../event-errors.ts';
+import { LogGap, LogSetBack, SequenceExpired } from '../event-errors.ts';
 import type { EventLogStore } from './event-log-store.ts';
-import { areOthers, type LogPlace, logStart } from './log-place.ts';
+import { areOthers, type LogPlace, type LogState, readLogEnd } from './log-place.ts';
 
 /** What is given out at once, and so held for a slow subscriber, beside the 2 MiB of a read. */
 const chunkEventsMax = 500;
@@ -16,20 +16,25 @@ export interface LogPart {
   readonly knownLast: number;
 }
 
-/** Consecutive events, and the one before them, where there is one and there are events. */
+/**
+ * Consecutive events; where there are some, the one before them, if it is still there, and what the workspace said of its
+ * log when they were read.
+ */
 export interface NextEvents {
   readonly events: readonly Event[];
   readonly previousEventId: string | undefined;
+  readonly state: LogState | undefined;
 }
 
 /**
  * Reads the next chunk of a log: consecutive events from `afterSequence` + 1 on, none at its end.
  *
- * @throws LogGap, LogSetBack, DatabaseUnavailable
+ * @throws SequenceExpired when retention has passed what comes next; LogGap, LogSetBack, EventWorkspaceMissing,
+ * DatabaseUnavailable
  */
 export async function readLog(store: LogReader, part: LogPart): Promise<NextEvents> {
-  const { workspaceId, afterSequence, knownLast } = part;
-  const { events, previousEventId } = await store.read(
+  const { workspaceId, afterSequence } = part;
+  const { events, previousEventId, state } = await store.read(
     {
       workspaceId,
       low: afterSequence,
@@ -39,17 +44,33 @@ export async function readLog(store: LogReader, part: LogPart): Promise<NextEven
     },
     { kind: 'all' },
   );
-  if (events.length === 0 && afterSequence < knownLast) {
-    const { sequence } = await readEnd(store, workspaceId);
-    // The counter is written with the events: it tells a log that is shorter from one that lacks events.
-    if (sequence < knownLast) throw new LogSetBack(workspaceId, knownLast, sequence);
-    throw new LogGap(workspaceId, afterSequence, undefined);
+  if (state !== undefined) assertKept(afterSequence, state);
+  const missing = events.findIndex(({ sequence }, index) => sequence !== afterSequence + 1 + index);
+  const isShort = events.length === 0 && afterSequence < part.knownLast;
+  if (missing >= 0 || isShort) throw await explainGap(store, part, events, Math.max(0, missing));
+  return { events, previousEventId, state };
+}
+
+/** Every event from the floor on was there when they were read; those before it may be gone. */
+function assertKept(afterSequence: number, { firstSequence }: LogState): void {
+  if (afterSequence + 1 < firstSequence) throw new SequenceExpired(afterSequence, firstSequence);
+}
+
+/** Looks once more before it calls the log damaged: it may have been set back, or retention has gone on. */
+async function explainGap(
+  store: LogReader,
+  { workspaceId, afterSequence, knownLast }: LogPart,
+  events: readonly Event[],
+  missing: number,
+): Promise<LogGap | LogSetBack> {
+  const end = await readLogEnd(store, workspaceId);
+  assertKept(afterSequence, end);
+  const found = events[missing]?.sequence;
+  // The counter is written with the events: it tells a log that is shorter from one that lacks events.
+  if (found === undefined && end.sequence < knownLast) {
+    return new LogSetBack(workspaceId, knownLast, end.sequence);
   }
-  events.forEach((event, index) => {
-    const expected = afterSequence + 1 + index;
-    if (event.sequence !== expected) throw new LogGap(workspaceId, expected - 1, event.sequence);
-  });
-  return { events, previousEventId };
+  return new LogGap(workspaceId, afterSequence + missing, found);
 }
 
 /**
@@ -64,10 +85,6 @@ export async function assertGoesOn(
   next: NextEvents,
 ): Promise<void> {
   if (!areOthers(place.eventId, next.previousEventId)) return;
-  const { sequence } = await readEnd(store, workspaceId);
+  const { sequence } = await readLogEnd(store, workspaceId);
   throw new LogSetBack(workspaceId, place.sequence, sequence);
-}
-
-async function readEnd(store: LogReader, workspaceId: string): Promise<LogPlace> {
-  return (await store.readLogEnds([workspaceId])).get(workspaceId) ?? logStart;
 }

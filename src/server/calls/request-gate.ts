@@ -9,6 +9,7 @@ import {
   type LastUsed,
   ScopeMissing,
 } from '../../api-keys/index.ts';
+import { requestIdKey } from '../../request-id.ts';
 import { limitError } from '../errors/error-size.ts';
 import { addErrorInfo, findRefusal, internalError, reasonOf } from '../errors/errors.ts';
 import { explainUnreadable } from '../errors/unreadable-request.ts';
@@ -41,6 +42,7 @@ export function createRequestGate(deps: RequestGateDeps): RequestGate {
     if (!hasScope(caller, scope)) throw new ScopeMissing(scope);
     admission.admit(call, method.methodKind === 'unary' ? 'unary' : 'stream');
     values.set(callerKey, caller);
+    values.set(requestIdKey, call?.requestId ?? '');
     lastUsed.note(caller.apiKeyId);
   }
 

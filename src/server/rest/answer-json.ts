@@ -5,6 +5,7 @@ import {
   type JsonValue,
   ScalarType,
 } from '@bufbuild/protobuf';
+import { FeatureSet_FieldPresence } from '@bufbuild/protobuf/wkt';
 import { EventSchema } from '../../../gen/typescript/harbor/events/v1/event_pb.ts';
 import { fromEventProtoJson } from '../../events/index.ts';
 import type { RestRoute } from './rest-routes.ts';
@@ -26,6 +27,16 @@ export function toAnswerJson({ rpc, answer }: RestRoute, response: JsonObject): 
 function toResourceJson(resource: DescMessage, json: JsonObject): JsonObject {
   if (resource.typeName === EventSchema.typeName) return { ...fromEventProtoJson(json) };
   return toRest(resource, json, isTold);
+}
+
+/**
+ * Whether an answer has a field in any case, so that clients can rely on it.
+ *
+ * @param isWhole of a response itself.
+ */
+export function isAlwaysTold(field: DescField, isWhole: boolean): boolean {
+  if (field.presence !== FeatureSet_FieldPresence.IMPLICIT) return false;
+  return isWhole || (field.fieldKind !== 'map' && field.scalar !== ScalarType.STRING);
 }
 
 function isTold(field: DescField, value: JsonValue): boolean {

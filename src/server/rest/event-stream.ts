@@ -2,12 +2,13 @@ import { fromJson, type JsonObject, toJson } from '@bufbuild/protobuf';
 import { createContextValues } from '@connectrpc/connect';
 import { EventSchema } from '../../../gen/typescript/harbor/events/v1/event_pb.ts';
 import {
+  type CaughtUp,
   type SubscribeEventsRequest,
   SubscribeEventsRequestSchema,
   type SubscribeEventsResponse,
   type SubscribeEventsResponseSchema,
 } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
-import { fromEventProtoJson, LogSetBack } from '../../events/index.ts';
+import { fromEventProtoJson, LogSetBack, SequenceExpired } from '../../events/index.ts';
 import { callKey } from '../calls/call.ts';
 import { recordFailure } from '../calls/request-gate.ts';
 import { InvalidField } from '../errors/request-errors.ts';
@@ -63,9 +64,19 @@ export function createEventStream(
       await body.start();
       return { status: 200, header, body };
     } catch (error) {
-      return refuse(error);
+      const refusal = refuse(error);
+      const isTold = error instanceof SequenceExpired && isEventSource(request);
+      return isTold ? { status: 200, header, body: toLastEvent(refusal) } : refusal;
     }
   };
+}
+
+/**
+ * An EventSource shows its page neither status nor body of an answer that is no stream. One that was away for longer
+ * than retention keeps would only stop, or come again and again, and nobody knew why.
+ */
+function isEventSource({ header }: ExchangeRequest): boolean {
+  return header.get('accept') === 'text/event-stream';
 }
 
 function toHeader(request: ExchangeRequest): Headers {
@@ -95,10 +106,14 @@ function toServerSentEvent({ message, sequence }: SubscribeEventsResponse): stri
       return `id: ${sequence}\ndata: ${JSON.stringify(fromEventProtoJson(event))}\n\n`;
     }
     case 'caughtUp':
-      return `id: ${sequence}\nevent: caught_up\ndata: {"sequence":${sequence}}\n\n`;
+      return `id: ${sequence}\nevent: caught_up\ndata: ${toCaughtUp(sequence, message.value)}\n\n`;
     default:
       return `id: ${sequence}\n: heartbeat\n\n`;
   }
+}
+
+function toCaughtUp(sequence: bigint, { firstSequence }: CaughtUp): string {
+  return `{"sequence":${sequence},"first_sequence":${firstSequence}}`;
 }
 
 /** An EventSource that reconnects would go on from a number that now is another event's. */

@@ -3,7 +3,7 @@ import { TimestampSchema } from '@bufbuild/protobuf/wkt';
 import { rule } from '../../../gen/typescript/harbor/rules/v1/rule_pb.ts';
 import { isTime } from '../../calendar-time.ts';
 import { InvalidField } from '../errors/request-errors.ts';
-import { timeRule } from '../rpc/time.ts';
+import { timeRule } from '../rpc/strict-json.ts';
 
 /** A field of a request as a parameter of the query. */
 export interface RestParameter {

@@ -1,3 +1,4 @@
+import type { Validator } from '@bufbuild/protovalidate';
 import { createContextValues } from '@connectrpc/connect';
 import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { createMethodUrl } from '@connectrpc/connect/protocol';
@@ -18,18 +19,24 @@ import { mannerOf } from './rest-manners.ts';
 import { givenFields, requestBody } from './rest-request.ts';
 import { type RestRoute, readRoutes, routesAt } from './rest-routes.ts';
 
+export interface RestFaceDeps {
+  readonly handlers: ReadonlyMap<string, UniversalHandler>;
+  readonly streams: Streams;
+  readonly validator: Validator;
+}
+
 /**
  * The REST face: a translation of the RPCs, which runs the same handlers behind the same gate,
  * validation and errors. Answers undefined for a path that is not its own.
  */
-export function createRestFace(handlers: ReadonlyMap<string, UniversalHandler>, streams: Streams) {
+export function createRestFace({ handlers, streams, validator }: RestFaceDeps) {
   const stream = streams.find(EventsService.method.subscribeEvents);
   const streamEvents = stream && createEventStream(stream);
   const rpcs = [...handlers.values()].map(({ method }) => method);
   const routes = readRoutes(
     rpcs.filter((rpc) => rpc.methodKind === 'unary' || rpc === stream?.method),
   );
-  const document = json(200, openApi());
+  const document = json(200, openApi(routes, validator));
 
   return async (request: ExchangeRequest): Promise<ExchangeResponse> => {
     if (request.path === '/openapi.json') {

@@ -78,6 +78,15 @@ export function amendError(error: ConnectError, to: { code?: Code; rawMessage?: 
   Object.assign(error, to);
 }
 
+/**
+ * Options of Connect's JSON codec by which the text of a request is made of its bytes by `decode`. Relies on the
+ * codec taking a decoder, of which its options' type does not know. Otherwise what is not UTF-8 would be stored as
+ * U+FFFD, integers that no double holds would be rounded, and times that no calendar has taken for others.
+ */
+export function decodedBy(decode: (bytes: Uint8Array<ArrayBuffer>) => string) {
+  return { textDecoder: { decode } };
+}
+
 /** How a call ends that did not come to its handler, or has gone on without it. */
 export interface End {
   readonly contentType: string;

@@ -33,16 +33,16 @@ export function createContractValidator(services: readonly DescService[] = []): 
       return expression.test(text);
     },
   });
-  const listRules = new Map<DescMessage, ListRule[]>();
+  const sizeRules = new Map<DescMessage, SizeRule[]>();
   const rulesOf = (schema: DescMessage) => {
-    const rules = listRules.get(schema) ?? listRulesOf(schema);
-    listRules.set(schema, rules);
+    const rules = sizeRules.get(schema) ?? sizeRulesOf(schema);
+    sizeRules.set(schema, rules);
     return rules;
   };
   compileRules(validator, services);
   return {
     validate(schema, message) {
-      const tooLong = findLongList(rulesOf(schema), message);
+      const tooLong = findTooMany(rulesOf(schema), message);
       if (tooLong === undefined) return validator.validate(schema, message);
       const violations = [tooLong];
       const error = new ValidationError(violations);
@@ -67,30 +67,38 @@ export function compileRules(validator: Validator, services: readonly DescServic
   }
 }
 
-/** A list that a message may hold, and how many items it takes. */
-interface ListRule {
+/** A list or map that a message may hold, and how many items or pairs it takes. */
+interface SizeRule {
   readonly field: DescField;
-  readonly itemsMax: number;
+  readonly sizeMax: number;
+  readonly ruleId: string;
+  readonly noun: string;
 }
 
-function listRulesOf(schema: DescMessage): ListRule[] {
+function sizeRulesOf(schema: DescMessage): SizeRule[] {
   return schema.fields.flatMap((field) => {
     const { type } = getOption(field, fieldRules);
-    const itemsMax = type.case === 'repeated' ? Number(type.value.maxItems) : 0;
-    return itemsMax > 0 ? [{ field, itemsMax }] : [];
+    const rule =
+      type.case === 'repeated'
+        ? { ruleId: 'repeated.max_items', sizeMax: Number(type.value.maxItems), noun: 'items' }
+        : type.case === 'map'
+          ? { ruleId: 'map.max_pairs', sizeMax: Number(type.value.maxPairs), noun: 'pairs' }
+          : undefined;
+    return rule !== undefined && rule.sizeMax > 0 ? [{ field, ...rule }] : [];
   });
 }
 
 /**
- * A list with more items than its rule allows, which is refused before its items are looked at: a request
- * has room for a million of them, and the violations of 900,000 took 20 s and 1 GB.
+ * A list or map with more in it than its rule allows, which is refused before that is looked at: a request has
+ * room for a million items, and the violations of 900,000 took 20 s and 1 GB.
  */
-function findLongList(rules: readonly ListRule[], message: Message): Violation | undefined {
-  for (const { field, itemsMax } of rules) {
-    const { length } = (message as unknown as Record<string, unknown[]>)[field.localName] ?? [];
-    if (length <= itemsMax) continue;
-    const text = `must have at most ${itemsMax} items, not ${length}`;
-    return new Violation(text, 'repeated.max_items', [field], [], false);
+function findTooMany(rules: readonly SizeRule[], message: Message): Violation | undefined {
+  for (const { field, sizeMax, ruleId, noun } of rules) {
+    const held = (message as unknown as Record<string, object>)[field.localName] ?? [];
+    const size = Array.isArray(held) ? held.length : Object.keys(held).length;
+    if (size <= sizeMax) continue;
+    const text = `must have at most ${sizeMax} ${noun}, not ${size}`;
+    return new Violation(text, ruleId, [field], [], false);
   }
   return undefined;
 }

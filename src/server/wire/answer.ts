@@ -4,11 +4,15 @@ import type { Admission } from '../calls/admission.ts';
 import { beginCall, type Call, callerGone } from '../calls/call.ts';
 import { badAuthority } from '../errors/plain-answers.ts';
 import { CallsInFlightFull } from '../errors/request-errors.ts';
-import { isAuthority } from './authority.ts';
-import { ReaderStalled, readerStalledFailure } from './drained.ts';
-import { type Dispatch, splitTarget, type ToHeaders, toUrl } from './exchange.ts';
+import { type Dispatch, isAuthority, splitTarget, type ToHeaders, toUrl } from './exchange.ts';
 import { ReceivedBody } from './request-body.ts';
-import { type AnswerSink, Sending, type SendingDeps } from './sending.ts';
+import {
+  type AnswerSink,
+  ReaderStalled,
+  readerStalledFailure,
+  Sending,
+  type SendingDeps,
+} from './sending.ts';
 
 export interface AnswerDeps extends SendingDeps {
   readonly dispatch: Dispatch;

@@ -27,7 +27,7 @@ export interface OpenAnswers {
 }
 
 /** A reader that takes nothing has this much time left once the service stops. */
-const hurryMs = 1_000;
+export const hurryMs = 1_000;
 
 /** @param closing aborts when the service stops. */
 export function createOpenAnswers(
