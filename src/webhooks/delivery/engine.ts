@@ -261,7 +261,7 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
       cursorId: cursor.id,
       endpointId: cursor.target.id,
       eventId: uuidOf(event.id),
-      subject: undefined,
+      subject: event.subject,
       sequence: event.sequence,
       previousSequence,
       attempt: fence,
