@@ -75,7 +75,7 @@ function cells({ created, refused, p50Ms, p99Ms }: Quiet): string[] {
 }
 
 async function issueKey({ database }: Stage): Promise<string> {
-  const { secret } = await issueApiKey(createApiKeyStore(database.orm, database.statements), {
+  const { secret } = await issueApiKey(createApiKeyStore(database), {
     kind: 'secret',
     displayName: 'bench, beside a flood',
     scopes: [],

@@ -76,7 +76,7 @@ function appendElements(): Record<string, string> {
   // A colon before a word is a variable to pgbench, also within a text; before a space it is not.
   const payload = JSON.stringify(newEvent.payload).replaceAll(':', ': ');
   return {
-    id: 'gen_random_uuid()',
+    id: 'uuidv7()',
     workspace_id: `'${workspaceIds[0]?.replace(/\d+$/, '')}' || (:client_id)::text`,
     type: `'${newEvent.type}'`,
     payload: `'${payload}'`,

@@ -81,7 +81,7 @@ export async function openStage(): Promise<Stage> {
 async function seed(database: Database): Promise<string> {
   const workspaces = createWorkspaceStore(database);
   for (const id of workspaceIds) await workspaces.create(id, '');
-  const { secret } = await issueApiKey(createApiKeyStore(database.orm, database.statements), {
+  const { secret } = await issueApiKey(createApiKeyStore(database), {
     kind: 'secret',
     displayName: 'bench',
     scopes: [],

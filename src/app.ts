@@ -89,7 +89,7 @@ function assemble(config: Config, database: Database, log: Log) {
 
   const workspaces = createWorkspacesFeature(deps);
   const apiKeys = createApiKeysFeature(deps, {
-    assertWorkspaceExists: workspaces.store.assertExists,
+    assertWorkspacesExist: workspaces.store.assertAllExist,
   });
   const events = createEventsFeature(deps, {
     workspaces: workspaces.store,

@@ -21,7 +21,7 @@ export interface Feature {
 
 /** What every feature is made with. */
 export interface FeatureDeps {
-  readonly database: Pick<Database, 'orm' | 'statements' | 'inTransaction' | 'connect'>;
+  readonly database: Pick<Database, 'orm' | 'statements' | 'inTransaction' | 'change' | 'connect'>;
   readonly log: Log;
   /** Makes the reporter of work that no call waits for; the name says what was being done. */
   readonly report: (work: string) => (error: unknown) => void;

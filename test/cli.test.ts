@@ -59,6 +59,53 @@ test.each([
   );
 });
 
+test('keys rotate prints the new secret and nothing else on stdout, and both work in the overlap', async () => {
+  const create = await harbor(['keys', 'create', '--scope', 'events:read']);
+  const id = /key_\w+/.exec(create.stderr)?.[0] ?? '';
+  const rotate = await harbor(['keys', 'rotate', id, '--overlap', '24h']);
+  expect(rotate.code).toBe(0);
+  expect(rotate.stdout).toMatch(/^hbr_rk_[0-9A-Za-z]{49}\n$/);
+  expect(rotate.stderr).toMatch(new RegExp(`^rotated ${id}; .* works until \\d{4}-`));
+  for (const { stdout } of [create, rotate]) {
+    const response = await fetch(`${service.baseUrl}/v1/events?workspace_id=${testWorkspaceId}`, {
+      headers: { authorization: `Bearer ${stdout.trim()}` },
+    });
+    expect(response.status).toBe(200);
+  }
+});
+
+test('keys update renames a key and lets it expire earlier, and leaves a record of it', async () => {
+  const { stderr } = await harbor(['keys', 'create', '--expires', '2100-01-01']);
+  const id = /key_\w+/.exec(stderr)?.[0] ?? '';
+  const update = (...args: string[]) => harbor(['keys', 'update', id, ...args]);
+  expect(await update('--name', 'Renamed', '--expires', '2090-01-01')).toMatchObject({ code: 0 });
+  const listed = (await harbor(['keys', 'list'])).stdout.trimEnd().split('\n');
+  expect(listed.map((line) => JSON.parse(line))).toContainEqual(
+    expect.objectContaining({
+      id,
+      display_name: 'Renamed',
+      expires_at: '2090-01-01T00:00:00.000Z',
+    }),
+  );
+  expect(await update('--expires', '2095-01-01')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('must not be later than it was'),
+  });
+  expect(await update()).toMatchObject({
+    code: 1,
+    stderr: 'harbor: nothing to change: pass --name or --expires\n',
+  });
+  const records = await service.database.query(
+    `select action, api_key_id, request_id, changes from audit_records where target_id = $1 order by id`,
+    [id],
+  );
+  const byOperator = { api_key_id: null, request_id: '' };
+  expect(records).toMatchObject([
+    { ...byOperator, action: 'api_key.created' },
+    { ...byOperator, action: 'api_key.updated', changes: { display_name: 'Renamed' } },
+  ]);
+});
+
 test('keys revoke ends a key', async () => {
   const { stdout, stderr } = await harbor(['keys', 'create']);
   const id = /key_\w+/.exec(stderr)?.[0] ?? '';
@@ -192,6 +239,12 @@ test.each([
   [['keys', 'create', '--expires', '2100-02-30'], 'It must be a time to come'],
   [['keys', 'create', '--expires', '2100-01-01T24:00:00Z'], 'It must be a time to come'],
   [['keys', 'revoke', 'key_none'], 'harbor: no API key key_none'],
+  [['keys', 'rotate', 'key_none'], 'harbor: no API key key_none'],
+  [
+    ['keys', 'rotate', 'key_none', '--overlap', '8d'],
+    'such as 90s, 30m, 24h or 7d, and at most 7d',
+  ],
+  [['keys', 'create', '--name', 'a\nb'], 'without control characters'],
   [['workspaces', 'create', 'WS'], 'must be ws_'],
   [['unknown'], "unknown command 'unknown'"],
 ])('harbor %j says in one line what is wrong, and exits 1', async (args, text) => {

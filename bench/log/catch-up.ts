@@ -10,7 +10,7 @@ const rounds = 3;
 /** 200 bytes of JSON each. */
 const fill = `
   insert into events (id, workspace_id, sequence, type, payload, payload_bytes, created_at)
-  select gen_random_uuid(), '${workspaceId}', n, 'invoice.paid', payload::json,
+  select uuidv7(), '${workspaceId}', n, 'invoice.paid', payload::json,
     octet_length(payload), now()
   from (
     select n, format(

@@ -1,117 +1,90 @@
-import type { Statement } from '../../src/database/statements.ts';
-import {
-  type Direction,
-  findTypesStatement,
-  listStatement,
-  listTypesStatement,
-  logEndsStatement,
-  placeOfTimeStatement,
-  scanStatement,
-} from '../../src/events/log/event-log-statements.ts';
-import { pageBytesMax } from '../../src/events/log/event-log-store.ts';
-import { beganAt, everyMs, rareType, workspaceId } from './fill.ts';
+import type { EventLogStore } from '../../src/events/index.ts';
+import { everyEvent } from '../../src/events/log/event-filter.ts';
+import { type EventQuery, listEvents } from '../../src/events/log/event-list.ts';
+import { beganAt, everyMs, longSubject, rareType, subjectOf, workspaceId } from './fill.ts';
 
-/** A statement and what it is asked. */
-export interface Step {
-  readonly statement: Statement;
-  readonly values: readonly unknown[];
-}
-
-/** A page of a list: the statements that it takes beside that for the last sequence. */
+/** What is asked of a log, as the service asks it. */
 export interface Case {
   readonly name: string;
-  readonly steps: readonly Step[];
+  readonly ask: (log: EventLogStore) => Promise<unknown>;
 }
 
-const pageSize = 500;
-/** As the list asks: one more than it looks up one by one. */
-const typesAsked = 33;
-const siftedMax = 5_000;
 const eventsOfMinute = 60_000 / everyMs;
 
 /** What is asked of a log of `last` events. */
 export function casesOf(last: number): Case[] {
-  const middle = last / 2;
-  const types = (families: readonly string[], count: number) =>
-    families.flatMap((family) => Array.from({ length: count }, (_, n) => `${family}.0${n}`));
+  const middle = Math.floor(last / 2);
+  const minute = {
+    createdAfter: timeOf(middle),
+    createdBefore: timeOf(middle + eventsOfMinute),
+  };
+  const ofTypes = (...typePatterns: string[]) => ({ filter: { ...everyEvent, typePatterns } });
+  const about = (subject: string, ...typePatterns: string[]) => ({
+    filter: { subject, typePatterns },
+  });
+  const fromMiddle = { afterSequence: middle };
+  const desc = { direction: 'desc' } as const;
+  const toMiddle = { ...desc, createdBefore: timeOf(middle) };
   return [
-    {
-      name: 'the last sequence',
-      steps: [{ statement: logEndsStatement, values: [[workspaceId]] }],
-    },
-    { name: 'first page', steps: [list('asc', 0, last)] },
-    { name: 'middle page', steps: [list('asc', middle, last)] },
-    { name: 'the newest 10, as a feed reads', steps: [list('asc', last - 10, 2 ** 53 - 1)] },
-    { name: 'first page, descending', steps: [list('desc', 0, last)] },
-    { name: 'middle page, descending', steps: [list('desc', 0, middle)] },
-    { name: 'a rare type', steps: [ofTypes('asc', 0, last, [rareType])] },
-    { name: 'a rare type, descending', steps: [ofTypes('desc', 0, last, [rareType])] },
-    { name: 'a type that is not there', steps: [ofTypes('asc', 0, last, ['none'])] },
-    {
-      name: 'a frequent prefix, f00.* (10 types), from the middle',
-      steps: [find('f00.'), ofTypes('asc', middle, last, types(['f00'], 10))],
-    },
-    {
-      name: '30 types (f00.*, f01.*, f02.*), from the middle',
-      steps: [
-        find('f00.'),
-        find('f01.'),
-        find('f02.'),
-        ofTypes('asc', middle, last, types(['f00', 'f01', 'f02'], 10)),
-      ],
-    },
-    {
-      name: 'more than 32 types, f* (all), from the middle',
-      steps: [find('f'), sift('asc', middle, ['f'])],
-    },
-    {
-      name: 'more than 32 types, f1* (one in eight), from the middle',
-      steps: [find('f1'), sift('asc', middle, ['f1'])],
-    },
-    {
-      name: 'more than 32 types, f1*, descending',
-      steps: [find('f1'), sift('desc', middle, ['f1'])],
-    },
-    {
-      name: 'a minute in the middle',
-      steps: [
-        place(middle),
-        place(middle + eventsOfMinute),
-        list('asc', middle, middle + eventsOfMinute),
-      ],
-    },
-    {
-      name: 'a rare type in a minute in the middle',
-      steps: [
-        place(middle),
-        place(middle + eventsOfMinute),
-        ofTypes('asc', middle, middle + eventsOfMinute, [rareType]),
-      ],
-    },
+    { name: 'the last sequence', ask: (log) => log.readLogEnds([workspaceId]) },
+    { name: 'the newest 10, as a feed reads', ask: (log) => log.read(newest(last, 10)) },
+    page('first page', {}),
+    page('middle page', fromMiddle),
+    page('first page, descending', desc),
+    page('middle page, descending, by time', toMiddle),
+    page('a rare type', ofTypes(rareType)),
+    page('a rare type, descending', { ...ofTypes(rareType), ...desc }),
+    page('a type that is not there', ofTypes('none')),
+    page('a frequent type, from the middle', { ...ofTypes('f00.00'), ...fromMiddle }),
+    page('a prefix, f00.* (10 types), from the middle', { ...ofTypes('f00.*'), ...fromMiddle }),
+    page('30 types (f00.*, f01.*, f02.*), from the middle', {
+      ...ofTypes('f00.*', 'f01.*', 'f02.*'),
+      ...fromMiddle,
+    }),
+    page('30 types, descending', { ...ofTypes('f00.*', 'f01.*', 'f02.*'), ...desc }),
+    page('more than 32 types, f* (all), from the middle', { ...ofTypes('f*'), ...fromMiddle }),
+    page('more than 32 types, f1* (one in eight), from the middle', {
+      ...ofTypes('f1*'),
+      ...fromMiddle,
+    }),
+    page('more than 32 types, f1*, descending', { ...ofTypes('f1*'), ...desc }),
+    page('a minute in the middle', minute),
+    page('a rare type in a minute in the middle', { ...ofTypes(rareType), ...minute }),
+    page('a subject of 10 events', about(subjectOf(middle + 1))),
+    page('a subject that nothing is about', about('none')),
+    page('a subject of one event in ten, from the middle', {
+      ...about(longSubject),
+      ...fromMiddle,
+    }),
+    page('a rare type of such a subject', { ...about(longSubject, rareType), ...fromMiddle }),
+    page('30 types of such a subject, descending', {
+      ...about(longSubject, 'f00.*', 'f01.*', 'f02.*'),
+      ...desc,
+    }),
+    page('a subject in a minute in the middle', { ...about(longSubject), ...minute }),
   ];
 }
 
-function list(direction: Direction, low: number, high: number): Step {
-  const values = [workspaceId, low, high, pageSize, pageBytesMax];
-  return { statement: listStatement(direction), values };
+function page(name: string, query: Partial<EventQuery>): Case {
+  const whole: EventQuery = {
+    workspaceId,
+    filter: everyEvent,
+    createdAfter: undefined,
+    createdBefore: undefined,
+    afterSequence: 0,
+    direction: 'asc',
+    pageSize: 500,
+    pageToken: '',
+    ...query,
+  };
+  return { name, ask: (log) => listEvents(log, whole) };
 }
 
-function ofTypes(direction: Direction, low: number, high: number, types: string[]): Step {
-  const values = [workspaceId, low, high, pageSize, pageBytesMax, types];
-  return { statement: listTypesStatement(direction), values };
+function newest(last: number, count: number) {
+  const range = { workspaceId, low: last - count, high: Number.MAX_SAFE_INTEGER };
+  return { ...range, direction: 'asc', limit: 500 } as const;
 }
 
-function sift(direction: Direction, from: number, prefixes: string[]): Step {
-  const [low, high] = direction === 'asc' ? [from, from + siftedMax] : [from - siftedMax, from];
-  const values = [workspaceId, low, high, pageSize, pageBytesMax, [], prefixes];
-  return { statement: scanStatement(direction), values };
-}
-
-function find(prefix: string): Step {
-  return { statement: findTypesStatement, values: [workspaceId, prefix, typesAsked] };
-}
-
-function place(sequence: number): Step {
-  const time = new Date(beganAt.getTime() + sequence * everyMs);
-  return { statement: placeOfTimeStatement, values: [workspaceId, time, true] };
+function timeOf(sequence: number): Date {
+  return new Date(beganAt.getTime() + sequence * everyMs);
 }

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { median } from '../rounds.ts';
-import type { Step } from './cases.ts';
+import type { Step } from './record.ts';
 
 /** Of PostgreSQL: what it chooses for a prepared statement by itself, and what it can be made to take. */
 export type PlanMode = 'auto' | 'force_custom_plan' | 'force_generic_plan';
@@ -62,6 +62,17 @@ function toLiteral(client: pg.Client, value: unknown): string {
   if (typeof value === 'number') return `${value}`;
   if (typeof value === 'boolean') return `${value}`;
   if (value instanceof Date) return `'${value.toISOString()}'`;
+  if (Buffer.isBuffer(value)) return `'{${uuidsIn(value)}}'`;
   if (!Array.isArray(value)) return client.escapeLiteral(`${value}`);
   return `array[${value.map((one) => client.escapeLiteral(`${one}`)).join()}]::text[]`;
+}
+
+/** The elements of an array of UUIDs in PostgreSQL's binary format: a header, and each with its length before it. */
+function uuidsIn(array: Buffer): string[] {
+  const [headerBytes, elementBytes] = [20, 20];
+  const count = (array.byteLength - headerBytes) / elementBytes;
+  return Array.from({ length: count }, (_, index) => {
+    const end = headerBytes + (index + 1) * elementBytes;
+    return array.toString('hex', end - 16, end);
+  });
 }

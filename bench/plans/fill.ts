@@ -10,19 +10,28 @@ const chunkEvents = 500_000;
 /** One in a million. */
 const rareEvery = 1_000_003;
 
+/** What one event in ten is about. */
+export const longSubject = 'everything';
+/** What another event is about: ten events, one in a thousand of their time. */
+export function subjectOf(sequence: number): string {
+  return `inv_${Math.floor(sequence / 10_000) * 1_000 + (sequence % 1_000)}`;
+}
+
 /**
  * 200 types in 20 families of 10 (`f00.00` to `f19.09`), skewed like Zipf's: the n-th is n times as rare
  * as the first, so that the first family holds four of ten events, and one type that is rare indeed.
  */
 const insert = `
-  insert into events (id, workspace_id, sequence, type, payload, payload_bytes, created_at)
-  select uuidv7(), '${workspaceId}', n, type, payload::json, octet_length(payload),
+  insert into events (id, workspace_id, sequence, type, subject, payload, payload_bytes, created_at)
+  select uuidv7(), '${workspaceId}', n, type, subject, payload::json,
+    octet_length(payload) + octet_length(subject),
     $3::timestamptz + n * interval '${everyMs} milliseconds'
   from (
     select n,
       case when n % ${rareEvery} = 0 then '${rareType}'
         else format('f%s.%s', lpad((place / 10)::text, 2, '0'), lpad((place % 10)::text, 2, '0'))
       end as type,
+      case when n % 10 = 0 then '${longSubject}' else 'inv_' || n / 10000 * 1000 + n % 1000 end as subject,
       format('{"invoice_id": "inv_%s", "amount_cents": %s, "currency": "EUR"}', n, n % 100000)
         as payload
     from (

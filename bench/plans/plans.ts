@@ -9,6 +9,7 @@ import { formatCount, formatReport, type Report } from '../report.ts';
 import { type Case, casesOf } from './cases.ts';
 import { type Explained, explain } from './explain.ts';
 import { fillWorkspace } from './fill.ts';
+import { recordSteps } from './record.ts';
 
 const events = Number(process.env.BENCH_PLANS_EVENTS ?? 10_000_000);
 const pageMsMax = 10;
@@ -63,15 +64,15 @@ async function migrateDatabase(url: string): Promise<void> {
   await database.close();
 }
 
-async function explainPage(client: pg.Client, { name, steps }: Case): Promise<Page> {
+async function explainPage(client: pg.Client, asked: Case): Promise<Page> {
   const explained = [];
-  for (const step of steps) {
+  for (const step of await recordSteps(client, asked)) {
     const { ms: customMs } = await explain(client, step, 'force_custom_plan');
     const { ms: genericMs } = await explain(client, step, 'force_generic_plan');
     const auto = await explain(client, step, 'auto');
     explained.push({ name: step.statement.name, auto, customMs, genericMs });
   }
-  return { name, steps: explained };
+  return { name: asked.name, steps: explained };
 }
 
 function toReport(pages: readonly Page[]): Report {

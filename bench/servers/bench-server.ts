@@ -26,7 +26,7 @@ export async function runBenchServer(routesOver: (database: Database) => Routes)
     applicationName: 'harbor-bench',
     onNotice: (message) => log.info(message),
   });
-  const apiKeys = createApiKeyStore(database.orm, database.statements);
+  const apiKeys = createApiKeyStore(database);
   const health = createHealth();
   const server = createServer({
     routes: routesOver(database),

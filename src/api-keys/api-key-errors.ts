@@ -49,7 +49,7 @@ export class EventTypeNotAllowed extends Error {
   }
 }
 
-/** The rules that bind kind and lists together, which no annotation can say. */
+/** The rules that bind fields together, or to what is stored, which no annotation can say. */
 export class ApiKeyContradictory extends Error {
   override readonly name = 'ApiKeyContradictory';
   readonly field: string;
@@ -75,6 +75,39 @@ export class ApiKeyNotFound extends Error {
   readonly apiKeyId: string;
   constructor(apiKeyId: string) {
     super(`no API key ${apiKeyId}`);
+    this.apiKeyId = apiKeyId;
+  }
+}
+
+/** The key was revoked or has expired: there is nothing to change about it any more. */
+export class ApiKeyNotActive extends Error {
+  override readonly name = 'ApiKeyNotActive';
+  constructor(apiKeyId: string) {
+    super(`the API key ${apiKeyId} was revoked or has expired, and cannot be changed`);
+  }
+}
+
+/** As many old secrets of the key are in their overlap as there may be. */
+export class OldSecretsFull extends Error {
+  override readonly name = 'OldSecretsFull';
+  readonly oldSecretsMax: number;
+  constructor(oldSecretsMax: number) {
+    super(
+      `${oldSecretsMax} old secrets of the API key are still in their overlap, which is as many as there may be: ` +
+        'rotate it without an overlap, or later',
+    );
+    this.oldSecretsMax = oldSecretsMax;
+  }
+}
+
+/** The same caller has used the request id for another key, less than 24 hours ago. */
+export class RequestIdReused extends Error {
+  override readonly name = 'RequestIdReused';
+  readonly apiKeyId: string;
+  constructor(apiKeyId: string) {
+    super(
+      `the request_id was used to create another API key, ${apiKeyId}; use a new one for a new key`,
+    );
     this.apiKeyId = apiKeyId;
   }
 }

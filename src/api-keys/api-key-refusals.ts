@@ -5,8 +5,11 @@ import {
   ApiKeyInvalid,
   ApiKeyLookUpsFull,
   ApiKeyMissing,
+  ApiKeyNotActive,
   ApiKeyNotFound,
   EventTypeNotAllowed,
+  OldSecretsFull,
+  RequestIdReused,
   ScopeMissing,
   WorkspaceNotAllowed,
 } from './api-key-errors.ts';
@@ -32,6 +35,13 @@ export const apiKeyRefusals = [
     violation: { field: e.field, description: e.rule },
   })),
   refuse(ApiKeyNotFound, 'not_found', 'API_KEY_NOT_FOUND', (e) => ({
+    metadata: { api_key_id: e.apiKeyId },
+  })),
+  refuse(ApiKeyNotActive, 'failed_precondition', 'API_KEY_NOT_ACTIVE'),
+  refuse(OldSecretsFull, 'failed_precondition', 'OLD_SECRETS_FULL', (e) => ({
+    metadata: { old_secrets_max: `${e.oldSecretsMax}` },
+  })),
+  refuse(RequestIdReused, 'already_exists', 'REQUEST_ID_REUSED', (e) => ({
     metadata: { api_key_id: e.apiKeyId },
   })),
 ];

@@ -1,4 +1,6 @@
-import { defineEntity, p } from '@mikro-orm/core';
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { idOf } from '../type-id.ts';
+import type { ApiKey } from './api-key.ts';
 
 /** A row of `api_keys`. The secret itself is never stored. */
 export const ApiKeyEntity = defineEntity({
@@ -19,8 +21,21 @@ export const ApiKeyEntity = defineEntity({
     lastUsedAt: p.datetime(3).nullable(),
     /** What its maker named the request that made it; taken off when that may be used again. */
     requestId: p.text().nullable(),
+    /** SHA-256 of what that request asked for. */
+    requestFingerprint: p.blob().nullable(),
     /** The key that made it; null for the command line. */
     createdBy: p.uuid().nullable(),
+    /** When the last of its old secrets stops working; null when none works any more. */
+    oldSecretsExpireAt: p
+      .datetime(3)
+      .nullable()
+      .formula(
+        (key) => `(
+          select max(least(old.expires_at, ${key.expiresAt})) from api_key_old_secrets as old
+          where old.api_key_id = ${key.id} and old.expires_at > clock_timestamp()
+            and ${key.revokedAt} is null
+            and (${key.expiresAt} is null or ${key.expiresAt} > clock_timestamp()))`,
+      ),
   },
   uniques: [
     {
@@ -41,3 +56,23 @@ export const ApiKeyOldSecretEntity = defineEntity({
     expiresAt: p.datetime(3),
   },
 });
+
+export type ApiKeyRow = InferEntity<typeof ApiKeyEntity>;
+
+/** A row as the domain knows it: without its secret. */
+export function toApiKey(row: ApiKeyRow): ApiKey {
+  return {
+    id: idOf('key', row.id),
+    kind: row.kind,
+    displayName: row.displayName,
+    hint: row.hint,
+    scopes: row.scopes,
+    workspaceIds: row.workspaceIds,
+    typePatterns: row.typePatterns,
+    createdAt: row.createdAt,
+    expiresAt: row.expiresAt ?? undefined,
+    revokedAt: row.revokedAt ?? undefined,
+    lastUsedAt: row.lastUsedAt ?? undefined,
+    oldSecretsExpireAt: row.oldSecretsExpireAt ?? undefined,
+  };
+}

@@ -21,11 +21,15 @@ export interface ApiKey extends Grant {
   readonly createdAt: Date;
   readonly revokedAt: Date | undefined;
   readonly lastUsedAt: Date | undefined;
+  /** When the last of the secrets that were rotated away stops working; undefined: none works any more. */
+  readonly oldSecretsExpireAt: Date | undefined;
 }
 
 /** Whoever calls, as its key allows. */
 export interface Caller extends Grant {
   readonly apiKeyId: string;
+  /** Of the secret that was shown, which may be an old one in its overlap: SHA-256 in base64. */
+  readonly secretHash: string;
 }
 
 export function hasScope(grant: Grant, scope: string): boolean {
@@ -71,6 +75,20 @@ export function exceedsCaller(caller: Grant, key: Grant): string | undefined {
 export function outlivesCaller(caller: Grant, key: Grant): boolean {
   if (caller.expiresAt === undefined) return false;
   return key.expiresAt === undefined || key.expiresAt > caller.expiresAt;
+}
+
+/** Whether the caller could have made the key. The operator makes any. */
+export function mayMake(caller: Grant | undefined, key: Grant): boolean {
+  if (caller === undefined) return true;
+  return exceedsCaller(caller, key) === undefined && !outlivesCaller(caller, key);
+}
+
+/** Whether a key works: it was neither revoked, nor has it expired. */
+export function isActive(
+  { revokedAt, expiresAt }: Pick<ApiKey, 'revokedAt' | 'expiresAt'>,
+  now: Date,
+): boolean {
+  return revokedAt === undefined && (expiresAt === undefined || expiresAt > now);
 }
 
 function isWithin(

@@ -19,9 +19,9 @@ const checkKeysEveryMs = 2_000;
 
 export function createApiKeysFeature(
   { database, report }: FeatureDeps,
-  { assertWorkspaceExists }: Pick<ApiKeysRpcDeps, 'assertWorkspaceExists'>,
+  { assertWorkspacesExist }: Pick<ApiKeysRpcDeps, 'assertWorkspacesExist'>,
 ): ApiKeysFeature {
-  const store = createApiKeyStore(database.orm, database.statements);
+  const store = createApiKeyStore(database);
   const lastUsed = createLastUsed(store);
   const streamWatch = createStreamWatch(store);
   const noteUses = 'note uses of API keys';
@@ -30,7 +30,7 @@ export function createApiKeysFeature(
     authenticator: createAuthenticator(store),
     lastUsed,
     streamWatch,
-    rpcs: [serve(ApiKeysService, createApiKeysRpc({ store, assertWorkspaceExists }))],
+    rpcs: [serve(ApiKeysService, createApiKeysRpc({ store, assertWorkspacesExist }))],
     loops: [
       { name: noteUses, intervalMs: noteUsesEveryMs, round: () => lastUsed.write() },
       {

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { createGatheredReads } from '../gathered-reads.ts';
 import type { Caller } from './api-key.ts';
 import { ApiKeyInvalid, ApiKeyLookUpsFull, ApiKeyMissing } from './api-key-errors.ts';
-import type { ApiKeyStore } from './api-key-store.ts';
+import type { CallerStore } from './caller-store.ts';
 import { hashSecret, isWellFormedSecret } from './secret.ts';
 
 /**
@@ -46,7 +46,7 @@ interface Known {
  * waits behind others of his kind, and crowds nobody out of what is remembered.
  */
 export function createAuthenticator(
-  store: Pick<ApiKeyStore, 'findCallers'>,
+  store: Pick<CallerStore, 'findCallers'>,
   { now, elapsedMs }: Clock = { now: Date.now, elapsedMs: () => performance.now() },
 ): Authenticator {
   const known = new LRUCache<string, Known>({

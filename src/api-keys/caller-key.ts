@@ -1,8 +1,9 @@
 import { type ContextValues, createContextKey } from '@connectrpc/connect';
-import type { Actor, AuditReaders } from '../audit/index.ts';
+import type { AuditReaders } from '../audit/index.ts';
 import { requestIdKey } from '../request-id.ts';
 import { coversTypePattern } from '../type-pattern.ts';
 import { type Caller, mayUseType, mayUseWorkspace } from './api-key.ts';
+import type { ApiKeyActor } from './api-key-actor.ts';
 import { EventTypeNotAllowed, WorkspaceNotAllowed } from './api-key-errors.ts';
 
 /** Where the request gate leaves the caller for the handlers. */
@@ -18,9 +19,10 @@ export function getCaller(values: ContextValues): Caller {
   return caller;
 }
 
-/** Who makes a change, for the audit. */
-export function getActor(values: ContextValues): Actor {
-  return { apiKeyId: getCaller(values).apiKeyId, requestId: values.get(requestIdKey) };
+/** Who makes a change, for the audit; its key is held against the database where it makes or changes keys. */
+export function getActor(values: ContextValues): ApiKeyActor & { readonly caller: Caller } {
+  const caller = getCaller(values);
+  return { caller, apiKeyId: caller.apiKeyId, requestId: values.get(requestIdKey) };
 }
 
 /** @throws WorkspaceNotAllowed */

@@ -20,7 +20,7 @@ export {
   getCaller,
   readablePatterns,
 } from './caller-key.ts';
-export { type IssuedApiKey, issueApiKey } from './issue-api-key.ts';
+export { type IssuedApiKey, type IssueOptions, issueApiKey } from './issue-api-key.ts';
 export { createLastUsed, type LastUsed } from './last-used.ts';
 export { allScopes, scopes } from './scopes.ts';
 export { hashSecret, hintOf, newSecret } from './secret.ts';

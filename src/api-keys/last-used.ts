@@ -1,4 +1,4 @@
-import type { ApiKeyStore } from './api-key-store.ts';
+import type { CallerStore } from './caller-store.ts';
 
 /** A key's `last_used_at` is written at most once in this time, in each process. */
 const noteEveryMs = 60_000;
@@ -12,7 +12,7 @@ export interface LastUsed {
 }
 
 export function createLastUsed(
-  store: Pick<ApiKeyStore, 'noteUses'>,
+  store: Pick<CallerStore, 'noteUses'>,
   now: () => number = Date.now,
 ): LastUsed {
   /** When each key was last noted, so that each is written once a minute. */

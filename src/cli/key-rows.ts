@@ -30,5 +30,6 @@ export const keyRows: RowFormat<ApiKey> = {
     expires_at: key.expiresAt,
     last_used_at: key.lastUsedAt,
     revoked_at: key.revokedAt,
+    old_secrets_expire_at: key.oldSecretsExpireAt,
   }),
 };

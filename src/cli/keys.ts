@@ -1,14 +1,13 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import {
-  ApiKeyNotFound,
   allScopes,
   createApiKeyStore,
+  type IssueOptions,
   issueApiKey,
   scopes,
 } from '../api-keys/index.ts';
-import { isTime } from '../calendar-time.ts';
-import { newestTime } from '../timestamp.ts';
 import { createWorkspaceStore } from '../workspaces/index.ts';
+import { parseDuration, parseFutureTime, parseName, parseTypePattern } from './arguments.ts';
 import { keyRows } from './key-rows.ts';
 import { printPages, readPages } from './rows.ts';
 import { withDatabase } from './with-database.ts';
@@ -23,8 +22,15 @@ interface CreateOptions {
   readonly expires?: Date;
 }
 
+interface UpdateOptions {
+  readonly name?: string;
+  readonly expires?: Date;
+}
+
+const overlapDaysMax = 7;
+
 export function keysCommand(): Command {
-  const keys = new Command('keys').description('create, list and revoke API keys');
+  const keys = new Command('keys').description('create, list, change, rotate and revoke API keys');
   keys
     .command('create')
     .description('create an API key; prints its secret, this once, and nothing else, on stdout')
@@ -35,7 +41,7 @@ export function keysCommand(): Command {
           'listed (default: secret, but restricted when anything else than the scope all is listed)',
       ).choices(['secret', 'restricted']),
     )
-    .option('--name <text>', 'what people call it', '')
+    .option('--name <text>', 'what people call it', parseName, '')
     .addOption(
       new Option(
         '--scope <scopes...>',
@@ -55,6 +61,23 @@ export function keysCommand(): Command {
     .description('list API keys, the newest first, without their secrets')
     .action(listKeys);
   keys
+    .command('update')
+    .description('rename an API key, or let it expire earlier than before')
+    .argument('<id>', 'the id of the key, key_…')
+    .option('--name <text>', 'what people call it', parseName)
+    .option('--expires <time>', 'when it stops working, such as 2027-01-01', parseFutureTime)
+    .action(updateKey);
+  keys
+    .command('rotate')
+    .description('give an API key a new secret; prints it, this once, and nothing else, on stdout')
+    .argument('<id>', 'the id of the key, key_…')
+    .option(
+      '--overlap <time>',
+      'how long its old secret works on, such as 24h, at most 7d (default: not at all)',
+      parseDuration(overlapDaysMax),
+    )
+    .action(rotateKey);
+  keys
     .command('revoke')
     .description('revoke an API key; effective everywhere within 5 seconds')
     .argument('<id>', 'the id of the key, key_…')
@@ -64,17 +87,18 @@ export function keysCommand(): Command {
 
 async function createKey(options: CreateOptions): Promise<void> {
   const { scope = [], workspace = [], type = [] } = options;
-  const { apiKey, secret } = await withDatabase(async ({ orm, statements }) => {
-    const workspaces = createWorkspaceStore({ orm, statements });
-    for (const id of workspace) await workspaces.assertExists(id);
-    return issueApiKey(createApiKeyStore(orm, statements), {
-      kind: options.kind ?? kindOf([...scope, ...workspace, ...type]),
-      displayName: options.name,
-      scopes: scope,
-      workspaceIds: workspace,
-      typePatterns: type,
-      expiresAt: options.expires,
-    });
+  const wish = {
+    kind: options.kind ?? kindOf([...scope, ...workspace, ...type]),
+    displayName: options.name,
+    scopes: scope,
+    workspaceIds: workspace,
+    typePatterns: type,
+    expiresAt: options.expires,
+  };
+  const { apiKey, secret } = await withDatabase((database) => {
+    const { assertAllExist } = createWorkspaceStore(database);
+    const check: IssueOptions['check'] = (tx) => assertAllExist(tx, workspace);
+    return issueApiKey(createApiKeyStore(database), wish, { check });
   });
   process.stderr.write(`created ${apiKey.id}; the secret is shown only now:\n`);
   process.stdout.write(`${secret}\n`);
@@ -86,8 +110,8 @@ function kindOf(listed: readonly string[]): 'secret' | 'restricted' {
 }
 
 async function listKeys(): Promise<void> {
-  await withDatabase(({ orm, statements }) => {
-    const store = createApiKeyStore(orm, statements);
+  await withDatabase((database) => {
+    const store = createApiKeyStore(database);
     return printPages(
       readPages((afterId, limit) => store.list({ afterId, limit })),
       keyRows,
@@ -95,30 +119,34 @@ async function listKeys(): Promise<void> {
   });
 }
 
+async function updateKey(id: string, options: UpdateOptions): Promise<void> {
+  const { name: displayName, expires: expiresAt } = options;
+  if (displayName === undefined && expiresAt === undefined) {
+    throw new Error('nothing to change: pass --name or --expires');
+  }
+  await withDatabase((database) =>
+    createApiKeyStore(database).update(id, { displayName, expiresAt }),
+  );
+  process.stdout.write(`updated ${id}\n`);
+}
+
+async function rotateKey(id: string, { overlap = 0 }: { overlap?: number }): Promise<void> {
+  const { apiKey, secret } = await withDatabase((database) =>
+    createApiKeyStore(database).rotate(id, overlap),
+  );
+  const end = apiKey.oldSecretsExpireAt?.toISOString();
+  const old = end === undefined ? 'ends within 5 seconds' : `works until ${end} at the latest`;
+  process.stderr.write(
+    `rotated ${id}; what was its secret ${old}; the new one is shown only now:\n`,
+  );
+  process.stdout.write(`${secret}\n`);
+}
+
 async function revokeKey(id: string): Promise<void> {
-  await withDatabase(async ({ orm, statements }) => {
-    const store = createApiKeyStore(orm, statements);
-    if ((await store.find(id)) === undefined) throw new ApiKeyNotFound(id);
-    await store.revoke(id);
-  });
+  await withDatabase((database) => createApiKeyStore(database).revoke(id));
   process.stdout.write(`revoked ${id}\n`);
 }
 
 function collect(parse: (text: string) => string) {
   return (text: string, earlier: string[] = []) => [...earlier, parse(text)];
-}
-
-function parseTypePattern(text: string): string {
-  if (/^[^\p{Cc}\p{Cs}*]*\*?$/u.test(text) && text.length > 0 && text.length <= 255) return text;
-  throw new InvalidArgumentError('It must be a type, or the beginning of one and a single "*".');
-}
-
-function parseFutureTime(text: string): Date {
-  const time = new Date(text);
-  // A day alone is its midnight in UTC.
-  const isKnown = isTime(text.includes('T') ? text : `${text}T00:00:00Z`);
-  if (isKnown && time.getTime() > Date.now() && time <= newestTime) return time;
-  throw new InvalidArgumentError(
-    'It must be a time to come, up to the year 9999, such as 2027-01-01T00:00:00Z.',
-  );
 }

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { createWorkspaceStore, newWorkspaceId, type Workspace } from '../workspaces/index.ts';
+import { parseName } from './arguments.ts';
 import { printPages, type RowFormat, readPages } from './rows.ts';
 import { withDatabase } from './with-database.ts';
 
@@ -9,7 +10,7 @@ export function workspacesCommand(): Command {
     .command('create')
     .description('create a workspace and print its id')
     .argument('[id]', 'an id that exists already elsewhere; made when left out', parseWorkspaceId)
-    .option('--name <text>', 'what people call it', '')
+    .option('--name <text>', 'what people call it', parseName, '')
     .action(async (id: string | undefined, options: { name: string }) => {
       const workspace = await withDatabase((database) =>
         createWorkspaceStore(database).create(id ?? newWorkspaceId(), options.name),

@@ -1,5 +1,6 @@
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { Pool, PoolClient } from 'pg';
+import { type Change, createChange } from './changes.ts';
 import { entities } from './entities.ts';
 import { Session } from './session.ts';
 import { createStatementRunner, type StatementRunner } from './statements.ts';
@@ -22,6 +23,8 @@ export interface Database {
   readonly statements: StatementRunner;
   /** Both together, on one connection: all or nothing. */
   readonly inTransaction: InTransaction;
+  /** A transaction for what somebody has asked for, in his turn. */
+  readonly change: Change;
   /** A connection for a session of its own; give it back with `release`. */
   connect(): Promise<PoolClient>;
   /** Ends every connection; statements that still run are waited for. */
@@ -59,10 +62,12 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     },
   });
   const pool = (await orm.em.getConnection().getNativeClient()) as Pool;
+  const inTransaction = createInTransaction(orm, pool);
   return {
     orm,
     statements: createStatementRunner(pool),
-    inTransaction: createInTransaction(orm, pool),
+    inTransaction,
+    change: createChange(inTransaction),
     connect: () => pool.connect(),
     async close() {
       await orm.close(true);

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from './database.ts';
 import { migrations as ownMigrations } from './migrations/index.ts';
-import type { IndexStep, Migration, Step } from './migrations/migration.ts';
+import type { IndexStep, Migration, MigrationOptions, Step } from './migrations/migration.ts';
 import { isTransient } from './postgres-errors.ts';
 import {
   assertSchemaWorks,
@@ -34,7 +34,7 @@ export class SchemaInUse extends Error {
   }
 }
 
-export interface MigrateOptions {
+export interface MigrateOptions extends Partial<MigrationOptions> {
   /** In place of the service's own: a later version's, for tests of upgrades. */
   readonly migrations?: readonly Migration[];
   /** Told of each step, which begins when it returns; one that builds an index of a large table takes its time. */
@@ -51,15 +51,16 @@ export interface MigrateOptions {
  */
 export async function migrate(
   database: Pick<Database, 'connect'>,
-  { migrations = ownMigrations, onStep = () => undefined }: MigrateOptions = {},
+  given: MigrateOptions = {},
 ): Promise<string[]> {
+  const { migrations = ownMigrations, onStep, eventPartitions = 'quarter' } = given;
   if ((await findPending(database, migrations)).length === 0) return [];
   return await withSchemaLock(database, async (session) => {
     await createSchemaRecord(session.query);
     const pending = listPending(await readSchemaRecord(session.query), migrations);
-    for (const { migration, step } of pending) {
-      await onStep({ migration: migration.name, step: step.name });
-      await takeStep(session, migration, step);
+    for (const next of pending) {
+      await onStep?.({ migration: next.migration.name, step: next.step.name });
+      await takeStep(session, next, { eventPartitions });
     }
     return [...new Set(pending.map(({ migration }) => migration.name))];
   });
@@ -100,7 +101,11 @@ function listPending(
 }
 
 /** @throws SchemaInUse */
-async function takeStep(session: SchemaSession, migration: Migration, step: Step): Promise<void> {
+async function takeStep(
+  session: SchemaSession,
+  { migration, step }: Pending,
+  options: MigrationOptions,
+): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       if ('index' in step) {
@@ -110,7 +115,7 @@ async function takeStep(session: SchemaSession, migration: Migration, step: Step
         return;
       }
       return await session.inTransaction(tableLockTimeoutMs, async () => {
-        await step.run(session);
+        await step.run(session, options);
         await recordStep(session.query, migration, { step: step.name, isDone: true });
       });
     } catch (error) {

@@ -12,6 +12,7 @@ import { pageSizeOf } from '../page-token.ts';
 import { fromMicros, toDate, toMicros } from '../timestamp.ts';
 import type { Appended, Event, NewEvent } from './event.ts';
 import type { StreamMessage } from './follow/subscription.ts';
+import type { EventFilter } from './log/event-filter.ts';
 import type { EventQuery } from './log/event-list.ts';
 
 /** What of a create its message does not say: who sends it, and as part of which trace. */
@@ -65,14 +66,11 @@ export function toEventMessage(event: Event): MessageInitShape<typeof EventSchem
   };
 }
 
-export function toEventQuery(
-  request: ListEventsRequest,
-  typePatterns: readonly string[],
-): EventQuery {
+export function toEventQuery(request: ListEventsRequest, filter: EventFilter): EventQuery {
   const { createdAfter, createdBefore } = request;
   return {
     workspaceId: request.workspaceId,
-    typePatterns,
+    filter,
     // Events have whole milliseconds: what is after or before a fraction of one begins or ends there.
     createdAfter: createdAfter && toDate('created_after', createdAfter, Math.floor),
     createdBefore: createdBefore && toDate('created_before', createdBefore, Math.ceil),

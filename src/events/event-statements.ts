@@ -1,5 +1,4 @@
 import type { Statement } from '../database/statements.ts';
-import { eventColumns } from './event-row.ts';
 
 /**
  * Which of the workspaces in `$1` exist, and whether an append would have to wait for their counter. Waits
@@ -14,36 +13,6 @@ export const inspectCountersStatement: Statement = {
     select workspaces.id, free.id is not null as is_free
     from workspaces left join free on free.id = workspaces.id
     where workspaces.id = any($1::text[]) and workspaces.deleted_at is null`,
-};
-
-/**
- * Reads the events with the ids in `$1`, in any order; ids without an event are left out, and events that retention is
- * past, or whose workspace was deleted, though their rows may still be there. Payloads and metadata are cut where
- * they, with the subjects, would exceed `$2` bytes, in the order of the ids: those beyond are null and never read
- * from disk. The first one always comes.
- */
-export const readEventsStatement: Statement = {
-  name: 'harbor_read_events',
-  text: `
-    select ${eventColumns} from (
-      select id, workspace_id, type, created_at, sequence, subject, occurred_at, api_key_id, erased_at,
-        case when bytes_before < $2::bigint then payload end as payload,
-        case when bytes_before < $2::bigint then metadata end as metadata
-      from (
-        select events.*, sum(payload_bytes) over (
-          order by array_position($1::uuid[], id) rows unbounded preceding) - payload_bytes as bytes_before
-        from events where id = any($1::uuid[]) and exists (
-          select from workspaces where workspaces.id = events.workspace_id
-            and events.sequence >= first_sequence and deleted_at is null
-        )
-      ) as sized
-    ) as cut`,
-};
-
-/** The types of events, without their payloads. */
-export const readTypesStatement: Statement = {
-  name: 'harbor_read_event_types',
-  text: 'select id, type from events where id = any($1::uuid[])',
 };
 
 /**

@@ -1,4 +1,4 @@
-import { textArray, uuidArray } from '../database/binary-arrays.ts';
+import { textArray } from '../database/binary-arrays.ts';
 import type { StatementRunner } from '../database/statements.ts';
 import { idOf, uuidOf } from '../type-id.ts';
 import {
@@ -9,14 +9,10 @@ import {
   toAppendedRow,
   toAppendValues,
 } from './append/append-statements.ts';
+import { byIdValues, readEventsStatement, readTypesStatement } from './by-id-statements.ts';
 import type { Event, PreparedEvent } from './event.ts';
 import { type EventRow, toEvents } from './event-row.ts';
-import {
-  inspectCountersStatement,
-  readEventsStatement,
-  readTypesStatement,
-  sweepStatement,
-} from './event-statements.ts';
+import { inspectCountersStatement, sweepStatement } from './event-statements.ts';
 
 /** What was read of the events that were asked for. */
 export interface EventsRead {
@@ -91,7 +87,7 @@ export function createEventStore(statements: StatementRunner): EventStore {
     async read(ids, timeoutMs) {
       const rows = await statements.run<EventRow | CutRow>(
         readEventsStatement,
-        [uuidArray(ids.map(uuidOf)), readBytesMax],
+        [...byIdValues(ids.map(uuidOf)), readBytesMax],
         timeoutMs,
       );
       const events = toEvents(rows.filter(isWhole));
@@ -104,7 +100,7 @@ export function createEventStore(statements: StatementRunner): EventStore {
     async readTypes(ids) {
       const rows = await statements.run<Pick<EventRow, 'id' | 'type'>>(
         readTypesStatement,
-        [uuidArray(ids.map(uuidOf))],
+        byIdValues(ids.map(uuidOf)),
         readTypesTimeoutMs,
       );
       return new Map(rows.map(({ id, type }) => [idOf('evt', id), type]));

@@ -1,6 +1,9 @@
 import { defineEntity, p } from '@mikro-orm/core';
 
-/** A row of `events`: written once by the append, changed by an erasure alone (a trigger refuses all else). */
+/**
+ * A row of `events`: written once by the append, changed by an erasure alone (a trigger refuses all else). The
+ * table has a partition for each period of time; each of them holds a sequence of a workspace once.
+ */
 export const EventEntity = defineEntity({
   name: 'Event',
   tableName: 'events',
@@ -41,5 +44,4 @@ export const EventEntity = defineEntity({
       where: 'subject is not null',
     },
   ],
-  uniques: [{ name: 'events_workspace_id_sequence_key', properties: ['workspaceId', 'sequence'] }],
 });

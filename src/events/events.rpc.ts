@@ -104,8 +104,8 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
     },
 
     async listEvents(request, context) {
-      const typePatterns = await openLog(workspaces, request, context.values);
-      const page = await listEvents(log, toEventQuery(request, typePatterns));
+      const filter = await openLog(workspaces, request, context.values);
+      const page = await listEvents(log, toEventQuery(request, filter));
       return {
         events: page.events.map(toEventMessage),
         nextPageToken: page.nextPageToken,

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Database } from '../database/database.ts';
 import { awaitEntities } from '../database/entity-query.ts';
 import type { Statement } from '../database/statements.ts';
+import type { Transaction } from '../database/transaction.ts';
 import { createGatheredReads } from '../gathered-reads.ts';
 import { WorkspaceEntity } from './workspace.entity.ts';
 import { type Workspace, WorkspaceAlreadyExists, WorkspaceNotFound } from './workspace.ts';
@@ -24,6 +25,8 @@ export interface WorkspaceStore {
    * @throws WorkspaceNotFound
    */
   assertExists(id: string): Promise<void>;
+  /** Passes when all of the workspaces exist at this moment. @throws WorkspaceNotFound */
+  assertAllExist(tx: Transaction, ids: readonly string[]): Promise<void>;
 }
 
 /** Returns a row unless the id is taken: a violation would be an error in PostgreSQL's log, caught or not. */
@@ -91,6 +94,12 @@ export function createWorkspaceStore({
 
     assertExists(id) {
       return seen.has(id) ? Promise.resolve() : assertFound(id);
+    },
+
+    async assertAllExist({ em }, ids) {
+      const found = await em.find(WorkspaceEntity, { id: { $in: [...ids] } }, { fields: ['id'] });
+      const missing = ids.find((id) => !found.some((workspace) => workspace.id === id));
+      if (missing !== undefined) throw new WorkspaceNotFound(missing);
     },
   };
 }

@@ -28,6 +28,7 @@ const tls =
 
 const caller: Caller = {
   apiKeyId: 'key_suite',
+  secretHash: '',
   kind: 'restricted',
   scopes: [suiteScope],
   workspaceIds: [],

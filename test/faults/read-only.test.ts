@@ -71,14 +71,14 @@ test('a write by entity on a read-only server is UNAVAILABLE and leaves its sess
   const database = await createTestDatabase();
   const setting = `alter database ${database.name}`;
   await database.query(`${setting} set default_transaction_read_only = on`);
-  const { orm, statements, close } = await openDatabase({
+  const opened = await openDatabase({
     url: database.url,
     // One session: without the mend it is the one that the next write gets.
     poolSize: 1,
     applicationName: 'harbor-test',
     onNotice: () => undefined,
   });
-  const store = createApiKeyStore(orm, statements);
+  const store = createApiKeyStore(opened);
   const grant = { kind: 'secret', scopes: [], workspaceIds: [], typePatterns: [] } as const;
   const issue = () =>
     issueApiKey(store, { ...grant, displayName: 'demoted', expiresAt: undefined });
@@ -88,7 +88,7 @@ test('a write by entity on a read-only server is UNAVAILABLE and leaves its sess
   });
   await database.query(`begin read write; ${setting} reset default_transaction_read_only; commit`);
   expect((await issue()).apiKey).toMatchObject({ displayName: 'demoted' });
-  await close();
+  await opened.close();
   await database.drop();
 });
 

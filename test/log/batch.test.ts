@@ -9,6 +9,7 @@ import {
 import { wires } from '../support/clients.ts';
 import { connectPost } from '../support/connect-post.ts';
 import { refusalOf } from '../support/errors.ts';
+import { fullFacts } from '../support/full-facts.ts';
 import { createLogClient } from '../support/log-wires.ts';
 import { range } from '../support/subscriber.ts';
 import { startTestService, type TestService } from '../support/test-service.ts';
@@ -250,6 +251,37 @@ describe.each(wires)('over %s', (wire) => {
     });
     expect(await storedSequences(above)).toEqual([]);
   });
+});
+
+test('a batch of full subjects and metadata obeys the 8 MiB, and is answered whole', async () => {
+  const withItems = (workspaceId: string, count: number) =>
+    create(BatchCreateEventsRequestSchema, {
+      requests: range(1, count).map(() => item({ workspaceId, ...fullFacts })),
+    });
+  const bytesOf = (count: number) =>
+    toBinary(BatchCreateEventsRequestSchema, withItems('ws_batch999', count)).length;
+  const fitting = Math.floor(batchBytesMax / bytesOf(1));
+  expect(fitting).toBeGreaterThan(200);
+  const [below, above] = [await newWorkspace(), await newWorkspace()];
+  const answer = await createLogClient(service, 'connect binary').batchCreateEvents(
+    withItems(below, fitting),
+  );
+  expect(sequencesOf(answer)).toEqual(range(1, fitting));
+  expect(createdOf(answer, fitting - 1)?.event).toMatchObject(fullFacts);
+  const refused = createLogClient(service, 'connect binary').batchCreateEvents(
+    withItems(above, fitting + 1),
+  );
+  expect(await refusalOf(refused)).toMatchObject({ reason: 'REQUEST_TOO_LARGE' });
+  expect(await storedSequences(above)).toEqual([]);
+});
+
+test('500 items with as much metadata as fits are stored and answered', async () => {
+  const workspaceId = await newWorkspace();
+  const metadata = Object.fromEntries(range(1, 16).map((n) => [`n${n}`, '😀'.repeat(240)]));
+  const requests = range(1, 500).map((n) => item({ workspaceId, subject: `s${n}`, metadata }));
+  const answer = await createLogClient(service).batchCreateEvents({ requests });
+  expect(sequencesOf(answer)).toEqual(range(1, 500));
+  expect(createdOf(answer, 499)?.event).toMatchObject({ subject: 's500', metadata });
 });
 
 test('batches and single creates at once number one workspace without a gap', async () => {

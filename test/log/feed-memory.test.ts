@@ -3,6 +3,7 @@ import { createEventFeeds } from '../../src/events/follow/event-feeds.ts';
 import { createFeedMemory, feedBytesMax } from '../../src/events/follow/feed-memory.ts';
 import { openSubscription } from '../../src/events/follow/subscription.ts';
 import { createStreamEncoder, type StreamMessage } from '../../src/events/index.ts';
+import { everyEvent } from '../../src/events/log/event-filter.ts';
 import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
 import { range } from '../support/subscriber.ts';
 
@@ -46,7 +47,7 @@ test('many workspaces that are followed in several forms keep no more than the b
   let written = 0;
 
   async function follow(workspaceId: string, encode: (message: StreamMessage) => Uint8Array) {
-    const options = { workspaceId, afterSequence: 0, typePatterns: [] };
+    const options = { workspaceId, afterSequence: 0, filter: everyEvent };
     const subscription = await openSubscription(feeds, store, options);
     using _ = subscription.closing;
     const got: number[] = [];

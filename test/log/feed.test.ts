@@ -18,6 +18,7 @@ import {
   createEventStore,
   type EventLogStore,
 } from '../../src/events/index.ts';
+import { everyEvent } from '../../src/events/log/event-filter.ts';
 import type { LogReader } from '../../src/events/log/read-log.ts';
 import { setBack, tearOut } from '../support/filled-log.ts';
 import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
@@ -73,7 +74,7 @@ const openFeed = (workspaceId: string, startSequence: number, over: LogReader = 
 
 const sequencesOf = (events: readonly Event[] | undefined) =>
   events?.map(({ sequence }) => sequence);
-const everything = { typePatterns: [], afterSequence: 0 };
+const everything = { filter: everyEvent, afterSequence: 0 };
 const never = new AbortController().signal;
 
 /** Message by message, as whoever writes a stream takes them. */
@@ -154,23 +155,27 @@ test('a subscription that is to end does not wait for a read that does not come 
 
 test('a subscription to some types from the end of the log looks none of them up', async () => {
   const workspaceId = await newWorkspace(5);
-  let reads = 0;
+  let finds = 0;
   const counting: EventLogStore = {
     ...store,
-    read(range, selection) {
-      if (selection.kind === 'types') reads++;
-      return store.read(range, selection);
+    find(range, search) {
+      finds++;
+      return store.find(range, search);
     },
   };
   const { feeds } = openFeeds(counting);
-  const options = { workspaceId, typePatterns: ['fed'], afterSequence: undefined };
+  const options = {
+    workspaceId,
+    filter: { ...everyEvent, typePatterns: ['fed'] },
+    afterSequence: undefined,
+  };
   const isEnough = ({ kind }: StreamMessage) => kind === 'caught_up';
   await take(subscribe(feeds, counting, options, never), isEnough);
-  expect(reads).toBe(0);
+  expect(finds).toBe(0);
   // From the beginning it does look them up.
   const fromTheStart = { ...options, afterSequence: 0 };
   await take(subscribe(feeds, counting, fromTheStart, never), isEnough);
-  expect(reads).toBeGreaterThan(0);
+  expect(finds).toBeGreaterThan(0);
 });
 
 test('what was committed before a feed is told to advance is there when that is done', async () => {
@@ -183,8 +188,8 @@ test('what was committed before a feed is told to advance is there when that is 
     let told: Promise<void> | undefined;
     const feed = openFeed(workspaceId, 0, {
       ...store,
-      async read(range, selection) {
-        const chunk = await store.read(range, selection);
+      async read(range) {
+        const chunk = await store.read(range);
         reads++;
         if (reads !== 2) return chunk;
         await append(workspaceId, 1);
@@ -231,7 +236,7 @@ test.each([0, 3, 5, 8])(
     const { feeds } = openFeeds();
     const { leave } = await feeds.join(workspaceId);
     await append(workspaceId, 5);
-    const options = { workspaceId, typePatterns: [], afterSequence };
+    const options = { workspaceId, filter: everyEvent, afterSequence };
     const messages = subscribe(feeds, store, options, never);
     const taken = await take(messages, ({ kind }) => kind === 'caught_up');
     expect(eventsIn(taken)).toEqual(range(afterSequence + 1, 10));
@@ -277,7 +282,7 @@ test('catching up from behind what a feed keeps joins the live part without a se
     }
   })();
   const readers = [0, 1, 999, 1_000, 1_001, 2_999, 3_000].map(async (afterSequence) => {
-    const options = { workspaceId, typePatterns: [], afterSequence };
+    const options = { workspaceId, filter: everyEvent, afterSequence };
     const messages = subscribe(feeds, store, options, never);
     const taken = await take(messages, ({ sequence }) => sequence >= 7_000);
     return { afterSequence, taken };
@@ -296,9 +301,9 @@ test('readers that catch up side by side share their reads', async () => {
   let reads = 0;
   const { feeds } = openFeeds({
     ...store,
-    read(range, selection) {
+    read(range) {
       reads++;
-      return store.read(range, selection);
+      return store.read(range);
     },
   });
   const options = { workspaceId, ...everything };
@@ -331,10 +336,10 @@ test('a log that lacks its end is a gap and not a loop without end', async () =>
   let reads = 0;
   const { feeds, gaps } = openFeeds({
     ...store,
-    read(range, selection) {
+    read(range) {
       reads++;
       if (reads > 100) throw new Error('read a hundred times without end');
-      return store.read(range, selection);
+      return store.read(range);
     },
   });
   const messages = subscribe(feeds, store, { workspaceId, ...everything }, never);
@@ -363,7 +368,7 @@ test('whoever comes after a log was set back reads what it holds now, however so
   expect(sequencesOf(feed.peek(5))).toEqual(range(6, 10));
   await setBack(testDatabase, workspaceId, { lastSequence: 7 });
   // The feed still has 8 to 10, which are no more; nobody has polled.
-  const options = { workspaceId, typePatterns: [], afterSequence: 5 };
+  const options = { workspaceId, filter: everyEvent, afterSequence: 5 };
   const taken = await take(
     subscribe(feeds, store, options, never),
     ({ kind }) => kind === 'caught_up',
@@ -394,7 +399,7 @@ test('a thousand subscribers that come at once ask for the end of the log a few 
     },
   });
   const { feeds } = openFeeds(counting);
-  const options = { workspaceId, typePatterns: [], afterSequence: undefined };
+  const options = { workspaceId, filter: everyEvent, afterSequence: undefined };
   const taken = await Promise.all(
     range(1, 1_000).map(() =>
       take(subscribe(feeds, counting, options, never), ({ kind }) => kind === 'caught_up'),
@@ -422,7 +427,7 @@ test('a crowd that catches up from everywhere leaves connections to those who wr
   const { feeds } = openFeeds(watched);
   const all = await Promise.all(
     range(0, 99).map(async (place) => {
-      const options = { workspaceId, typePatterns: [], afterSequence: place * 12 };
+      const options = { workspaceId, filter: everyEvent, afterSequence: place * 12 };
       const messages = subscribe(feeds, watched, options, never);
       return eventsIn(await take(messages, ({ kind }) => kind === 'caught_up')).length;
     }),
@@ -482,7 +487,7 @@ test('any interleaving of appends, wake-ups, polls and reads gives every reader 
         let total = before;
         const readers = places.map((place) => {
           const afterSequence = Math.floor(place * before);
-          const options = { workspaceId, typePatterns: [], afterSequence };
+          const options = { workspaceId, filter: everyEvent, afterSequence };
           return {
             afterSequence,
             got: [] as number[],

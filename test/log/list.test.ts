@@ -444,6 +444,7 @@ describe('a page token', () => {
 
   test.each<[string, Query]>([
     ['of another workspace', { workspaceId: 'ws_test' }],
+    ['of a subject', { subject: 'inv_1' }],
     ['of other types', { typePatterns: ['invoice*'] }],
     ['of a list of every type', { typePatterns: [] }],
     ['of the other order', { order: EventOrder.DESCENDING }],
@@ -596,13 +597,16 @@ describe('for any log and any query', () => {
       .tuple(fc.constantFrom('', 'a', 'a.', 'a.b', 'ab', '𝄞', 'é', '%', 'z'), fc.constant('*'))
       .map((parts) => parts.join('')),
   );
-  const anyLog = fc.array(fc.record({ type: anyType, laterMs: fc.nat(2) }), { maxLength: 30 });
+  const anySubject = fc.option(fc.constantFrom('a', 'b', 'A', 'é', '%'), { nil: undefined });
+  const anyEvent = fc.record({ type: anyType, subject: anySubject, laterMs: fc.nat(2) });
+  const anyLog = fc.array(anyEvent, { maxLength: 30 });
   const anyTime = fc.option(
     fc.record({ ms: fc.integer({ min: -2, max: 40 }), nanos: fc.nat(999_999) }),
     { nil: undefined },
   );
   const anyQuery = fc.record({
     patterns: fc.array(anyPattern, { maxLength: 3 }),
+    subject: anySubject,
     after: anyTime,
     before: anyTime,
     cursor: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -619,17 +623,18 @@ describe('for any log and any query', () => {
         fc.array(anyQuery, { minLength: 4, maxLength: 8 }),
         async (log, queries) => {
           let ms = 0;
-          const events = log.map(({ type, laterMs }, index) => {
+          const events = log.map(({ laterMs, ...event }, index) => {
             ms += laterMs;
-            return { type, ms, sequence: index + 1, createdAt: new Date(firstMs + ms) };
+            return { ...event, ms, sequence: index + 1, createdAt: new Date(firstMs + ms) };
           });
           const workspaceId = await newWorkspace(events);
-          for (const { patterns, after, before, cursor, order, pageSize } of queries) {
+          for (const { patterns, subject, after, before, cursor, order, pageSize } of queries) {
             const afterSequence = Math.floor(cursor * events.length);
             const left = events.filter(
               (event) =>
                 event.sequence > afterSequence &&
                 (patterns.length === 0 || patterns.some((one) => isMatch(one, event.type))) &&
+                (subject === undefined || event.subject === subject) &&
                 (after === undefined || event.ms * 1e6 > after.ms * 1e6 + after.nanos) &&
                 (before === undefined || event.ms * 1e6 < before.ms * 1e6 + before.nanos),
             );
@@ -637,6 +642,7 @@ describe('for any log and any query', () => {
             const listed = await allOf({
               workspaceId,
               typePatterns: patterns,
+              ...(subject && { subject }),
               ...(after && { createdAfter: at(firstMs + after.ms, after.nanos) }),
               ...(before && { createdBefore: at(firstMs + before.ms, before.nanos) }),
               afterSequence: BigInt(afterSequence),

@@ -4,6 +4,7 @@ import { LogGap, SequenceExpired } from '../../src/events/event-errors.ts';
 import { createEventFeeds, type EventFeeds } from '../../src/events/follow/event-feeds.ts';
 import { openSubscription } from '../../src/events/follow/subscription.ts';
 import type { EventLogStore } from '../../src/events/index.ts';
+import { type EventFilter, everyEvent } from '../../src/events/log/event-filter.ts';
 import { type EventQuery, listEvents } from '../../src/events/log/event-list.ts';
 import { deleteBelowFloor, moveFloor, tearOut } from '../support/filled-log.ts';
 import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
@@ -34,12 +35,12 @@ function openFeeds(store: EventLogStore = logs.store) {
 
 /** The events of a stream up to `caught_up`, and the error that ended it before. */
 async function follow(
-  options: { workspaceId: string; afterSequence: number; typePatterns?: string[] },
+  options: { workspaceId: string; afterSequence: number; filter?: EventFilter },
   store: EventLogStore = logs.store,
   { feeds } = openFeeds(store),
 ): Promise<{ sequences: number[]; error?: unknown }> {
   const sequences: number[] = [];
-  const subscription = await openSubscription(feeds, store, { typePatterns: [], ...options });
+  const subscription = await openSubscription(feeds, store, { filter: everyEvent, ...options });
   using _ = subscription.closing;
   try {
     for (;;) {
@@ -54,7 +55,7 @@ async function follow(
 }
 
 const query = (options: Partial<EventQuery> & { workspaceId: string }): EventQuery => ({
-  typePatterns: [],
+  filter: everyEvent,
   createdAfter: undefined,
   createdBefore: undefined,
   afterSequence: 0,
@@ -64,51 +65,81 @@ const query = (options: Partial<EventQuery> & { workspaceId: string }): EventQue
   ...options,
 });
 
-/** A store that lets retention go on right before its first read of events. */
-function passing(pass: () => Promise<void>): EventLogStore {
+/** A store that lets retention go on right before it first reads events, finds some, or fetches what it has found. */
+function passing(
+  pass: () => Promise<void>,
+  before: readonly (keyof EventLogStore)[] = ['read', 'find'],
+): EventLogStore {
   let passed: Promise<void> | undefined;
+  const passFirst = async (call: keyof EventLogStore) => {
+    if (before.includes(call)) passed ??= pass();
+    await passed;
+  };
   return {
     ...logs.store,
-    async read(range, selection) {
-      passed ??= pass();
-      await passed;
-      return logs.store.read(range, selection);
+    async read(range) {
+      await passFirst('read');
+      return logs.store.read(range);
+    },
+    async find(range, search) {
+      await passFirst('find');
+      return logs.store.find(range, search);
+    },
+    async fetch(workspaceId, entries) {
+      await passFirst('fetch');
+      return logs.store.fetch(workspaceId, entries);
     },
   };
 }
 
-const selections = [{ typePatterns: [] }, { typePatterns: ['fed'] }, { typePatterns: ['f*'] }];
+const filters: EventFilter[] = [
+  everyEvent,
+  { ...everyEvent, typePatterns: ['fed'] },
+  { ...everyEvent, typePatterns: ['f*'] },
+  { ...everyEvent, subject: 'ord_1' },
+];
 
-test.each(selections)(
+test.each(filters)(
   'a stream from 0 begins where the floor has come to before its first read: %o',
-  async (selection) => {
+  async (filter) => {
     const workspaceId = await logs.newWorkspace(800);
     const store = passing(async () => {
       await passTo(workspaceId, 301);
       await deleteRows(workspaceId);
     });
-    const { sequences } = await follow({ workspaceId, afterSequence: 0, ...selection }, store);
+    const { sequences } = await follow({ workspaceId, afterSequence: 0, filter }, store);
     expect(sequences).toEqual(range(301, 800));
   },
 );
 
-test.each(selections)(
+test.each(filters)(
   'a reader that retention passes is told so, and of no gap: %o',
-  async (selection) => {
+  async (filter) => {
     const workspaceId = await logs.newWorkspace(800);
     const store = passing(async () => {
       await passTo(workspaceId, 301);
       await deleteRows(workspaceId, 200);
     });
     const opened = openFeeds(store);
-    const { error } = await follow(
-      { workspaceId, afterSequence: 100, ...selection },
-      store,
-      opened,
-    );
+    const { error } = await follow({ workspaceId, afterSequence: 100, filter }, store, opened);
     expect(error).toBeInstanceOf(SequenceExpired);
     expect(error).toMatchObject({ firstSequence: 301 });
     expect(opened.gaps).toEqual([]);
+  },
+);
+
+test.each(['asc', 'desc'] as const)(
+  'what retention deletes after it was found is left out of a page, and nothing else: %s',
+  async (direction) => {
+    const workspaceId = await logs.newWorkspace(800);
+    const store = passing(async () => {
+      await passTo(workspaceId, 301);
+      await deleteRows(workspaceId, 200);
+    }, ['fetch']);
+    const filter = { ...everyEvent, subject: 'ord_1' };
+    const page = await listEvents(store, query({ workspaceId, filter, direction, pageSize: 700 }));
+    const got = page.events.map(({ sequence }) => sequence);
+    expect(got).toEqual(direction === 'asc' ? range(301, 700) : range(301, 800).toReversed());
   },
 );
 
@@ -145,8 +176,8 @@ test('whoever meets a gap looks at the floor again before calling it one', async
   // Events of an older moment, as a standby may give them: the floor was not there yet.
   const store: EventLogStore = {
     ...logs.store,
-    async read(range, selection) {
-      const chunk = await logs.store.read(range, selection);
+    async read(range) {
+      const chunk = await logs.store.read(range);
       await passTo(workspaceId, 11);
       return { ...chunk, events: chunk.events.slice(8) };
     },
@@ -217,7 +248,7 @@ const anyPlace = fc.oneof(fc.constant(0), fc.nat(2_000));
 type ReadOn = () => Promise<number[] | undefined>;
 
 function readStream(workspaceId: string, afterSequence: number, feeds: EventFeeds): ReadOn {
-  const options = { workspaceId, afterSequence, typePatterns: [] };
+  const options = { workspaceId, afterSequence, filter: everyEvent };
   let opening: ReturnType<typeof openSubscription> | undefined;
   return async () => {
     opening ??= openSubscription(feeds, logs.store, options);

@@ -15,7 +15,7 @@ import {
 } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { issueApiKey } from '../../src/api-keys/index.ts';
 import { refusalOf } from '../support/errors.ts';
-import { fillLog, tearOut } from '../support/filled-log.ts';
+import { fillLog, newUuidSql, tearOut } from '../support/filled-log.ts';
 import { type GrpcAnswer, sendGrpc } from '../support/grpc-send.ts';
 import {
   endStream,
@@ -485,7 +485,7 @@ describe('a gap in the log', () => {
     await client.query('alter table events disable trigger all');
     await client.query(
       `with grown as (update workspaces set last_sequence = 5 where id = $1 returning id)
-       insert into events select gen_random_uuid(), id, n, 'late', '{}', 2, now()
+       insert into events select ${newUuidSql}, id, n, 'late', '{}', 2, now()
        from grown, unnest('{3,5}'::int[]) as n`,
       [workspaceId],
     );

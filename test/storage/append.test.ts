@@ -3,7 +3,6 @@ import { type Database, openDatabase } from '../../src/database/database.ts';
 import { type PreparedEvent, prepareEvent } from '../../src/events/event.ts';
 import { AppendContended, EventWorkspaceMissing } from '../../src/events/event-errors.ts';
 import { createAppendQueue, createEventStore, type EventStore } from '../../src/events/index.ts';
-import { uuidOf } from '../../src/type-id.ts';
 import { startPostgresProxy } from '../support/postgres-proxy.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
 
@@ -153,43 +152,4 @@ test('unsorted batches do deadlock: the order of the keys is what prevents it', 
     return flight % 2 === 0 ? sorted : sorted.reverse();
   });
   expect(errors).toContainEqual(expect.any(AppendContended));
-});
-
-test('events are immutable for SQL too', async () => {
-  const statements = ['update events set type = $$x$$', 'delete from events', 'truncate events'];
-  for (const statement of statements) {
-    await expect(testDatabase.query(statement)).rejects.toThrow('events are immutable');
-  }
-});
-
-test('one change of an event passes: the erasure, which takes content away and alters nothing else', async () => {
-  const queue = createAppendQueue(store);
-  const { event: created } = await queue.append(event('ws_1', undefined, { name: 'Ada' }));
-  const change = (assignments: string) =>
-    testDatabase.query(`update events set ${assignments} where id = $1`, [uuidOf(created.id)]);
-  const erasure = `payload = '{}', payload_bytes = 2, subject = null, metadata = null`;
-  for (const more of [`type = 'other'`, 'sequence = 99', `subject = 'x'`, `payload = '{"a":1}'`]) {
-    const last = erasure.includes(more.split(' ')[0] as string) ? '' : `${erasure}, `;
-    await expect(change(`${last}${more}, erased_at = now()`)).rejects.toThrow('immutable');
-  }
-  await expect(change(erasure)).rejects.toThrow('immutable');
-  await change(`${erasure}, trace_context = null, erased_at = now()`);
-  // Neither a second time nor back.
-  await expect(change('erased_at = now()')).rejects.toThrow('immutable');
-  await expect(change('erased_at = null')).rejects.toThrow('immutable');
-});
-
-/** What would have to be done to make the schema that of the entities. */
-async function findDrift(): Promise<string[]> {
-  const drift = await database.orm.schema.getUpdateSchemaSQL({ wrap: false });
-  return drift
-    .split('\n')
-    .filter((line) => line !== '' && !/trigger if exists|_fn"\(\)|"harbor_\w+"/.test(line));
-}
-
-test('the schema of the migrations is the schema of the entities, and a difference is seen', async () => {
-  expect(await findDrift()).toEqual([]);
-  await testDatabase.query('alter table workspaces add column stray text');
-  expect(await findDrift()).toEqual([expect.stringContaining('stray')]);
-  await testDatabase.query('alter table workspaces drop column stray');
 });

@@ -1,12 +1,22 @@
-import type { EventStore } from '../../src/events/index.ts';
+import type { Event, EventStore } from '../../src/events/index.ts';
 
 /** A store that counts what is asked of the one behind it. */
 export interface CountedStore extends EventStore {
   readonly appends: number;
   /** The ids of each read. */
   readonly reads: readonly (readonly string[])[];
-  /** The bytes of payloads that each read brought. */
+  /** The bytes of content that each read brought: payloads, subjects and metadata. */
   readonly bytesRead: readonly number[];
+}
+
+/** The bytes of what events hold, as it is stored. */
+export function contentBytesOf(events: readonly Event[]): number {
+  const texts = events.flatMap(({ payload, subject = '', metadata }) => [
+    JSON.stringify(payload),
+    subject,
+    metadata === undefined ? '' : JSON.stringify(metadata),
+  ]);
+  return texts.reduce((bytes, text) => bytes + Buffer.byteLength(text), 0);
 }
 
 export function countStatements(store: EventStore): CountedStore {
@@ -27,8 +37,7 @@ export function countStatements(store: EventStore): CountedStore {
     async read(ids, timeoutMs) {
       reads.push(ids);
       const read = await store.read(ids, timeoutMs);
-      const payloads = [...read.events.values()].map(({ payload }) => JSON.stringify(payload));
-      bytesRead.push(payloads.reduce((bytes, text) => bytes + Buffer.byteLength(text), 0));
+      bytesRead.push(contentBytesOf([...read.events.values()]));
       return read;
     },
   };

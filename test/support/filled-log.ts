@@ -3,9 +3,14 @@ import type { TestDatabase } from './test-database.ts';
 
 export interface FilledEvent {
   readonly type: string;
+  readonly subject?: string | undefined;
   readonly payload?: unknown;
   readonly createdAt?: Date;
 }
+
+/** SQL for a UUIDv7 of now, where PostgreSQL may have no `uuidv7()`: any other is of a time without a partition. */
+export const newUuidSql = `(lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
+  || '7' || substr(md5(random()::text), 1, 3) || '8' || substr(md5(random()::text), 1, 15))::uuid`;
 
 /**
  * Appends events by SQL: fast, at times of the test's choosing, and without a word to any process. The
@@ -21,15 +26,18 @@ export async function fillLog(
        update workspaces set last_sequence = last_sequence + cardinality($2::text[]) where id = $1
        returning last_sequence - cardinality($2::text[]) as base
      )
-     insert into events (id, workspace_id, sequence, type, payload, payload_bytes, created_at)
-     select gen_random_uuid(), $1, base + place, type, payload::json, octet_length(payload), created_at
-     from grown, unnest($2::text[], $3::text[], $4::timestamptz[])
-       with ordinality as t (type, payload, created_at, place)`,
+     insert into events
+       (id, workspace_id, sequence, type, subject, payload, payload_bytes, created_at)
+     select ${newUuidSql}, $1, base + place, type, subject, payload::json,
+       octet_length(payload) + coalesce(octet_length(subject), 0), created_at
+     from grown, unnest($2::text[], $3::text[], $4::timestamptz[], $5::text[])
+       with ordinality as t (type, payload, created_at, subject, place)`,
     [
       workspaceId,
       events.map(({ type }) => type),
       events.map(({ payload }) => JSON.stringify(payload ?? {})),
       events.map(({ createdAt }) => createdAt ?? new Date()),
+      events.map(({ subject }) => subject),
     ],
   );
 }
@@ -96,7 +104,7 @@ export async function setBack(
     await client.query('delete from events where workspace_id = $1 and sequence > $2', values);
     await client.query(
       `insert into events (id, workspace_id, sequence, type, payload, payload_bytes, created_at)
-       select gen_random_uuid(), $1, $2::bigint + place, 'regrown', '{}', 2, now()
+       select ${newUuidSql}, $1, $2::bigint + place, 'regrown', '{}', 2, now()
        from generate_series(1, $3::int) as place`,
       [...values, regrown],
     );

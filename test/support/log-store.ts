@@ -9,7 +9,7 @@ export interface TestLogStore {
   readonly testDatabase: TestDatabase;
   readonly database: Database;
   readonly store: EventLogStore;
-  /** Makes a workspace with so many events and returns its id. */
+  /** Makes a workspace with so many events of the type `fed` about `ord_1`, and returns its id. */
   newWorkspace(events?: number): Promise<string>;
   /** Appends events without a word to anybody. */
   fill(workspaceId: string, count: number, payload?: unknown): Promise<void>;
@@ -29,7 +29,7 @@ export async function openTestLogStore(): Promise<TestLogStore> {
     fillLog(
       testDatabase,
       workspaceId,
-      range(1, count).map(() => ({ type: 'fed', payload })),
+      range(1, count).map(() => ({ type: 'fed', subject: 'ord_1', payload })),
     );
   return {
     testDatabase,

@@ -11,7 +11,7 @@ export interface TestService {
   readonly baseUrl: string;
   readonly host: string;
   readonly port: number;
-  /** A secret key, and the workspace `ws_test`. */
+  /** A secret key that may do everything, and the workspace `ws_test`. */
   readonly secretKey: string;
   readonly workspaceId: string;
   /** The lines that were logged so far. */
@@ -55,7 +55,7 @@ export async function startTestService(
     baseUrl: `${config.tls ? 'https' : 'http'}://${host}:${port}`,
     host,
     port,
-    secretKey: await issueKey({ kind: 'secret' }),
+    secretKey: await issueKey({ kind: 'secret', scopes: ['all'] }),
     workspaceId: testWorkspaceId,
     logLines,
     issueKey,

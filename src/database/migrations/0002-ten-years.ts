@@ -28,24 +28,12 @@ export const tenYears: Migration = {
         add column trace_context text null,
         add column erased_at timestamptz(3) null`,
     ),
-    // With the id, by which rows are fetched: a fetch by sequence prunes no partition.
-    {
-      name: 'type index',
-      index: 'events_type_index',
-      definition: 'on events (workspace_id, type, sequence) include (id)',
-    },
-    {
-      name: 'subject index',
-      index: 'events_subject_index',
-      definition: `on events (workspace_id, subject, sequence) include (id, type)
-        where subject is not null`,
-    },
-    statements('earlier type index', 'drop index events_workspace_id_type_sequence_index'),
     statements(
       'api keys',
       `
       alter table api_keys
         add column request_id text null,
+        add column request_fingerprint bytea null,
         add column created_by uuid null`,
       // Of two creates with one request id, one waits for the other. The id is taken off a key that is too old.
       `
@@ -88,35 +76,6 @@ export const tenYears: Migration = {
       `
       create trigger audit_is_append_only before update or delete or truncate on audit_records
       for each statement execute function harbor_refuse_audit_change()`,
-    ),
-    statements(
-      'erasure',
-      // The one change that an event knows takes its content away. A column that comes later is guarded as well.
-      `
-      create function harbor_refuse_all_but_erasure() returns trigger language plpgsql as $$
-      declare
-        erased record := old;
-      begin
-        erased.payload := '{}';
-        erased.payload_bytes := 2;
-        erased.subject := null;
-        erased.metadata := null;
-        erased.erased_at := new.erased_at;
-        if new.trace_context is null then
-          erased.trace_context := null;
-        end if;
-        if old.erased_at is null and new.erased_at is not null and new::text = erased::text then
-          return new;
-        end if;
-        raise exception 'events are immutable: UPDATE refused' using errcode = 'restrict_violation';
-      end $$`,
-      'drop trigger events_are_immutable on events',
-      `
-      create trigger events_are_immutable before delete or truncate on events
-      for each statement execute function harbor_refuse_event_change()`,
-      `
-      create trigger events_change_by_erasure before update on events
-      for each row execute function harbor_refuse_all_but_erasure()`,
     ),
   ],
 };

@@ -1,3 +1,4 @@
+import type { PartitionPeriod } from '../partitions/period.ts';
 import type { SchemaSession } from '../schema-session.ts';
 
 /** A change of the schema, in steps that are done one after the other and each of them once. */
@@ -12,13 +13,19 @@ export interface Migration {
   readonly steps: readonly Step[];
 }
 
+/** What a migration is told from outside. */
+export interface MigrationOptions {
+  /** Where events are not in partitions yet: what each shall hold. */
+  readonly eventPartitions: PartitionPeriod;
+}
+
 export type Step = TransactionStep | IndexStep;
 
 /** All of it or nothing, in a transaction that also records it. */
 export interface TransactionStep {
   /** Stored; unique in its migration. */
   readonly name: string;
-  readonly run: (session: SchemaSession) => Promise<void>;
+  readonly run: (session: SchemaSession, options: MigrationOptions) => Promise<void>;
 }
 
 /** An index that is built while the table is written to, however large it is. */

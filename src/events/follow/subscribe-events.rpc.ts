@@ -33,13 +33,13 @@ export function createSubscribeEvents({
     method: EventsService.method.subscribeEvents,
     createEncoder: createStreamEncoder,
     async open(request, { values }) {
-      const typePatterns = await openLog(workspaces, request, values);
+      const filter = await openLog(workspaces, request, values);
       const { workspaceId, afterSequence: after } = request;
       const afterSequence = after === undefined ? undefined : Number(after);
-      const options = { workspaceId, afterSequence, typePatterns };
+      const options = { workspaceId, afterSequence, filter };
       const subscription = await openSubscription(feeds, log, options);
       const end = (reason: unknown) => subscription.end(reason);
-      subscription.closing.defer(streams.watch(getCaller(values).apiKeyId, end));
+      subscription.closing.defer(streams.watch(getCaller(values), end));
       return subscription;
     },
   };

@@ -1,10 +1,10 @@
 import type { StreamSource } from '../../stream-source.ts';
-import { matchesAny } from '../../type-pattern.ts';
 import type { Event } from '../event.ts';
 import { SequenceExpired, SequenceInFuture } from '../event-errors.ts';
-import { selectTypes } from '../log/event-list.ts';
-import type { EventLogStore, TypeSelection } from '../log/event-log-store.ts';
+import { type EventFilter, isEverything, passes } from '../log/event-filter.ts';
+import type { EventLogStore } from '../log/event-log-store.ts';
 import type { LogPlace } from '../log/log-place.ts';
+import { readMatching } from '../log/matching-events.ts';
 import type { EventFeed } from './event-feed.ts';
 import type { EventFeeds } from './event-feeds.ts';
 import type { FeedMemory } from './feed-memory.ts';
@@ -30,8 +30,7 @@ export interface SubscriptionOptions {
   readonly workspaceId: string;
   /** Undefined: from now; 0: from the first that retention keeps. */
   readonly afterSequence: number | undefined;
-  /** Empty: every type. */
-  readonly typePatterns: readonly string[];
+  readonly filter: EventFilter;
 }
 
 /**
@@ -53,7 +52,7 @@ export async function openSubscription(
   store: EventLogStore,
   options: SubscriptionOptions,
 ): Promise<Subscription> {
-  const { workspaceId, typePatterns, afterSequence } = options;
+  const { workspaceId, filter, afterSequence } = options;
   const { sequence: now, firstSequence } = await feeds.readEnd(workspaceId);
   const isAtFloor = afterSequence === 0;
   const sequence = isAtFloor ? firstSequence - 1 : (afterSequence ?? now);
@@ -61,12 +60,11 @@ export async function openSubscription(
   if (sequence + 1 < firstSequence) {
     throw new SequenceExpired(sequence, firstSequence, 'after_sequence');
   }
-  const selection = await selectTypes(store, workspaceId, typePatterns);
   const { feed, leave } = await feeds.join(workspaceId);
   // The feed of others may not have heard yet of what is there.
   feeds.wake(workspaceId, now);
-  const source = { feeds, feed, leave, store, workspaceId, typePatterns, now };
-  return new LogSubscription(source, { sequence, isAtFloor, selection });
+  const source = { feeds, feed, leave, store, workspaceId, filter, now };
+  return new LogSubscription(source, { sequence, isAtFloor });
 }
 
 interface Source {
@@ -75,7 +73,7 @@ interface Source {
   readonly leave: () => void;
   readonly store: EventLogStore;
   readonly workspaceId: string;
-  readonly typePatterns: readonly string[];
+  readonly filter: EventFilter;
   /** The end of the log when the subscription began. */
   readonly now: number;
 }
@@ -83,7 +81,6 @@ interface Source {
 interface Start {
   readonly sequence: number;
   readonly isAtFloor: boolean;
-  readonly selection: TypeSelection;
 }
 
 /** Thousands of these wait most of the time: hence fields and one suspended call, no generators. */
@@ -92,8 +89,8 @@ class LogSubscription implements Subscription {
   readonly #source: Source;
   /** What was told up to here. */
   #place: LogPlace;
-  /** What is looked up by type, as long as that lasts: up to the end at which the subscription began. */
-  #types: TypeSelection | undefined;
+  /** Whether what passes the filter is looked up: as far as the log went when the subscription began. */
+  #isLookingUp: boolean;
   /** Nothing has been read yet of what is to be read from the first event on that is kept: where that is may move. */
   #isAtFloor: boolean;
   #isCaughtUp = false;
@@ -105,11 +102,11 @@ class LogSubscription implements Subscription {
   /** Rejects the wait for a read. */
   #giveUp: ((reason: unknown) => void) | undefined;
 
-  constructor(source: Source, { sequence, isAtFloor, selection }: Start) {
+  constructor(source: Source, { sequence, isAtFloor }: Start) {
     this.#source = source;
     this.#place = { sequence, eventId: undefined };
     this.#isAtFloor = isAtFloor;
-    this.#types = selection.kind === 'types' && sequence < source.now ? selection : undefined;
+    this.#isLookingUp = !isEverything(source.filter) && sequence < source.now;
     this.closing.defer(source.leave);
     this.closing.defer(source.feed.watch(() => this.#onNews()));
   }
@@ -149,7 +146,7 @@ class LogSubscription implements Subscription {
 
   async #read(): Promise<readonly StreamMessage[]> {
     try {
-      return await (this.#types === undefined ? this.#follow() : this.#lookUp());
+      return await (this.#isLookingUp ? this.#lookUp() : this.#follow());
     } catch (error) {
       if (!this.#isAtFloor || !(error instanceof SequenceExpired)) throw error;
       this.#place = { sequence: error.firstSequence - 1, eventId: undefined };
@@ -165,16 +162,14 @@ class LogSubscription implements Subscription {
 
   /** The next messages of the feed, or, further back, of the database; none when nothing matches. */
   async #follow(): Promise<readonly StreamMessage[]> {
-    const { feeds, feed, workspaceId, typePatterns, now } = this.#source;
+    const { feeds, feed, workspaceId, filter, now } = this.#source;
     this.#hasMore = false;
     const events = await feeds.read(feed, workspaceId, this.#place);
     const last = events.at(-1);
     if (last !== undefined) {
       this.#hasMore = true;
       this.#moveTo({ sequence: last.sequence, eventId: last.id });
-      return events
-        .filter(({ type }) => matchesAny(typePatterns, type))
-        .map((event) => this.#toMessage(event));
+      return events.filter((event) => passes(filter, event)).map((event) => this.#toMessage(event));
     }
     if (this.#isCaughtUp || this.#place.sequence < Math.max(now, feed.end.sequence)) return [];
     this.#isCaughtUp = true;
@@ -183,21 +178,19 @@ class LogSubscription implements Subscription {
   }
 
   /**
-   * The next events of some types, by their index: a rare one is found at once. Of what is left out nobody
+   * The next events that pass the filter, by an index: a rare one is found at once. Of what is left out nobody
    * can say here whether it is there; the feed, which goes on from there, can.
    */
   async #lookUp(): Promise<readonly StreamMessage[]> {
-    const { feeds, store, workspaceId, now } = this.#source;
+    const { feeds, store, workspaceId, filter, now } = this.#source;
     const { sequence: low } = this.#place;
     const range = { workspaceId, low, high: now, direction: 'asc', limit: chunkEventsMax } as const;
-    const { events, isCut, state } = await store.read(range, this.#types as TypeSelection);
+    const { events, rest, state } = await readMatching(store, range, filter);
     const { firstSequence } = state ?? (await feeds.readEnd(workspaceId));
     if (low + 1 < firstSequence) throw new SequenceExpired(low, firstSequence);
-    const isEnd = !isCut && events.length < chunkEventsMax;
-    const sequence = isEnd ? Math.max(low, now) : (events.at(-1)?.sequence ?? now);
-    // Events of other types may stand between the last one and here.
-    this.#moveTo({ sequence, eventId: undefined });
-    if (sequence >= now) this.#types = undefined;
+    // Other events may stand between the last one and here.
+    this.#moveTo({ sequence: rest?.low ?? now, eventId: undefined });
+    this.#isLookingUp = rest !== undefined;
     return events.map((event) => this.#toMessage(event));
   }
 

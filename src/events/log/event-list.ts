@@ -4,14 +4,16 @@ import type { Event } from '../event.ts';
 import { SequenceExpired, SequenceInFuture } from '../event-errors.ts';
 import { wireBytesOf } from '../wire-bytes.ts';
 import { cutByBytes } from './cut-by-bytes.ts';
-import type { EventLogStore, LogRange, TypeSelection } from './event-log-store.ts';
+import type { EventFilter } from './event-filter.ts';
+import type { EventLogStore } from './event-log-store.ts';
 import { readLogEnd } from './log-place.ts';
+import { type LogRange, restAfter } from './log-range.ts';
+import { readMatching } from './matching-events.ts';
 
 /** Which events a list holds, and in which order. */
 export interface EventQuery {
   readonly workspaceId: string;
-  /** Empty: every type. */
-  readonly typePatterns: readonly string[];
+  readonly filter: EventFilter;
   readonly createdAfter: Date | undefined;
   readonly createdBefore: Date | undefined;
   /** 0: from the first that retention keeps. */
@@ -30,10 +32,6 @@ export interface EventPage {
   readonly firstSequence: number;
 }
 
-/** More types than this are not looked up one by one; the log is read and sifted instead. */
-const typesMax = 32;
-/** What is sifted for one page at the most; the page is then short, and its token goes on from there. */
-const siftedMax = 5_000;
 /** The size of a page as protobuf, where numbers take more bytes than in JSON. */
 const wireBytesMax = 2 * 1024 * 1024;
 
@@ -52,22 +50,25 @@ export async function listEvents(store: EventLogStore, query: EventQuery): Promi
     direction === 'desc' ? Math.min(bounds.high, (position ?? Infinity) - 1) : bounds.high;
   if (low >= high) return { events: [], nextPageToken: '', firstSequence: bounds.firstSequence };
 
-  const selection = await selectTypes(store, workspaceId, query.typePatterns);
-  const range = narrow({ workspaceId, low, high, direction, limit: pageSize }, selection);
-  const chunk = await store.read(range, selection);
+  const range = { workspaceId, low, high, direction, limit: pageSize };
+  const matching = await readMatching(store, range, query.filter);
   // Retention may have gone on since the bounds were found: below the floor, some events may be gone already.
-  const { firstSequence } = chunk.state ?? (await readLogEnd(store, workspaceId));
+  const { firstSequence } = matching.state ?? (await readLogEnd(store, workspaceId));
   assertKept(query, position, firstSequence);
-  const kept = chunk.events.filter(({ sequence }) => sequence >= firstSequence);
+  const kept = matching.events.filter(({ sequence }) => sequence >= firstSequence);
   // The first event always stays: alone it is below every limit.
   const events = cutByBytes(kept, wireBytesOf, wireBytesMax);
-  // Full or cut: the next page begins after its last event. Else the range was seen to its end.
-  const isFull = chunk.isCut || chunk.events.length === pageSize || events.length < kept.length;
-  const [rangeEnd, floor] =
-    direction === 'asc' ? [range.high, firstSequence - 1] : [range.low + 1, firstSequence];
-  const next = isFull ? (events.at(-1)?.sequence ?? floor) : rangeEnd;
-  const isEnd = direction === 'asc' ? next >= high : next <= Math.max(low + 1, floor);
-  return { events, nextPageToken: isEnd ? '' : encodePageToken(list, `${next}`), firstSequence };
+  const last = events.length < kept.length ? events.at(-1) : undefined;
+  const rest = last === undefined ? matching.rest : restAfter(range, last.sequence);
+  const next = rest && positionOf(rest, firstSequence);
+  const nextPageToken = next === undefined ? '' : encodePageToken(list, `${next}`);
+  return { events, nextPageToken, firstSequence };
+}
+
+/** Where the next page begins: after it, or, descending, before it. Undefined when nothing of it is kept. */
+function positionOf({ direction, low, high }: LogRange, firstSequence: number): number | undefined {
+  if (direction === 'asc') return Math.max(low, firstSequence - 1);
+  return high < firstSequence ? undefined : high + 1;
 }
 
 /**
@@ -92,9 +93,18 @@ function assertKept(
 
 /** Two lists with the same fingerprint hold the same events in the same order. */
 function fingerprintOf(query: EventQuery): string {
-  const { workspaceId, createdAfter, createdBefore, afterSequence, direction } = query;
-  const patterns = query.typePatterns.toSorted();
-  const parts = [workspaceId, patterns, createdAfter, createdBefore, afterSequence, direction];
+  const { workspaceId, filter, createdAfter, createdBefore, afterSequence, direction } = query;
+  const patterns = filter.typePatterns.toSorted();
+  const parts: unknown[] = [
+    workspaceId,
+    patterns,
+    createdAfter,
+    createdBefore,
+    afterSequence,
+    direction,
+  ];
+  // Tokens do not expire: those of lists without a subject stay what they were before there were subjects.
+  if (filter.subject !== undefined) parts.push(filter.subject);
   return hash('sha256', JSON.stringify(parts), 'base64url').slice(0, 22);
 }
 
@@ -124,31 +134,4 @@ async function findBounds(
     high: Math.min(lastSequence, beforePlace ?? lastSequence),
     firstSequence,
   };
-}
-
-/** Turns patterns into types where they are few, so that an index finds their events however rare. */
-export async function selectTypes(
-  store: Pick<EventLogStore, 'findTypes'>,
-  workspaceId: string,
-  patterns: readonly string[],
-): Promise<TypeSelection> {
-  if (patterns.length === 0 || patterns.includes('*')) return { kind: 'all' };
-  const exact = patterns.filter((pattern) => !pattern.endsWith('*'));
-  const prefixes = patterns
-    .filter((pattern) => pattern.endsWith('*'))
-    .map((one) => one.slice(0, -1));
-  const types = new Set(exact);
-  for (const prefix of prefixes) {
-    const room = typesMax - types.size + 1;
-    for (const type of await store.findTypes(workspaceId, prefix, room)) types.add(type);
-    if (types.size > typesMax) return { kind: 'scan', types: exact, prefixes };
-  }
-  return { kind: 'types', types: [...types] };
-}
-
-function narrow(range: LogRange, selection: TypeSelection): LogRange {
-  if (selection.kind !== 'scan') return range;
-  return range.direction === 'asc'
-    ? { ...range, high: Math.min(range.high, range.low + siftedMax) }
-    : { ...range, low: Math.max(range.low, range.high - siftedMax) };
 }

@@ -1,7 +1,7 @@
 import type { Statement } from '../../database/statements.ts';
+import { eventsById } from '../by-id-statements.ts';
 import { eventColumns } from '../event-row.ts';
-
-export type Direction = 'asc' | 'desc';
+import type { Direction } from './log-range.ts';
 
 /**
  * Cuts rows, in their order, where their payloads would exceed `$5`; the first row always stays.
@@ -9,18 +9,18 @@ export type Direction = 'asc' | 'desc';
  * before the cut. Each row tells the floor and the revision of the log as they were when the events were: every event
  * from the floor on is there, and nothing of them that was erased up to the revision. None of a workspace that was deleted.
  */
-function cutByBytes(rows: string, direction: Direction, previousId = 'null::uuid'): string {
+function cutByBytes(rows: string, order: string, previousId = 'null::uuid'): string {
   return `
     select ${eventColumns}, rows_found::float8 as rows_found, (${previousId}) as previous_id,
       log.first_sequence::float8 as first_sequence, log.revision::float8 as revision
     from (
       select rows.*, count(*) over () as rows_found, sum(payload_bytes) over (
-        order by sequence ${direction} rows unbounded preceding) - payload_bytes as bytes_before
+        order by ${order} rows unbounded preceding) - payload_bytes as bytes_before
       from (${rows}) as rows
     ) as sized, (
       select first_sequence, revision from workspaces where id = $1 and deleted_at is null
     ) as log
-    where bytes_before < $5::bigint order by sized.sequence ${direction}`;
+    where bytes_before < $5::bigint order by sized.${order}`;
 }
 
 /**
@@ -32,56 +32,22 @@ export function listStatement(direction: Direction): Statement {
   const rows = `
     select * from events where workspace_id = $1 and sequence > $2::bigint and sequence <= $3::bigint
     order by sequence ${direction} limit $4::int`;
-  return { name: `harbor_list_${direction}`, text: cutByBytes(rows, direction, previous) };
+  return {
+    name: `harbor_list_${direction}`,
+    text: cutByBytes(rows, `sequence ${direction}`, previous),
+  };
 }
 
 /**
- * As `listStatement`, of the types in `$6`: each type's first sequences by the index on (workspace, type,
- * sequence), merged, and then the rows of those that are left. Looks at no more than `$4` entries of the
- * index a type and reads at most `$4` rows, however rare the types are in the log: for 30 frequent types,
- * reading the rows of every candidate took 24 ms a page instead of 8.
+ * The events of `$1` with the ids in `$2` (see `byIdValues`), in their order, `$5` bytes of them at the most; those that are
+ * not there are left out.
  */
-export function listTypesStatement(direction: Direction): Statement {
-  const rows = `
-    select events.* from (
-      select found.sequence from unnest($6::text[]) as wanted (type) cross join lateral (
-        select sequence from events
-        where workspace_id = $1 and type = wanted.type
-          and sequence > $2::bigint and sequence <= $3::bigint
-        order by sequence ${direction} limit $4::int
-      ) as found
-      order by found.sequence ${direction} limit $4::int
-    ) as picked cross join lateral (
-      select * from events where workspace_id = $1 and sequence = picked.sequence limit 1
-    ) as events`;
-  return { name: `harbor_list_types_${direction}`, text: cutByBytes(rows, direction) };
-}
-
-/**
- * As `listStatement`, of types in `$6` or beginning with one of `$7`, for patterns that match many types.
- * The caller bounds the range `$2`–`$3`, and so what is read.
- */
-export function scanStatement(direction: Direction): Statement {
-  const rows = `
-    select * from events
-    where workspace_id = $1 and sequence > $2::bigint and sequence <= $3::bigint
-      and (type = any($6::text[]) or type ^@ any($7::text[]))
-    order by sequence ${direction} limit $4::int`;
-  return { name: `harbor_scan_${direction}`, text: cutByBytes(rows, direction) };
-}
-
-/** Up to `$3` types of `$1` that begin with `$2`, one index look-up each, however many events there are. */
-export const findTypesStatement: Statement = {
-  name: 'harbor_find_types',
-  text: `
-    with recursive found (type) as (
-      (select type from events where workspace_id = $1 and type >= $2 order by type limit 1)
-      union all
-      select (select type from events
-        where workspace_id = $1 and type > found.type order by type limit 1)
-      from found where found.type ^@ $2
-    )
-    select type from found where type ^@ $2 limit $3::int`,
+export const fetchStatement: Statement = {
+  name: 'harbor_fetch',
+  text: cutByBytes(
+    eventsById({ ids: '$2', lowest: '$3', highest: '$4', where: 'workspace_id = $1' }),
+    'place',
+  ),
 };
 
 /**

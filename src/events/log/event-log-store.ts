@@ -1,53 +1,66 @@
-import type { StatementRunner } from '../../database/statements.ts';
+import type { Statement, StatementRunner } from '../../database/statements.ts';
 import { idOf } from '../../type-id.ts';
+import { byIdValues } from '../by-id-statements.ts';
 import type { Event } from '../event.ts';
 import { type EventRow, toEvents } from '../event-row.ts';
+import { findTypesStatement, siftStatement, typeEntriesStatement } from './entry-statements.ts';
+import type { TypeMatch } from './event-filter.ts';
 import {
-  type Direction,
-  findTypesStatement,
+  fetchStatement,
   listStatement,
-  listTypesStatement,
   logEndsStatement,
   placeOfTimeStatement,
-  scanStatement,
 } from './event-log-statements.ts';
 import { fewAtOnce } from './few-at-once.ts';
 import { gatherLogEnds, type LogState, type ReadLogEnds } from './log-place.ts';
+import type { LogRange } from './log-range.ts';
 
-/** A part of a workspace's log: after `low`, up to and including `high`. */
-export interface LogRange {
-  readonly workspaceId: string;
-  readonly low: number;
-  readonly high: number;
-  readonly direction: Direction;
-  /** Events at the most. */
-  readonly limit: number;
+/** An event that was found by an index, and is not read yet. */
+export interface LogEntry {
+  readonly uuid: string;
+  readonly sequence: number;
 }
 
-/** What of a range is read; undefined types: everything. */
-export type TypeSelection =
-  | { readonly kind: 'all' }
-  | { readonly kind: 'types'; readonly types: readonly string[] }
-  | {
-      readonly kind: 'scan';
-      readonly types: readonly string[];
-      readonly prefixes: readonly string[];
-    };
+/** How events that pass a filter are found. */
+export type EntrySearch =
+  | { readonly by: 'type'; readonly types: readonly string[] }
+  /** Looks at `siftedMax` events at the most: of the log, or of those about the subject. */
+  | (Sifting & { readonly by: 'sequence' })
+  | (Sifting & { readonly by: 'subject'; readonly subject: string });
+
+interface Sifting {
+  readonly match: TypeMatch;
+  readonly siftedMax: number;
+}
+
+export interface FoundEntries {
+  readonly entries: readonly LogEntry[];
+  /** The sequence of the last event that was looked at, where there may be more; undefined: the range was seen to its end. */
+  readonly siftedTo: number | undefined;
+}
 
 export interface LogChunk {
   readonly events: readonly Event[];
-  /** More events of the range and selection were left out, for their bytes. */
+  /** More events were left out, for their bytes. */
   readonly isCut: boolean;
-  /** The event before the range, where every type was asked for and there are events. */
+  /** The event before the range, where a range was read and there are events. */
   readonly previousEventId: string | undefined;
   /** What the log's workspace said at the moment at which the events were read; undefined where there are none. */
   readonly state: LogState | undefined;
 }
 
-/** The SQL that reads the log. Every answer is cut at 2 MiB of payloads, but holds one event at least. */
+/** The SQL that reads the log. What holds events is cut at 2 MiB of payloads, but holds one at least. */
 export interface EventLogStore {
-  /** @throws DatabaseUnavailable */
-  read(range: LogRange, selection: TypeSelection): Promise<LogChunk>;
+  /**
+   * The events of a range.
+   *
+   * @throws DatabaseUnavailable
+   */
+  read(range: LogRange): Promise<LogChunk>;
+  /** Finds the first events of a range, up to its limit, without reading them. */
+  find(range: LogRange, search: EntrySearch): Promise<FoundEntries>;
+  /** The events of some entries, in their order; those whose rows retention has deleted since are left out. */
+  fetch(workspaceId: string, entries: readonly LogEntry[]): Promise<LogChunk>;
   /** Up to `limit` types of a workspace that begin with `prefix`. */
   findTypes(workspaceId: string, prefix: string, limit: number): Promise<string[]>;
   /** The highest sequence that was created before `time`, or at it where `inclusive`; below the floor for none. */
@@ -66,30 +79,36 @@ const readsAtOnceMax = 4;
 /** So that a page can be read by a gRPC client with its default limit of 4 MiB. */
 export const pageBytesMax = 2 * 1024 * 1024;
 
-const statements = {
-  all: { asc: listStatement('asc'), desc: listStatement('desc') },
-  types: { asc: listTypesStatement('asc'), desc: listTypesStatement('desc') },
-  scan: { asc: scanStatement('asc'), desc: scanStatement('desc') },
+const listStatements = { asc: listStatement('asc'), desc: listStatement('desc') };
+const findStatements = {
+  type: { asc: typeEntriesStatement('asc'), desc: typeEntriesStatement('desc') },
+  sequence: { asc: siftStatement('sequence', 'asc'), desc: siftStatement('sequence', 'desc') },
+  subject: { asc: siftStatement('subject', 'asc'), desc: siftStatement('subject', 'desc') },
 };
 
 export function createEventLogStore(runner: StatementRunner): EventLogStore {
   const inTurn = fewAtOnce({ max: readsAtOnceMax, silentMs: 1_000, waitMsMax: turnMsMax });
+
+  function run<Row>(statement: Statement, values: unknown[]): Promise<Row[]> {
+    return inTurn((waitedMs) =>
+      runner.run<Row>(statement, values, readTimeoutMs - Math.min(waitedMs, turnMsMax)),
+    );
+  }
+
   return {
-    async read({ workspaceId, low, high, direction, limit }, selection) {
-      const values: unknown[] = [workspaceId, low, high, limit, pageBytesMax];
-      if (selection.kind !== 'all') values.push(selection.types);
-      if (selection.kind === 'scan') values.push(selection.prefixes);
-      const statement = statements[selection.kind][direction];
-      const rows = await inTurn((waitedMs) =>
-        runner.run<LogRow>(statement, values, readTimeoutMs - Math.min(waitedMs, turnMsMax)),
-      );
-      const [first] = rows;
-      return {
-        events: toEvents(rows),
-        isCut: first !== undefined && rows.length < first.rows_found,
-        previousEventId: toEventId(first?.previous_id ?? null),
-        state: first && toState(first),
-      };
+    async read({ workspaceId, low, high, direction, limit }) {
+      const values = [workspaceId, low, high, limit, pageBytesMax];
+      return toChunk(await run<LogRow>(listStatements[direction], values));
+    },
+
+    async find(range, search) {
+      const statement = findStatements[search.by][range.direction];
+      return toFound(await run<EntryRow>(statement, findValues(range, search)));
+    },
+
+    async fetch(workspaceId, entries) {
+      const values = [workspaceId, ...byIdValues(entries.map(({ uuid }) => uuid)), pageBytesMax];
+      return toChunk(await run<LogRow>(fetchStatement, values));
     },
 
     async findTypes(workspaceId, prefix, limit) {
@@ -134,6 +153,36 @@ interface LogEndRow extends StateRow {
   readonly workspace_id: string;
   readonly last_sequence: number;
   readonly last_event_id: string | null;
+}
+
+interface EntryRow {
+  /** Null: a mark, up to where was sifted. */
+  readonly id: string | null;
+  readonly sequence: number;
+}
+
+function findValues(range: LogRange, search: EntrySearch): unknown[] {
+  const { workspaceId, low, high, limit } = range;
+  const values = [workspaceId, low, high, limit];
+  if (search.by === 'type') return [...values, search.types];
+  const { types, prefixes } = search.match;
+  const sifting = [...values, types, prefixes, search.siftedMax];
+  return search.by === 'subject' ? [...sifting, search.subject] : sifting;
+}
+
+function toFound(rows: readonly EntryRow[]): FoundEntries {
+  const entries = rows.flatMap(({ id, sequence }) => (id === null ? [] : { uuid: id, sequence }));
+  return { entries, siftedTo: rows.find(({ id }) => id === null)?.sequence };
+}
+
+function toChunk(rows: readonly LogRow[]): LogChunk {
+  const [first] = rows;
+  return {
+    events: toEvents(rows),
+    isCut: first !== undefined && rows.length < first.rows_found,
+    previousEventId: toEventId(first?.previous_id ?? null),
+    state: first && toState(first),
+  };
 }
 
 function toState({ first_sequence: firstSequence, revision }: StateRow): LogState {

@@ -1,22 +1,30 @@
 import type { ContextValues } from '@connectrpc/connect';
+import type {
+  ListEventsRequest,
+  SubscribeEventsRequest,
+} from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { assertMayUseWorkspace, getCaller, readablePatterns } from '../../api-keys/index.ts';
 import type { WorkspaceStore } from '../../workspaces/index.ts';
+import type { EventFilter } from './event-filter.ts';
 
 export type KnownWorkspaces = Pick<WorkspaceStore, 'assertExists'>;
 
 /**
- * The type patterns that a list or a stream of a workspace may hold.
+ * What a list or a stream of a workspace may hold of what it asks for.
  *
  * @throws when the caller may not read it at all, or nobody can.
  */
 export async function openLog(
   workspaces: KnownWorkspaces,
-  request: { readonly workspaceId: string; readonly typePatterns: readonly string[] },
+  request: Pick<
+    ListEventsRequest | SubscribeEventsRequest,
+    'workspaceId' | 'typePatterns' | 'subject'
+  >,
   values: ContextValues,
-): Promise<readonly string[]> {
+): Promise<EventFilter> {
   const caller = getCaller(values);
   assertMayUseWorkspace(caller, request.workspaceId);
   const typePatterns = readablePatterns(caller, request.typePatterns);
   await workspaces.assertExists(request.workspaceId);
-  return typePatterns;
+  return { subject: request.subject === '' ? undefined : request.subject, typePatterns };
 }

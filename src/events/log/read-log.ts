@@ -34,16 +34,13 @@ export interface NextEvents {
  */
 export async function readLog(store: LogReader, part: LogPart): Promise<NextEvents> {
   const { workspaceId, afterSequence } = part;
-  const { events, previousEventId, state } = await store.read(
-    {
-      workspaceId,
-      low: afterSequence,
-      high: Number.MAX_SAFE_INTEGER,
-      direction: 'asc',
-      limit: chunkEventsMax,
-    },
-    { kind: 'all' },
-  );
+  const { events, previousEventId, state } = await store.read({
+    workspaceId,
+    low: afterSequence,
+    high: Number.MAX_SAFE_INTEGER,
+    direction: 'asc',
+    limit: chunkEventsMax,
+  });
   if (state !== undefined) assertKept(afterSequence, state);
   const missing = events.findIndex(({ sequence }, index) => sequence !== afterSequence + 1 + index);
   const isShort = events.length === 0 && afterSequence < part.knownLast;

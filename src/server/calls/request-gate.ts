@@ -1,6 +1,9 @@
 import { type DescMethod, getOption } from '@bufbuild/protobuf';
 import { ConnectError, type ContextValues, type HandlerContext } from '@connectrpc/connect';
-import { required_scope } from '../../../gen/typescript/harbor/api_keys/v1/required_scope_pb.ts';
+import {
+  any_api_key,
+  required_scope,
+} from '../../../gen/typescript/harbor/api_keys/v1/required_scope_pb.ts';
 import {
   type Authenticator,
   type Caller,
@@ -38,8 +41,8 @@ export function createRequestGate(deps: RequestGateDeps): RequestGate {
   function letIn(method: DescMethod, values: ContextValues, caller: Caller): void {
     const call = values.get(callKey);
     if (call !== undefined) call.apiKeyId = caller.apiKeyId;
-    const scope = scopeOf(method);
-    if (!hasScope(caller, scope)) throw new ScopeMissing(scope);
+    const { scope } = needsOf(method);
+    if (scope !== '' && !hasScope(caller, scope)) throw new ScopeMissing(scope);
     admission.admit(call, method.methodKind === 'unary' ? 'unary' : 'stream');
     values.set(callerKey, caller);
     values.set(requestIdKey, call?.requestId ?? '');
@@ -51,21 +54,33 @@ export function createRequestGate(deps: RequestGateDeps): RequestGate {
     if (method.methodKind !== 'unary') admission.admit(values.get(callKey), 'stream_without_key');
   }
 
-  const scopes = new Map<DescMethod, string>();
-  function scopeOf(method: DescMethod): string {
-    const scope = scopes.get(method) ?? getOption(method, required_scope);
-    scopes.set(method, scope);
-    return scope;
+  const known = new Map<DescMethod, Needs>();
+  function needsOf(method: DescMethod): Needs {
+    const needs = known.get(method) ?? readNeeds(method);
+    known.set(method, needs);
+    return needs;
   }
 
   return {
     admit(method, header, values) {
-      if (scopeOf(method) === '') return letInWithoutKey(method, values);
+      if (!needsOf(method).apiKey) return letInWithoutKey(method, values);
       const caller = authenticator.authenticate(header.get('authorization'));
       if (!(caller instanceof Promise)) return letIn(method, values, caller);
       return caller.then((found) => letIn(method, values, found));
     },
   };
+}
+
+/** What the contract says that a call needs. */
+interface Needs {
+  readonly apiKey: boolean;
+  /** Empty: none. */
+  readonly scope: string;
+}
+
+function readNeeds(method: DescMethod): Needs {
+  const scope = getOption(method, required_scope);
+  return { apiKey: scope !== '' || getOption(method, any_api_key), scope };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { ConnectError, type ContextValues } from '@connectrpc/connect';
 import { callKey } from '../calls/call.ts';
 import { limitError } from './error-size.ts';
-import { factsOf, findRefusal, internalError } from './errors.ts';
+import { addErrorInfo, factsOf, findRefusal, internalError } from './errors.ts';
 
 /** What a caller is told about an item of a batch; the cause of an unforeseen error goes to the log. */
 export function explainItem(error: unknown, values: ContextValues) {
@@ -11,7 +11,10 @@ export function explainItem(error: unknown, values: ContextValues) {
 }
 
 function toAnswer(error: unknown, values: ContextValues): ConnectError {
-  if (error instanceof ConnectError) return error;
+  if (error instanceof ConnectError) {
+    addErrorInfo(error);
+    return error;
+  }
   const refusal = findRefusal(error);
   if (refusal !== undefined) return refusal;
   const call = values.get(callKey);

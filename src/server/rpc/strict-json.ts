@@ -11,6 +11,7 @@ export const strictJson = {
   ...decodedBy((bytes) => {
     const text = utf8.decode(bytes);
     checkTimes(text);
+    checkOccurrences(text);
     return replaceInexactIntegers(text);
   }),
   ignoreUnknownFields: true,
@@ -38,5 +39,66 @@ function checkTimes(json: string): void {
       (_, before, after) => `${before}_${after.toLowerCase()}`,
     );
     if (!isTime(text)) throw new InvalidField(field, timeRule);
+  }
+}
+
+const firstTimeMs = Date.parse('0001-01-01T00:00:00Z');
+const lastTimeMs = Date.parse('9999-12-31T23:59:59.999Z');
+const occurrence = /"occurred_?[Aa]t"\s*:\s*(?:"([^"\\]*)")?/g;
+/** A letter of such a name, or its underscore, written as an escape. */
+const escapedLetter = /\\u00(?:[46]|5[Ff]|7)/;
+
+/**
+ * The same for when events are said to have occurred. A payload, and metadata, may hold what they like under
+ * that name: where a text that is no time stands is only seen once the request is parsed, which is then done
+ * twice.
+ *
+ * @throws InvalidField
+ */
+function checkOccurrences(json: string): void {
+  if (!isSuspicious(json)) return;
+  const request = parse(json) as Occurring & { readonly requests?: unknown };
+  checkOccurrence('', request);
+  if (!Array.isArray(request?.requests)) return;
+  for (const [index, item] of request.requests.entries()) {
+    checkOccurrence(`requests[${index}].`, item);
+  }
+}
+
+function isSuspicious(json: string): boolean {
+  if (escapedLetter.test(json)) return true;
+  for (const [, text] of json.matchAll(occurrence)) {
+    if (text === undefined || !isWithinYears(text)) return true;
+  }
+  return false;
+}
+
+/** A time of the years 1 to 9999, also by its offset. */
+function isWithinYears(text: string): boolean {
+  if (!isTime(text)) return false;
+  const ms = Date.parse(text);
+  return ms >= firstTimeMs && ms <= lastTimeMs;
+}
+
+/** Undefined for what is no JSON: the codec says what is wrong with it. */
+function parse(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+interface Occurring {
+  readonly occurred_at?: unknown;
+  readonly occurredAt?: unknown;
+}
+
+function checkOccurrence(path: string, request: Occurring | null | undefined): void {
+  for (const time of [request?.occurred_at, request?.occurredAt]) {
+    // What is no text is the codec's to refuse.
+    if (typeof time === 'string' && !isWithinYears(time)) {
+      throw new InvalidField(`${path}occurred_at`, `${timeRule}, of the years 1 to 9999`);
+    }
   }
 }

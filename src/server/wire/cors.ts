@@ -8,6 +8,9 @@ const allowedHeaders = [
   'Authorization',
   'Idempotency-Key',
   'Last-Event-ID',
+  // What traces send; the second one is read by nobody here.
+  'Traceparent',
+  'Tracestate',
   'X-Request-Id',
 ].join(', ');
 const exposedHeaders = [

@@ -50,6 +50,7 @@ const headersRead = new Set([
   'idempotency-key',
   'last-event-id',
   'origin',
+  'traceparent',
   'x-grpc-web',
 ]);
 

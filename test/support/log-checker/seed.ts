@@ -14,7 +14,7 @@ export async function seedDatabase(databaseUrl: string, workspaceId: string): Pr
   try {
     await migrate(database);
     await createWorkspaceStore(database).create(workspaceId, '');
-    const apiKeys = createApiKeyStore(database.orm, database.statements);
+    const apiKeys = createApiKeyStore(database);
     const { secret } = await issueApiKey(apiKeys, {
       kind: 'secret',
       displayName: 'log checker',

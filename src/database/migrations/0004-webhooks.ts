@@ -2,8 +2,8 @@ import { type Migration, statements } from './migration.ts';
 
 /** Webhook endpoints, their secrets, and what is on its way to them. */
 export const webhooks: Migration = {
-  name: '0003-webhooks',
-  worksFrom: '0002-ten-years',
+  name: '0004-webhooks',
+  worksFrom: '0003-partitions',
   steps: [
     statements(
       'tables',
