@@ -9,8 +9,12 @@ const plainSpoken = new Set([
   'SchemaTooNew',
   'WorkspaceAlreadyExists',
   'WorkspaceNotFound',
+  'RetentionOutOfRange',
+  'NotConfirmed',
   'ApiKeyNotFound',
+  'ApiKeyNotActive',
   'ApiKeyContradictory',
+  'OldSecretsFull',
 ]);
 
 /** An error's own words where it is one for people, its stack where it is a fault of ours. */
@@ -33,8 +37,8 @@ export function explainStartError(
   }
   if (at.databaseUrl !== undefined && isDatabaseError(error)) {
     const where = `PostgreSQL at ${withoutPassword(at.databaseUrl)} (${at.databaseSource ?? 'DATABASE_URL'})`;
-    if (isSchemaMissing(error))
-      return `${where} has no schema yet; run "npm run harbor -- migrate"`;
+    if (isSchemaOlder(error))
+      return `${where} has no schema yet, or an older one; run "npm run harbor -- migrate"`;
     return `${where} cannot be used: ${innermost(error)}`;
   }
   return error.stack ?? error.message;
@@ -61,9 +65,9 @@ function isDatabaseError(error: Error): boolean {
   );
 }
 
-/** SQLSTATE 42P01: a table that a statement names does not exist. */
-function isSchemaMissing(error: Error): boolean {
-  return 'code' in error && error.code === '42P01';
+/** SQLSTATE 42P01 and 42703: a table or column that a statement names does not exist. */
+function isSchemaOlder(error: Error): boolean {
+  return 'code' in error && ['42P01', '42703'].includes(String(error.code));
 }
 
 function innermost(error: Error): string {

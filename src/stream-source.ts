@@ -13,6 +13,16 @@ export interface StreamSource<Item> {
   end(reason: unknown): void;
   /** For whoever still has something at hand when the stream is to end. */
   throwIfEnded(): void;
+  /** What `next` gave last, where that may change: once it is outdated, whoever still has some of it takes it back. */
+  readonly given?: Given | undefined;
+  /** What `next` gave after an item, or all of it, comes once more, as it is then. */
+  takeBack?(last: Item | undefined): void;
   /** Disposed of at the end, whatever that was: leaves what the stream follows, and does what else was put on it. */
   readonly closing: DisposableStack;
+}
+
+/** What was given to the reader of a stream. */
+export interface Given {
+  /** It has changed since, or may have: it must not be given out any more. */
+  readonly isOutdated: boolean;
 }

@@ -165,11 +165,54 @@ test('workspaces list prints each workspace with its last sequence', async () =>
   expect(rows).toContainEqual({
     id: 'ws_listed',
     display_name: 'Listed',
+    first_sequence: 1,
     last_sequence: 0,
+    retention_days: 0,
     created_at,
   });
   const used = rows.find(({ id }) => id === testWorkspaceId);
   expect(used.last_sequence).toBeGreaterThan(0);
+});
+
+test('workspaces update changes name and retention; to shorten it asks for the id once more', async () => {
+  await harbor(['workspaces', 'create', 'ws_kept', '--retention-days', '365']);
+  const update = (...args: string[]) => harbor(['workspaces', 'update', 'ws_kept', ...args]);
+  expect(await update('--retention-days', '30')).toEqual({
+    code: 1,
+    stdout: '',
+    stderr:
+      'harbor: events older than 30 days are gone for good then: if that is what you want, add --confirm ws_kept\n',
+  });
+  expect(await update('--retention-days', '30', '--confirm', 'ws_kept')).toMatchObject({ code: 0 });
+  expect(await update('--retention-days', 'forever', '--name', 'Kept')).toMatchObject({ code: 0 });
+  const records = await service.database.query(
+    `select api_key_id, action, changes from audit_records where target_id = 'ws_kept' order by id`,
+  );
+  expect(records).toMatchObject([
+    { api_key_id: null, action: 'workspace.created', changes: { retention_days: '365' } },
+    { action: 'workspace.updated', changes: { retention_days: '30' } },
+    { action: 'workspace.updated', changes: { retention_days: '0', display_name: 'Kept' } },
+  ]);
+});
+
+test('workspaces delete asks for the id once more, and then deletes', async () => {
+  await harbor(['workspaces', 'create', 'ws_over']);
+  const remove = (...args: string[]) => harbor(['workspaces', 'delete', 'ws_over', ...args]);
+  for (const args of [[], ['--confirm', 'ws_other']]) {
+    expect(await remove(...args)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('add --confirm ws_over'),
+    });
+  }
+  expect(await remove('--confirm', 'ws_over')).toMatchObject({
+    code: 0,
+    stdout: 'deleted ws_over\n',
+  });
+  expect((await harbor(['workspaces', 'list'])).stdout).not.toContain('ws_over');
+  expect(await harbor(['workspaces', 'create', 'ws_over'])).toMatchObject({
+    code: 1,
+    stderr: 'harbor: workspace ws_over was deleted, and its data is not gone yet\n',
+  });
 });
 
 test('events get prints one event, and says in one line that there is none', async () => {
@@ -246,6 +289,9 @@ test.each([
   ],
   [['keys', 'create', '--name', 'a\nb'], 'without control characters'],
   [['workspaces', 'create', 'WS'], 'must be ws_'],
+  [['workspaces', 'create', '--retention-days', '6'], 'must be 7–36500 days, or "forever"'],
+  [['workspaces', 'update', 'ws_test'], 'harbor: nothing to change'],
+  [['workspaces', 'delete', 'ws_none', '--confirm', 'ws_none'], 'harbor: no workspace ws_none'],
   [['unknown'], "unknown command 'unknown'"],
 ])('harbor %j says in one line what is wrong, and exits 1', async (args, text) => {
   const { code, stderr } = await harbor(args);

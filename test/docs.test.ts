@@ -51,7 +51,8 @@ test.each([
   ['README.md', 2],
   ['docs/event-lifecycle.md', 2],
   ['docs/listing-and-streaming.md', 2],
-  ['docs/managing-api-keys.md', 2],
+  ['docs/managing-api-keys.md', 3],
+  ['docs/managing-workspaces.md', 1],
 ])('the calls by curl in %s work when they are pasted in their order', async (page, calls) => {
   const printed = await paste(await readCalls(page));
   const answers = printed.filter((text) => text !== '');

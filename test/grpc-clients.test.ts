@@ -205,6 +205,27 @@ describe('a deadline', () => {
     expect(event?.type).toBe('late');
   });
 
+  test('ends a list, whatever it waits for', async () => {
+    const holder = await service.database.connect();
+    await holder.query('begin; lock table events in access exclusive mode');
+    const list = EventsService.method.listEvents;
+    const request = toBinary(list.input, create(list.input, { workspaceId: service.workspaceId }));
+    const path = `/${EventsService.typeName}/${list.name}`;
+    const startedAt = performance.now();
+    const answers = await Promise.all(
+      // More than are read at once.
+      Array.from({ length: 12 }, () =>
+        sendGrpc(service, path, [grpcEnvelope(request)], { 'grpc-timeout': '200m' }),
+      ),
+    );
+    expect(new Set(answers.map((answer) => answer.status))).toEqual(
+      new Set([`${status.DEADLINE_EXCEEDED}`]),
+    );
+    expect(performance.now() - startedAt).toBeLessThan(1_500);
+    await holder.query('rollback');
+    await holder.end();
+  });
+
   test('is kept by the service, for a client that only states it', async () => {
     const giveBack = await holdWorkspace();
     const { payload, ...fields } = newEvent();

@@ -127,7 +127,11 @@ test.each([
 });
 
 test('a path is described where it is annotated', async () => {
-  const { paths } = await answerOf('/openapi.json', 'GET');
+  const { paths, components } = await answerOf('/openapi.json', 'GET');
+  expect(components.schemas).toMatchObject({
+    Thing: { properties: { id: {}, title: {} } },
+    ThingInput: { additionalProperties: false, properties: { title: {} } },
+  });
   expect(Object.keys(paths)).toEqual(
     expect.arrayContaining(['/v1/things/newest', '/v1/things/{id}', '/v1/things/{id}:open']),
   );
@@ -138,11 +142,23 @@ test('a path is described where it is annotated', async () => {
   ]);
 });
 
+test('two RPCs at the same path are refused by name', () => {
+  const get = (value: string): HttpRule => ({ pattern: { case: 'get', value } });
+  const twins = createThings({ One: get('/v1/things/{id}'), Two: get('/v1/things/{title}') });
+  expect(() => readRoutes(twins.methods)).toThrow(
+    'rpc things.v1.ThingsService.Two and rpc things.v1.ThingsService.One are at the same path',
+  );
+});
+
 test.each<[string, HttpRule]>([
   ['a field that the request lacks', { pattern: { case: 'get', value: '/v1/things/{name}' } }],
   ['a path of many parts', { pattern: { case: 'get', value: '/v1/{id=things/*}' } }],
   ['a part of the request as the body', { pattern: { case: 'post', value: '/v1' }, body: 'title' }],
   ['no method', { body: '*' }],
+  [
+    'a text as the answer',
+    { pattern: { case: 'get', value: '/v1/things' }, responseBody: 'title' },
+  ],
 ])('an annotation with %s is refused by name', (_, rule) => {
   const { methods } = createThings({ FindThing: rule });
   expect(() => readRoutes(methods)).toThrow('rpc things.v1.ThingsService.FindThing');

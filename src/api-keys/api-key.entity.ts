@@ -1,6 +1,7 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { idOf } from '../type-id.ts';
 import type { ApiKey } from './api-key.ts';
+import { TextArray } from './text-array.entity.ts';
 
 /** A row of `api_keys`. The secret itself is never stored. */
 export const ApiKeyEntity = defineEntity({
@@ -14,7 +15,7 @@ export const ApiKeyEntity = defineEntity({
     secretHash: p.blob().unique('api_keys_secret_hash_key'),
     scopes: p.array().columnType('text[]'),
     workspaceIds: p.array().columnType('text[]'),
-    typePatterns: p.array().columnType('text[]'),
+    typePatterns: p.type(TextArray).columnType('text[]'),
     createdAt: p.datetime(3),
     expiresAt: p.datetime(3).nullable(),
     revokedAt: p.datetime(3).nullable(),

@@ -2,9 +2,9 @@ import { type ContextValues, createContextKey } from '@connectrpc/connect';
 import type { AuditReaders } from '../audit/index.ts';
 import { requestIdKey } from '../request-id.ts';
 import { coversTypePattern } from '../type-pattern.ts';
-import { type Caller, mayUseType, mayUseWorkspace } from './api-key.ts';
+import { type Caller, hasScope, mayUseType, mayUseWorkspace } from './api-key.ts';
 import type { ApiKeyActor } from './api-key-actor.ts';
-import { EventTypeNotAllowed, WorkspaceNotAllowed } from './api-key-errors.ts';
+import { EventTypeNotAllowed, ScopeMissing, WorkspaceNotAllowed } from './api-key-errors.ts';
 
 /** Where the request gate leaves the caller for the handlers. */
 export const callerKey = createContextKey<Caller | undefined>(undefined, {
@@ -33,6 +33,19 @@ export function assertMayUseWorkspace(caller: Caller, workspaceId: string): void
 /** @throws EventTypeNotAllowed */
 export function assertMayUseType(caller: Caller, type: string): void {
   if (!mayUseType(caller, type)) throw new EventTypeNotAllowed(type);
+}
+
+/**
+ * Whether the caller may take away events of every type. One that is restricted to types has no say over those of
+ * others.
+ *
+ * @throws ScopeMissing, EventTypeNotAllowed
+ */
+export function assertMayEraseAll(caller: Caller): void {
+  if (!hasScope(caller, 'events:erase')) throw new ScopeMissing('events:erase');
+  if (caller.typePatterns.length > 0 && !caller.typePatterns.includes('*')) {
+    throw new EventTypeNotAllowed('*');
+  }
 }
 
 /** What of the audit a caller may read. */

@@ -12,6 +12,7 @@ export { type ApiKeyStore, createApiKeyStore } from './api-key-store.ts';
 export { type ApiKeysFeature, createApiKeysFeature } from './api-keys.feature.ts';
 export { type Authenticator, createAuthenticator } from './authenticator.ts';
 export {
+  assertMayEraseAll,
   assertMayUseType,
   assertMayUseWorkspace,
   auditReaders,

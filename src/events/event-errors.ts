@@ -46,6 +46,17 @@ export class EventNotFound extends Error {
   }
 }
 
+/** The service's own events hold nothing of anybody's, and tell of what was erased: they stay as they are. */
+export class OwnEventNotErasable extends Error {
+  override readonly name = 'OwnEventNotErasable';
+  readonly type: string;
+
+  constructor(type: string) {
+    super(`${type} is one of the service's own events, which cannot be erased`);
+    this.type = type;
+  }
+}
+
 /** More events are waiting to be written than the service takes on. Nothing was stored. */
 export class AppendQueueFull extends Error {
   override readonly name = 'AppendQueueFull';

@@ -10,6 +10,7 @@ import {
   IdempotencyKeyTaken,
   LogGap,
   LogSetBack,
+  OwnEventNotErasable,
   SequenceExpired,
   SequenceInFuture,
   ShuttingDown,
@@ -36,6 +37,9 @@ export const eventRefusals = [
   })),
   refuse(EventNotFound, 'not_found', 'EVENT_NOT_FOUND', (e) => ({
     metadata: { event_id: e.eventId },
+  })),
+  refuse(OwnEventNotErasable, 'permission_denied', 'EVENT_TYPE_NOT_ALLOWED', (e) => ({
+    metadata: { type: e.type },
   })),
   refuse(IdempotencyKeyReused, 'already_exists', 'IDEMPOTENCY_KEY_REUSED', (e) => ({
     metadata: { event_id: e.eventId, expires_at: e.expiresAt.toISOString() },

@@ -79,8 +79,13 @@ const ownKeysPrefix = '\u0001';
  * @throws EventTypeReserved, PayloadInvalid, PayloadTooLarge
  */
 export function prepareEvent(event: NewEvent): PreparedEvent {
-  if (event.type.startsWith(ownTypesPrefix)) throw new EventTypeReserved();
+  if (isOwnType(event.type)) throw new EventTypeReserved();
   return prepare(event);
+}
+
+/** Whether events of a type are recorded by the service itself, and by nobody else. */
+export function isOwnType(type: string): boolean {
+  return type.startsWith(ownTypesPrefix);
 }
 
 /** An event that the service itself records. */

@@ -12,6 +12,8 @@ import { createAppendQueue } from './append/append-queue.ts';
 import { createHeldTypes } from './append/held-types.ts';
 import { sweepExpiredKeys } from './append/key-sweeper.ts';
 import { type CommitNews, createCommitNews } from './commit-news.ts';
+import { createEraseEvent } from './erase/erase-event.ts';
+import { createEraseEventStore } from './erase/erase-event-store.ts';
 import { ShuttingDown } from './event-errors.ts';
 import { createEventStore } from './event-store.ts';
 import { createEventsRpc, type EventsRpcDeps } from './events.rpc.ts';
@@ -49,14 +51,16 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
   const onCommitted = (id: string, lastSequence: number) => commits.tell(id, lastSequence, 'here');
   const queue = createAppendQueue(store, { onCommitted, turns });
   const subscribeEvents = createSubscribeEvents({
-    log,
     feeds: follow.feeds,
     workspaces,
     streams: streamWatch,
   });
+  const reader = createEventReader(store);
+  const eraseEventStore = createEraseEventStore(database.inTransaction);
   const rpcs = createEventsRpc({
     queue,
-    reader: createEventReader(store),
+    reader,
+    eraseEvent: createEraseEvent({ store: eraseEventStore, reader, commits }),
     heldTypes: createHeldTypes(store),
     log,
     workspaces,

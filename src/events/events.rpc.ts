@@ -4,6 +4,7 @@ import type {
   BatchCreateEventsErrorSchema,
   BatchCreateEventsResultSchema,
   CreateEventRequest,
+  EraseEventRequest,
   EventsService,
   RetrieveEventRequest,
 } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
@@ -11,6 +12,7 @@ import {
   assertMayUseType,
   assertMayUseWorkspace,
   type Caller,
+  getActor,
   getCaller,
   mayUseType,
   mayUseWorkspace,
@@ -18,8 +20,14 @@ import {
 import { findUuid } from '../type-id.ts';
 import { type Abandonment, type AppendQueue, shareSignal } from './append/append-queue.ts';
 import type { HeldTypes } from './append/held-types.ts';
-import { type Appended, type Event, prepareEvent } from './event.ts';
-import { EventNotFound, IdempotencyKeyReused, IdempotencyKeyTaken } from './event-errors.ts';
+import type { EraseEvent } from './erase/erase-event.ts';
+import { type Appended, type Event, isOwnType, prepareEvent } from './event.ts';
+import {
+  EventNotFound,
+  IdempotencyKeyReused,
+  IdempotencyKeyTaken,
+  OwnEventNotErasable,
+} from './event-errors.ts';
 import {
   toCreateEventResponse,
   toEventMessage,
@@ -35,6 +43,7 @@ import { readTraceContext } from './trace-context.ts';
 export interface EventsRpcDeps {
   readonly queue: AppendQueue;
   readonly reader: EventReader;
+  readonly eraseEvent: EraseEvent;
   readonly heldTypes: HeldTypes;
   readonly log: EventLogStore;
   readonly workspaces: KnownWorkspaces;
@@ -49,7 +58,7 @@ export interface EventsRpcDeps {
 
 /** The unary RPCs of harbor.events.v1.EventsService, over the append queue, the reader and the log. */
 export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof EventsService>> {
-  const { queue, reader, heldTypes, log, workspaces, validate, explain } = deps;
+  const { queue, reader, eraseEvent, heldTypes, log, workspaces, validate, explain } = deps;
 
   async function create(
     request: CreateEventRequest,
@@ -93,19 +102,19 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
       return { results: await Promise.all(results) };
     },
 
-    async retrieveEvent(request, context) {
-      const caller = getCaller(context.values);
-      const known = findUuid('evt', request.id) !== undefined;
-      const event = known ? await reader.find(request.id) : undefined;
-      if (event === undefined || !mayRead(caller, event) || !isWhereAsked(request, event)) {
-        throw new EventNotFound(request.id);
-      }
-      return { event: toEventMessage(event) };
+    async retrieveEvent(request, { values }) {
+      return { event: toEventMessage(await getReadable(reader, request, values)) };
+    },
+
+    async eraseEvent(request, { values }) {
+      const event = await getReadable(reader, request, values);
+      if (isOwnType(event.type)) throw new OwnEventNotErasable(event.type);
+      return { event: toEventMessage(await eraseEvent(event, getActor(values))) };
     },
 
     async listEvents(request, context) {
       const filter = await openLog(workspaces, request, context.values);
-      const page = await listEvents(log, toEventQuery(request, filter));
+      const page = await listEvents(log, toEventQuery(request, filter), context.signal);
       return {
         events: page.events.map(toEventMessage),
         nextPageToken: page.nextPageToken,
@@ -138,10 +147,19 @@ async function concealHolder(types: HeldTypes, caller: Caller, error: unknown): 
   return open ? error : new IdempotencyKeyTaken();
 }
 
-function mayRead(caller: Caller, event: Event): boolean {
-  return mayUseWorkspace(caller, event.workspaceId) && mayUseType(caller, event.type);
+/** @throws EventNotFound also for an event that the caller may not read, and one of another workspace than was named. */
+async function getReadable(
+  reader: EventReader,
+  { id, workspaceId }: RetrieveEventRequest | EraseEventRequest,
+  values: ContextValues,
+): Promise<Event> {
+  const caller = getCaller(values);
+  const event = findUuid('evt', id) === undefined ? undefined : await reader.find(id);
+  const isWhereAsked = workspaceId === '' || workspaceId === event?.workspaceId;
+  if (event === undefined || !mayRead(caller, event) || !isWhereAsked) throw new EventNotFound(id);
+  return event;
 }
 
-function isWhereAsked({ workspaceId }: RetrieveEventRequest, event: Event): boolean {
-  return workspaceId === '' || workspaceId === event.workspaceId;
+function mayRead(caller: Caller, event: Event): boolean {
+  return mayUseWorkspace(caller, event.workspaceId) && mayUseType(caller, event.type);
 }

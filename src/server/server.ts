@@ -18,6 +18,7 @@ import { withCors } from './wire/cors.ts';
 import { createToHeaders } from './wire/exchange.ts';
 import { createFront } from './wire/front.ts';
 import { createInflation } from './wire/inflation.ts';
+import { createLiveAnswers } from './wire/live-answers.ts';
 import { createOpenAnswers } from './wire/open-answers.ts';
 
 export interface ServerDeps extends Omit<RequestGateDeps, 'admission'> {
@@ -89,6 +90,7 @@ export function createServer(deps: ServerDeps): Server {
     turns,
     toHeaders: createToHeaders(deps.headersRead),
     openAnswers,
+    liveAnswers: createLiveAnswers(),
     bytesMaxOf: createRequestLimits(handlers.rpc),
     closing: front.closing,
     stallMsMax,

@@ -1,4 +1,5 @@
-export type { Workspace } from './workspace.ts';
+export { createKnownWorkspaces, type KnownWorkspaces } from './known-workspaces.ts';
+export type { Workspace, WorkspaceUpdate } from './workspace.ts';
 export { newWorkspaceId, WorkspaceAlreadyExists, WorkspaceNotFound } from './workspace.ts';
 export { workspaceRefusals } from './workspace-refusals.ts';
 export { createWorkspaceStore, type WorkspaceStore } from './workspace-store.ts';

@@ -1,5 +1,5 @@
 import { refuse } from '../refusal.ts';
-import { WorkspaceAlreadyExists, WorkspaceNotFound } from './workspace.ts';
+import { RetentionOutOfRange, WorkspaceAlreadyExists, WorkspaceNotFound } from './workspace.ts';
 
 /** What callers are told when a workspace cannot be made or found. */
 export const workspaceRefusals = [
@@ -8,5 +8,8 @@ export const workspaceRefusals = [
   })),
   refuse(WorkspaceAlreadyExists, 'already_exists', 'WORKSPACE_ALREADY_EXISTS', (e) => ({
     metadata: { workspace_id: e.workspaceId },
+  })),
+  refuse(RetentionOutOfRange, 'invalid_argument', 'INVALID_REQUEST', (e) => ({
+    violation: { field: 'retention_days', description: e.rule },
   })),
 ];

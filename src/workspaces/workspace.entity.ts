@@ -1,4 +1,5 @@
-import { defineEntity, p } from '@mikro-orm/core';
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import type { Workspace } from './workspace.ts';
 
 /** A row of `workspaces`; `lastSequence` and `lastEventAt` are changed by the append alone, under the row's lock. */
 export const WorkspaceEntity = defineEntity({
@@ -20,3 +21,17 @@ export const WorkspaceEntity = defineEntity({
     deletedAt: p.datetime(3).nullable(),
   },
 });
+
+export type WorkspaceRow = InferEntity<typeof WorkspaceEntity>;
+
+export function toWorkspace(row: WorkspaceRow): Workspace {
+  const { id, displayName, lastSequence, firstSequence, retentionDays, createdAt } = row;
+  return {
+    id,
+    displayName,
+    lastSequence,
+    firstSequence,
+    retentionDays: retentionDays ?? undefined,
+    createdAt,
+  };
+}

@@ -7,7 +7,33 @@ export interface Workspace {
   readonly displayName: string;
   /** Sequence of the newest event; 0 when there is none. */
   readonly lastSequence: number;
+  /** The first sequence that retention keeps; one more than the last when it keeps none. */
+  readonly firstSequence: number;
+  /** How long events are kept; undefined: for ever. */
+  readonly retentionDays: number | undefined;
   readonly createdAt: Date;
+}
+
+/** What to change of a workspace; what is undefined stays. */
+export interface WorkspaceUpdate {
+  readonly displayName?: string | undefined;
+  /** 0: for ever. */
+  readonly retentionDays?: number | undefined;
+}
+
+/** So that a live idempotency key has its event, and whoever reads late a week. */
+export const retentionDaysMin = 7;
+export const retentionDaysMax = 36_500;
+
+/** @throws RetentionOutOfRange unless events are kept for ever, which is 0, or for as long as may be. */
+export function assertRetention(days: number): void {
+  const isWithin = days >= retentionDaysMin && days <= retentionDaysMax;
+  if (days !== 0 && !isWithin) throw new RetentionOutOfRange();
+}
+
+/** Whether events that are kept now may be past the new retention. Undefined: for ever. */
+export function isShorter(now: number | undefined, before: number | undefined): boolean {
+  return now !== undefined && (before === undefined || now < before);
 }
 
 export class WorkspaceNotFound extends Error {
@@ -24,9 +50,24 @@ export class WorkspaceAlreadyExists extends Error {
   override readonly name = 'WorkspaceAlreadyExists';
   readonly workspaceId: string;
 
-  constructor(workspaceId: string) {
-    super(`workspace ${workspaceId} exists already`);
+  /** @param isDeleted nobody finds it any more, but its data is not gone yet. */
+  constructor(workspaceId: string, isDeleted: boolean) {
+    super(
+      isDeleted
+        ? `workspace ${workspaceId} was deleted, and its data is not gone yet`
+        : `workspace ${workspaceId} exists already`,
+    );
     this.workspaceId = workspaceId;
+  }
+}
+
+/** The rule of `retention_days`, which no annotation can say of a field that may be unset. */
+export class RetentionOutOfRange extends Error {
+  override readonly name = 'RetentionOutOfRange';
+  readonly rule = 'must be 0, for ever, or 7–36,500 days';
+
+  constructor() {
+    super('retention_days must be 0, for ever, or 7–36,500 days');
   }
 }
 

@@ -3,20 +3,26 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { WorkspaceSchema } from '../../gen/typescript/harbor/workspaces/v1/workspace_pb.ts';
 import type { WorkspacesService } from '../../gen/typescript/harbor/workspaces/v1/workspaces_service_pb.ts';
-import { assertMayUseWorkspace, getCaller, mayUseWorkspace } from '../api-keys/index.ts';
+import {
+  assertMayEraseAll,
+  assertMayUseWorkspace,
+  getActor,
+  getCaller,
+  mayUseWorkspace,
+} from '../api-keys/index.ts';
 import { decodePageToken, encodePageToken, pageSizeOf } from '../page-token.ts';
 import { newWorkspaceId, type Workspace, WorkspaceNotFound } from './workspace.ts';
 import type { WorkspaceStore } from './workspace-store.ts';
 
 /** harbor.workspaces.v1.WorkspacesService over the workspace store. */
-export function createWorkspacesRpc(
-  store: WorkspaceStore,
-): Partial<ServiceImpl<typeof WorkspacesService>> {
+export function createWorkspacesRpc(store: WorkspaceStore): ServiceImpl<typeof WorkspacesService> {
   return {
-    async createWorkspace(request, context) {
-      const id = request.id === '' ? newWorkspaceId() : request.id;
-      assertMayUseWorkspace(getCaller(context.values), id);
-      return { workspace: toWorkspaceMessage(await store.create(id, request.displayName)) };
+    async createWorkspace({ id: asked, displayName, retentionDays }, { values }) {
+      const id = asked === '' ? newWorkspaceId() : asked;
+      const by = getActor(values);
+      assertMayUseWorkspace(by.caller, id);
+      const workspace = await store.create(id, displayName, { retentionDays, by });
+      return { workspace: toWorkspaceMessage(workspace) };
     },
 
     async retrieveWorkspace(request, context) {
@@ -41,6 +47,23 @@ export function createWorkspacesRpc(
         nextPageToken: last === undefined ? '' : encodePageToken('workspaces', last.id),
       };
     },
+
+    async updateWorkspace({ id, displayName, retentionDays }, { values }) {
+      const by = getActor(values);
+      if (!mayUseWorkspace(by.caller, id)) throw new WorkspaceNotFound(id);
+      const assertMayErase = () => assertMayEraseAll(by.caller);
+      const update = { displayName, retentionDays };
+      const workspace = await store.update(id, update, { by, assertMayErase });
+      return { workspace: toWorkspaceMessage(workspace) };
+    },
+
+    async deleteWorkspace({ id }, { values }) {
+      const by = getActor(values);
+      assertMayEraseAll(by.caller);
+      if (!mayUseWorkspace(by.caller, id)) throw new WorkspaceNotFound(id);
+      await store.delete(id, by);
+      return {};
+    },
   };
 }
 
@@ -49,6 +72,8 @@ function toWorkspaceMessage(workspace: Workspace): MessageInitShape<typeof Works
     id: workspace.id,
     displayName: workspace.displayName,
     lastSequence: BigInt(workspace.lastSequence),
+    firstSequence: BigInt(workspace.firstSequence),
+    retentionDays: workspace.retentionDays ?? 0,
     createdAt: timestampFromDate(workspace.createdAt),
   };
 }

@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
+import { schemaLock } from '../support/schema-lock.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 
 const main = resolve(import.meta.dirname, '../../src/main.ts');
-const schemaLock = 0x686172626f74;
 
 test('a SIGTERM while another process migrates ends the start at once, as a stop', async () => {
   const database = await createTestDatabase();

@@ -139,7 +139,13 @@ test('a read of the log brings 2 MiB of them at the most', async () => {
 
 test('a feed keeps 16 MiB of them, gives out 2 MiB at a time, and all of it counts', async () => {
   const memory = createFeedMemory();
-  const start = { sequence: 0, eventId: undefined, firstSequence: 1, revision: 0 };
+  const start = {
+    sequence: 0,
+    eventId: undefined,
+    firstSequence: 1,
+    revision: 0,
+    askedAtMs: performance.now(),
+  };
   const feed = createEventFeed(logs.store, { workspaceId, start, memory }, () => undefined);
   await feed.advance();
   expect(feed.end.sequence).toBe(800);
@@ -157,7 +163,13 @@ test('a feed keeps 16 MiB of them, gives out 2 MiB at a time, and all of it coun
 test('all feeds together keep no more of them than their bound', async () => {
   const bytesMax = 8 * mebibyte;
   const memory = createFeedMemory(bytesMax);
-  const start = { sequence: 0, eventId: undefined, firstSequence: 1, revision: 0 };
+  const start = {
+    sequence: 0,
+    eventId: undefined,
+    firstSequence: 1,
+    revision: 0,
+    askedAtMs: performance.now(),
+  };
   const feeds = range(1, 3).map(() =>
     createEventFeed(logs.store, { workspaceId, start, memory }, () => undefined),
   );

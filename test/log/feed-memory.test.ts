@@ -48,7 +48,7 @@ test('many workspaces that are followed in several forms keep no more than the b
 
   async function follow(workspaceId: string, encode: (message: StreamMessage) => Uint8Array) {
     const options = { workspaceId, afterSequence: 0, filter: everyEvent };
-    const subscription = await openSubscription(feeds, store, options);
+    const subscription = await openSubscription(feeds, options);
     using _ = subscription.closing;
     const got: number[] = [];
     while (got.length < eventCount) {
@@ -129,8 +129,11 @@ test('the feed that was idle for the longest time gives way, and goes on with wh
   await one.feed.advance();
   expect(one.feed.peek(3)?.map(({ sequence }) => sequence)).toEqual([4]);
   // From the database, with those that it keeps no more.
-  const read = await feeds.read(one.feed, idle, { sequence: 0, eventId: undefined });
-  expect(read.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
+  const read = await feeds.read(one.feed, {
+    workspaceId: idle,
+    place: { sequence: 0, eventId: undefined },
+  });
+  expect(read.events.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
   one.leave();
   other.leave();
   expect(memory.bytes).toBe(0);

@@ -68,8 +68,10 @@ function openFeeds(over: EventLogStore = store): Reports {
   return { feeds, gaps, setBacks, errors };
 }
 const openFeed = (workspaceId: string, startSequence: number, over: LogReader = store) => {
-  const start = { sequence: startSequence, eventId: undefined, firstSequence: 1, revision: 0 };
-  return createEventFeed(over, { workspaceId, start, memory: createFeedMemory() }, () => undefined);
+  const start = { sequence: startSequence, eventId: undefined };
+  const state = { firstSequence: 1, revision: 0, askedAtMs: performance.now() };
+  const options = { workspaceId, start: { ...start, ...state }, memory: createFeedMemory() };
+  return createEventFeed(over, options, () => undefined);
 };
 
 const sequencesOf = (events: readonly Event[] | undefined) =>
@@ -80,11 +82,10 @@ const never = new AbortController().signal;
 /** Message by message, as whoever writes a stream takes them. */
 async function* subscribe(
   feeds: EventFeeds,
-  over: EventLogStore,
   options: SubscriptionOptions,
   signal: AbortSignal,
 ): AsyncGenerator<StreamMessage, never> {
-  const subscription = await openSubscription(feeds, over, options);
+  const subscription = await openSubscription(feeds, options);
   using _ = subscription.closing;
   signal.addEventListener('abort', () => subscription.end(signal.reason));
   for (;;) {
@@ -146,7 +147,7 @@ test('a feed keeps 16 MiB of large events and gives them out 2 MiB at a time', a
 test('a subscription that is to end does not wait for a read that does not come back', async () => {
   const workspaceId = await newWorkspace(5);
   const { feeds } = openFeeds({ ...store, read: () => new Promise(() => undefined) });
-  const subscription = await openSubscription(feeds, store, { workspaceId, ...everything });
+  const subscription = await openSubscription(feeds, { workspaceId, ...everything });
   const waiting = subscription.next();
   subscription.end(new Error('stopping'));
   await expect(waiting).rejects.toThrow('stopping');
@@ -170,11 +171,11 @@ test('a subscription to some types from the end of the log looks none of them up
     afterSequence: undefined,
   };
   const isEnough = ({ kind }: StreamMessage) => kind === 'caught_up';
-  await take(subscribe(feeds, counting, options, never), isEnough);
+  await take(subscribe(feeds, options, never), isEnough);
   expect(finds).toBe(0);
   // From the beginning it does look them up.
   const fromTheStart = { ...options, afterSequence: 0 };
-  await take(subscribe(feeds, counting, fromTheStart, never), isEnough);
+  await take(subscribe(feeds, fromTheStart, never), isEnough);
   expect(finds).toBeGreaterThan(0);
 });
 
@@ -237,7 +238,7 @@ test.each([0, 3, 5, 8])(
     const { leave } = await feeds.join(workspaceId);
     await append(workspaceId, 5);
     const options = { workspaceId, filter: everyEvent, afterSequence };
-    const messages = subscribe(feeds, store, options, never);
+    const messages = subscribe(feeds, options, never);
     const taken = await take(messages, ({ kind }) => kind === 'caught_up');
     expect(eventsIn(taken)).toEqual(range(afterSequence + 1, 10));
     leave();
@@ -248,7 +249,7 @@ test('a stream that is told to end gives nothing more, however much it has at ha
   const workspaceId = await newWorkspace(50);
   const { feeds } = openFeeds();
   const controller = new AbortController();
-  const messages = subscribe(feeds, store, { workspaceId, ...everything }, controller.signal);
+  const messages = subscribe(feeds, { workspaceId, ...everything }, controller.signal);
   expect((await messages.next()).value.sequence).toBe(1);
   controller.abort(new Error('the key was revoked'));
   await expect(messages.next()).rejects.toThrow('the key was revoked');
@@ -258,7 +259,7 @@ test('a stream that waits ends at once when it is told to', async () => {
   const workspaceId = await newWorkspace(1);
   const { feeds } = openFeeds();
   const controller = new AbortController();
-  const messages = subscribe(feeds, store, { workspaceId, ...everything }, controller.signal);
+  const messages = subscribe(feeds, { workspaceId, ...everything }, controller.signal);
   expect((await messages.next()).value.kind).toBe('event');
   expect((await messages.next()).value.kind).toBe('caught_up');
   const waiting = messages.next();
@@ -283,7 +284,7 @@ test('catching up from behind what a feed keeps joins the live part without a se
   })();
   const readers = [0, 1, 999, 1_000, 1_001, 2_999, 3_000].map(async (afterSequence) => {
     const options = { workspaceId, filter: everyEvent, afterSequence };
-    const messages = subscribe(feeds, store, options, never);
+    const messages = subscribe(feeds, options, never);
     const taken = await take(messages, ({ sequence }) => sequence >= 7_000);
     return { afterSequence, taken };
   });
@@ -309,7 +310,7 @@ test('readers that catch up side by side share their reads', async () => {
   const options = { workspaceId, ...everything };
   const all = await Promise.all(
     range(1, 40).map(() =>
-      take(subscribe(feeds, store, options, never), ({ kind }) => kind === 'caught_up'),
+      take(subscribe(feeds, options, never), ({ kind }) => kind === 'caught_up'),
     ),
   );
   expect(all.filter((taken) => eventsIn(taken).length !== 1_500)).toEqual([]);
@@ -325,7 +326,7 @@ test('a gap is told once by each feed, and never again crossed', async () => {
   expect(() => feed.peek(0)).toThrow(LogGap);
   await feed.advance();
   expect(feed.end.sequence).toBe(0);
-  const messages = subscribe(feeds, store, { workspaceId, ...everything }, never);
+  const messages = subscribe(feeds, { workspaceId, ...everything }, never);
   await expect(take(messages, () => false)).rejects.toThrow(LogGap);
   expect(gaps).toEqual([expect.any(LogGap)]);
 });
@@ -342,7 +343,7 @@ test('a log that lacks its end is a gap and not a loop without end', async () =>
       return store.read(range);
     },
   });
-  const messages = subscribe(feeds, store, { workspaceId, ...everything }, never);
+  const messages = subscribe(feeds, { workspaceId, ...everything }, never);
   await expect(take(messages, () => false)).rejects.toThrow(LogGap);
   expect(gaps).toHaveLength(1);
 });
@@ -350,7 +351,7 @@ test('a log that lacks its end is a gap and not a loop without end', async () =>
 test('a log that is shorter than what was told of it was set back, and has no gap', async () => {
   const workspaceId = await newWorkspace(5);
   const { feeds, gaps, setBacks } = openFeeds();
-  const messages = subscribe(feeds, store, { workspaceId, ...everything }, never);
+  const messages = subscribe(feeds, { workspaceId, ...everything }, never);
   // Five events, and that it has caught up.
   for (let taken = 0; taken < 6; taken++) await messages.next();
   // Told of 8, which are gone before anybody has read them.
@@ -369,10 +370,7 @@ test('whoever comes after a log was set back reads what it holds now, however so
   await setBack(testDatabase, workspaceId, { lastSequence: 7 });
   // The feed still has 8 to 10, which are no more; nobody has polled.
   const options = { workspaceId, filter: everyEvent, afterSequence: 5 };
-  const taken = await take(
-    subscribe(feeds, store, options, never),
-    ({ kind }) => kind === 'caught_up',
-  );
+  const taken = await take(subscribe(feeds, options, never), ({ kind }) => kind === 'caught_up');
   expect(eventsIn(taken)).toEqual([6, 7]);
   expect(() => feed.peek(5)).toThrow(LogSetBack);
   expect(setBacks).toHaveLength(1);
@@ -381,7 +379,7 @@ test('whoever comes after a log was set back reads what it holds now, however so
 test('a reader that catches up notices that the log has become another one behind its place', async () => {
   const workspaceId = await newWorkspace(2_000);
   const { feeds, gaps, setBacks } = openFeeds();
-  const messages = subscribe(feeds, store, { workspaceId, ...everything }, never);
+  const messages = subscribe(feeds, { workspaceId, ...everything }, never);
   for (let sequence = 1; sequence <= 500; sequence++) await messages.next();
   await setBack(testDatabase, workspaceId, { lastSequence: 400 });
   await fill(workspaceId, 3_000);
@@ -402,7 +400,7 @@ test('a thousand subscribers that come at once ask for the end of the log a few 
   const options = { workspaceId, filter: everyEvent, afterSequence: undefined };
   const taken = await Promise.all(
     range(1, 1_000).map(() =>
-      take(subscribe(feeds, counting, options, never), ({ kind }) => kind === 'caught_up'),
+      take(subscribe(feeds, options, never), ({ kind }) => kind === 'caught_up'),
     ),
   );
   expect(taken.filter(([first]) => first?.sequence !== 1)).toEqual([]);
@@ -428,13 +426,48 @@ test('a crowd that catches up from everywhere leaves connections to those who wr
   const all = await Promise.all(
     range(0, 99).map(async (place) => {
       const options = { workspaceId, filter: everyEvent, afterSequence: place * 12 };
-      const messages = subscribe(feeds, watched, options, never);
+      const messages = subscribe(feeds, options, never);
       return eventsIn(await take(messages, ({ kind }) => kind === 'caught_up')).length;
     }),
   );
   expect(all).toEqual(range(0, 99).map((place) => 1_200 - place * 12));
   // Four that read, and one that looks for the end.
   expect(most).toBeLessThanOrEqual(5);
+});
+
+test('of subscribers that have left no read waits for its turn', async () => {
+  const workspaceId = await newWorkspace(200);
+  const hole = Promise.withResolvers<void>();
+  const read: unknown[] = [];
+  const held = createEventLogStore({
+    async run(statement, values, timeoutMs) {
+      if (statement.name === 'harbor_list_asc') {
+        read.push(values[1]);
+        await hole.promise;
+      }
+      return database.statements.run(statement, values, timeoutMs);
+    },
+  });
+  const { feeds } = openFeeds(held);
+  const open = (place: number) =>
+    openSubscription(feeds, { workspaceId, filter: everyEvent, afterSequence: place });
+  const leavers = await Promise.all(range(1, 40).map(open));
+  // Two wait for the same chunk: one of them stays.
+  const stayer = await open(40);
+  const left = leavers.map((one) => one.next().catch((reason: unknown) => reason));
+  const stayed = stayer.next();
+  for (const one of leavers) {
+    one.end('has left');
+    one.closing.dispose();
+  }
+  expect(new Set(await Promise.all(left))).toEqual(new Set(['has left']));
+  const comer = await open(7);
+  const came = comer.next();
+  hole.resolve();
+  expect((await stayed)[0]?.sequence).toBe(41);
+  expect((await came)[0]?.sequence).toBe(8);
+  expect(read.slice(4)).toEqual([40, 7]);
+  for (const one of [stayer, comer]) one.closing.dispose();
 });
 
 test('a feed that all have left is not polled any more', async () => {
@@ -451,7 +484,7 @@ test('a feed that all have left is not polled any more', async () => {
   const { leave } = await feeds.join(workspaceId);
   await Promise.all(
     range(1, 10).map(() =>
-      take(subscribe(feeds, store, options, never), ({ kind }) => kind === 'caught_up'),
+      take(subscribe(feeds, options, never), ({ kind }) => kind === 'caught_up'),
     ),
   );
   const pollsBefore = polls;
@@ -491,7 +524,7 @@ test('any interleaving of appends, wake-ups, polls and reads gives every reader 
           return {
             afterSequence,
             got: [] as number[],
-            messages: subscribe(feeds, store, options, never),
+            messages: subscribe(feeds, options, never),
           };
         });
         const run = async (step: Step) => {

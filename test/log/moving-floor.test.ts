@@ -40,7 +40,7 @@ async function follow(
   { feeds } = openFeeds(store),
 ): Promise<{ sequences: number[]; error?: unknown }> {
   const sequences: number[] = [];
-  const subscription = await openSubscription(feeds, store, { filter: everyEvent, ...options });
+  const subscription = await openSubscription(feeds, { filter: everyEvent, ...options });
   using _ = subscription.closing;
   try {
     for (;;) {
@@ -196,6 +196,31 @@ test('an event that is missing above the floor is a gap all the same', async () 
   expect(error).toBeInstanceOf(LogGap);
 });
 
+test('a feed that retention passes before it has heard of what came goes on at the floor', async () => {
+  const workspaceId = await logs.newWorkspace(5);
+  const { feeds, gaps } = openFeeds();
+  const { feed } = await feeds.join(workspaceId);
+  const behind = await openSubscription(feeds, {
+    workspaceId,
+    afterSequence: 5,
+    filter: everyEvent,
+  });
+  const fromTheFloor = await openSubscription(feeds, {
+    workspaceId,
+    afterSequence: 0,
+    filter: everyEvent,
+  });
+  await logs.fill(workspaceId, 20);
+  await passTo(workspaceId, 11);
+  await deleteRows(workspaceId);
+  await feeds.poll();
+  await expect.poll(() => feed.end.sequence).toBe(25);
+  await expect(behind.next()).rejects.toMatchObject({ name: 'SequenceExpired', firstSequence: 11 });
+  const messages = await fromTheFloor.next();
+  expect(messages.map(({ sequence }) => sequence)).toEqual(range(11, 25));
+  expect(gaps).toEqual([]);
+});
+
 test('a feed keeps nothing that retention has passed', async () => {
   const workspaceId = await logs.newWorkspace();
   const { feeds } = openFeeds();
@@ -251,7 +276,7 @@ function readStream(workspaceId: string, afterSequence: number, feeds: EventFeed
   const options = { workspaceId, afterSequence, filter: everyEvent };
   let opening: ReturnType<typeof openSubscription> | undefined;
   return async () => {
-    opening ??= openSubscription(feeds, logs.store, options);
+    opening ??= openSubscription(feeds, options);
     const messages = await (await opening).next();
     if (messages.some(({ kind }) => kind === 'caught_up')) return undefined;
     return messages.map(({ sequence }) => sequence);

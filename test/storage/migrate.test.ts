@@ -3,6 +3,7 @@ import { type Database, openDatabase } from '../../src/database/database.ts';
 import { type MigrateOptions, migrate } from '../../src/database/migrate.ts';
 import { migrations } from '../../src/database/migrations/index.ts';
 import { type Migration, statements } from '../../src/database/migrations/migration.ts';
+import { killSchemaHolder } from '../support/schema-lock.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
 import { startTestService } from '../support/test-service.ts';
 
@@ -130,17 +131,13 @@ const grey = `alter table workspaces add column shade text, add check (colour = 
 test.each(stepNames)('killed when it has just begun %s, the next start goes on', async (victim) => {
   const { database, testDatabase } = await openBoth();
   const onStep = async ({ step }: { step: string }) => {
-    if (step === victim) await testDatabase.query(killHolder);
+    if (step === victim) await killSchemaHolder(testDatabase);
   };
   await expect(migrate(database, { ...later, onStep })).rejects.toThrow();
   expect(await testDatabase.query(doneSteps)).toHaveLength(stepNames.indexOf(victim));
   expect(await migrate(database, later)).toEqual(['9999-colours']);
   expect(await isAllDone(testDatabase)).toBe(true);
 });
-
-/** Whoever holds the lock of a change of the schema. */
-const killHolder = `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'
-  and granted and database = (select oid from pg_database where datname = current_database())`;
 
 test('an index that was left half-built is built afresh', async () => {
   const { database, testDatabase } = await openBoth();
@@ -156,7 +153,7 @@ test('an index that was left half-built is built afresh', async () => {
     where indexrelid = to_regclass('workspaces_hint_index') and not indisvalid`;
   await expect.poll(() => testDatabase.query(halfBuilt)).toHaveLength(1);
   const failing = expect(migrating).rejects.toThrow();
-  await testDatabase.query(killHolder);
+  await killSchemaHolder(testDatabase);
   await failing;
   expect(await testDatabase.query(halfBuilt)).toHaveLength(1);
   await user.query('commit');

@@ -1,6 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { StatementRunner } from '../../src/database/statements.ts';
-import { createWorkspaceStore, WorkspaceNotFound } from '../../src/workspaces/index.ts';
+import {
+  createKnownWorkspaces,
+  createWorkspaceStore,
+  type KnownWorkspaces,
+  WorkspaceNotFound,
+} from '../../src/workspaces/index.ts';
 import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
 
 let opened: TestLogStore;
@@ -22,7 +27,7 @@ test('a workspace that was made is there, also for who asks while an older look-
       return rows;
     },
   };
-  const workspaces = createWorkspaceStore({ orm: database.orm, statements });
+  const workspaces = createWorkspaceStore({ ...database, statements });
   const early = workspaces.assertExists('ws_new');
   await read.promise;
   // By another process.
@@ -32,4 +37,72 @@ test('a workspace that was made is there, also for who asks while an older look-
   await expect(afterwards).resolves.toBeUndefined();
   await Promise.allSettled([early]);
   await expect(workspaces.assertExists('ws_gone')).rejects.toThrow(WorkspaceNotFound);
+});
+
+describe('a workspace that was seen', () => {
+  let elapsedMs: number;
+  /** The ids of each look-up. */
+  let lookUps: (readonly string[])[];
+  /** Answers of look-ups wait for it. */
+  let letGo: Promise<void>;
+  let known: KnownWorkspaces;
+  let id: string;
+  let count = 0;
+
+  beforeEach(async () => {
+    id = `ws_seen${count++}`;
+    elapsedMs = 0;
+    lookUps = [];
+    letGo = Promise.resolve();
+    const store = createWorkspaceStore(opened.database);
+    await store.create(id, '');
+    known = createKnownWorkspaces(
+      async (ids) => {
+        lookUps.push(ids);
+        const found = await Promise.all(ids.map((one) => store.find(one)));
+        await letGo;
+        return found.flatMap((workspace) => (workspace === undefined ? [] : [workspace.id]));
+      },
+      () => elapsedMs,
+    );
+    await known.assertExists(id);
+  });
+
+  test('is not looked up again within a second and a half', async () => {
+    elapsedMs = 1_499;
+    await Promise.all(Array.from({ length: 100 }, () => known.assertExists(id)));
+    expect(lookUps).toEqual([[id]]);
+  });
+
+  test('is looked up once more after that, and nobody waits for the answer', async () => {
+    const held = Promise.withResolvers<void>();
+    letGo = held.promise;
+    elapsedMs = 1_500;
+    await Promise.all(Array.from({ length: 100 }, () => known.assertExists(id)));
+    await expect.poll(() => lookUps).toEqual([[id], [id]]);
+    await known.assertExists(id);
+    expect(lookUps).toHaveLength(2);
+    held.resolve();
+  });
+
+  test('and deleted is believed in for 3 seconds at the most, whatever became of the look-up', async () => {
+    await createWorkspaceStore(opened.database).delete(id);
+    elapsedMs = 2_999;
+    await known.assertExists(id);
+    await expect.poll(() => lookUps).toHaveLength(2);
+    elapsedMs = 3_000;
+    await expect(known.assertExists(id)).rejects.toThrow(WorkspaceNotFound);
+  });
+
+  test('is still believed in where the look-up fails, until 3 seconds are over', async () => {
+    letGo = Promise.reject(new Error('lost'));
+    letGo.catch(() => undefined);
+    elapsedMs = 2_000;
+    await known.assertExists(id);
+    await expect.poll(() => lookUps).toHaveLength(2);
+    elapsedMs = 2_999;
+    await known.assertExists(id);
+    elapsedMs = 3_000;
+    await expect(known.assertExists(id)).rejects.toThrow('lost');
+  });
 });

@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { uuidSqlAt } from './partitions.ts';
 import type { TestDatabase } from './test-database.ts';
 
 export interface FilledEvent {
@@ -8,9 +9,8 @@ export interface FilledEvent {
   readonly createdAt?: Date;
 }
 
-/** SQL for a UUIDv7 of now, where PostgreSQL may have no `uuidv7()`: any other is of a time without a partition. */
-export const newUuidSql = `(lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
-  || '7' || substr(md5(random()::text), 1, 3) || '8' || substr(md5(random()::text), 1, 15))::uuid`;
+/** SQL for a UUIDv7 of now: any other might be of a time without a partition. */
+export const newUuidSql = uuidSqlAt('clock_timestamp()');
 
 /**
  * Appends events by SQL: fast, at times of the test's choosing, and without a word to any process. The

@@ -8,13 +8,11 @@ import {
   boundAt,
   type PlannedPartition,
   partitionsFrom,
+  periodsAhead,
   timeOfUuid,
 } from '../partitions/period.ts';
 import type { SchemaSession } from '../schema-session.ts';
 import { type Migration, type MigrationOptions, statements } from './migration.ts';
-
-/** As many as the keeper of partitions makes ahead, so that it has time to come. */
-const periodsAhead = 3;
 
 /**
  * Events in partitions by the time in their id. The table of before becomes the first one, as it is: a check

@@ -2,6 +2,7 @@ import type { SchemaSession } from '../schema-session.ts';
 import { boundAt, type PartitionPeriod, type PlannedPartition, timeOfUuid } from './period.ts';
 
 type Query = SchemaSession['query'];
+type Run = (text: string) => Promise<unknown>;
 
 /** A partition of `events` as it is. */
 export interface EventPartition {
@@ -83,7 +84,7 @@ function parseBounds(text: string | null): { from: Date | undefined; until: Date
  * Makes a partition, in a transaction of the caller's. Attaching a table locks nobody out, as creating it for a
  * partition at once would.
  */
-export async function createPartition(query: Query, planned: PlannedPartition): Promise<void> {
+export async function createPartition(query: Run, planned: PlannedPartition): Promise<void> {
   const { name, from, until } = planned;
   await query(`create table ${name} (like events including defaults including storage)`);
   await guardPartition(query, name);
@@ -95,7 +96,7 @@ export async function createPartition(query: Query, planned: PlannedPartition): 
 }
 
 /** The guard of `events` itself hears of no statement that names the partition. */
-export async function guardPartition(query: Query, name: string): Promise<void> {
+export async function guardPartition(query: Run, name: string): Promise<void> {
   await query(`
     create trigger events_are_immutable before delete or truncate on ${name}
     for each statement execute function harbor_refuse_event_change()`);

@@ -9,6 +9,9 @@ export interface PlannedPartition {
   readonly until: Date;
 }
 
+/** So many are made before they are needed: nobody has to hurry. */
+export const periodsAhead = 3;
+
 const monthsOf: Record<PartitionPeriod, number> = { quarter: 3, month: 1 };
 
 /** The partition of a time, and the `ahead` that follow it. By UTC, as the times in ids are. */

@@ -1,6 +1,6 @@
 import type { LoopTurns } from '../../loop-turns.ts';
 import type { Event } from '../event.ts';
-import { IdempotencyKeyReused } from '../event-errors.ts';
+import { EventWorkspaceMissing, IdempotencyKeyReused } from '../event-errors.ts';
 import type { EventStore } from '../event-store.ts';
 import type { BatchRow, Waiting } from './append-batch.ts';
 import type { AppendedRow, HeldRow } from './append-statements.ts';
@@ -9,7 +9,7 @@ import type { AppendedRow, HeldRow } from './append-statements.ts';
 const answersAtOnceMax = 64;
 
 export interface AnswerDeps {
-  readonly store: Pick<EventStore, 'read'>;
+  readonly store: Pick<EventStore, 'read' | 'inspectCounters'>;
   readonly turns: LoopTurns;
   /** How long what is left may take. */
   readonly restMs: () => number;
@@ -44,7 +44,7 @@ interface HeldAnswer {
  * without them.
  */
 async function answerHeldRows(
-  store: Pick<EventStore, 'read'>,
+  store: AnswerDeps['store'],
   held: readonly HeldAnswer[],
   restMs: () => number,
 ): Promise<void> {
@@ -57,12 +57,13 @@ async function answerHeldRows(
     while (replays.size > 0) {
       const ids = [...replays.keys()];
       const { events, leftOut } = await store.read(ids, restMs());
-      const again = new Set(leftOut);
-      for (const id of ids) {
-        if (again.has(id)) continue;
+      const found = new Set([...events.keys(), ...leftOut]);
+      const lacking = [...replays.values()].filter(({ holder }) => !found.has(holder.eventId));
+      const absences = await explainAbsences(store, lacking, restMs);
+      for (const [id, original] of [...events, ...absences]) {
         const { row, holder } = replays.get(id) as HeldAnswer;
         replays.delete(id);
-        answerRow(row, holder, events.get(id));
+        answerRow(row, holder, original);
       }
     }
   } catch (error) {
@@ -70,13 +71,34 @@ async function answerHeldRows(
   }
 }
 
+/** Why originals are not there: whoever repeats a create may not know yet that its workspace was deleted. */
+async function explainAbsences(
+  store: AnswerDeps['store'],
+  lacking: readonly HeldAnswer[],
+  restMs: () => number,
+): Promise<[eventId: string, error: Error][]> {
+  if (lacking.length === 0) return [];
+  const workspaceIdOf = ({ row }: HeldAnswer) => row[0].event.workspaceId;
+  const counters = await store.inspectCounters([...new Set(lacking.map(workspaceIdOf))], restMs());
+  return lacking.map((one) => {
+    const { eventId } = one.holder;
+    if (!counters.has(workspaceIdOf(one))) {
+      return [eventId, new EventWorkspaceMissing(workspaceIdOf(one))];
+    }
+    return [eventId, new Error(`the original of a replay, ${eventId}, is missing`)];
+  });
+}
+
 /** Whether one of the creates that share the row has the content of what holds the key. */
 function isReplay({ row, holder }: HeldAnswer): boolean {
   return row.some(({ event }) => event.fingerprint?.equals(holder.fingerprint) === true);
 }
 
+/** What holds a key, or why it is not there; undefined where nobody is to be shown it. */
+type Original = Event | Error | undefined;
+
 /** Answers every create of a row; `original` is the event that holds the key, where one does. */
-function answerRow(row: BatchRow, result: AppendedRow, original: Event | undefined): void {
+function answerRow(row: BatchRow, result: AppendedRow, original: Original): void {
   const [first, ...rest] = row;
   if (result.kind === 'held') {
     for (const one of row) answerHeld(one, result, original);
@@ -97,11 +119,11 @@ interface Holder {
   readonly expiresAt: Date;
 }
 
-function answerHeld(waiting: Waiting, holder: Holder, original: Event | undefined): void {
+function answerHeld(waiting: Waiting, holder: Holder, original: Original): void {
   if (waiting.event.fingerprint?.equals(holder.fingerprint) !== true) {
     waiting.reject(new IdempotencyKeyReused(holder.eventId, holder.expiresAt));
-  } else if (original === undefined) {
-    waiting.reject(new Error(`the original of a replay, ${holder.eventId}, is missing`));
+  } else if (original instanceof Error || original === undefined) {
+    waiting.reject(original);
   } else {
     waiting.resolve({
       event: original,

@@ -1,19 +1,20 @@
 import type { Event } from '../event.ts';
 import { EventWorkspaceMissing, LogGap, LogSetBack, SequenceExpired } from '../event-errors.ts';
 import type { LogEnd, LogPlace, LogState } from '../log/log-place.ts';
-import { assertGoesOn, type LogReader, readLog } from '../log/read-log.ts';
+import { assertGoesOn, type LogReader, type NextEvents, readLog } from '../log/read-log.ts';
 import type { FeedMemory } from './feed-memory.ts';
 import { KeptEvents } from './kept-events.ts';
+import { KnownState } from './known-state.ts';
 
 /** What ends a feed for all who follow it. */
-export type FeedFailure = LogGap | LogSetBack | SequenceExpired | EventWorkspaceMissing;
+export type FeedFailure = LogGap | LogSetBack | EventWorkspaceMissing;
 
 /** The newest part of one workspace's log, read once for all who follow it. */
 export interface EventFeed {
   /** Up to where it was read. */
   readonly end: LogPlace;
-  /** The first sequence that retention keeps, as far as is known here. */
-  readonly firstSequence: number;
+  /** Floor and revision, as far as they are known here: what is kept is of this revision. */
+  readonly state: Omit<KnownState, 'learn'>;
   /** The events after a sequence, as far as they are at hand; undefined: older than what is kept. */
   peek(afterSequence: number): readonly Event[] | undefined;
   /** Calls `listener` whenever the feed has read further, or has failed, until what it returns is called. */
@@ -23,7 +24,7 @@ export interface EventFeed {
    * work.
    */
   advance(knownLast?: number): Promise<void>;
-  /** Notes what the log's workspace has said: what is below the floor is kept no longer. */
+  /** Notes what the log's workspace has said: nothing is kept that is below the floor, or was read before an erasure. */
   learn(state: LogState): void;
   /** Ends it for everybody: `peek` throws the error from now on. */
   fail(error: FeedFailure): void;
@@ -52,7 +53,7 @@ export function createEventFeed(
 ): EventFeed {
   const kept = new KeptEvents(memory);
   let end: LogPlace = start;
-  let { firstSequence } = start;
+  const known = new KnownState(start);
   let failure: FeedFailure | undefined;
   const listeners = new Set<() => void>();
   let advancing: Promise<void> | undefined;
@@ -63,17 +64,7 @@ export function createEventFeed(
     try {
       do {
         advanceAgain = false;
-        const { sequence: afterSequence } = end;
-        const next = await readLog(store, { workspaceId, afterSequence, knownLast: committed });
-        await assertGoesOn(store, { workspaceId, place: end }, next);
-        if (next.state !== undefined) learn(next.state);
-        const newest = next.events.at(-1);
-        if (newest !== undefined) {
-          end = { sequence: newest.sequence, eventId: newest.id };
-          kept.add(next.events);
-          wake();
-          advanceAgain = true;
-        }
+        await readOn();
       } while (advanceAgain);
     } catch (error) {
       if (!isFeedFailure(error)) throw error;
@@ -84,14 +75,52 @@ export function createEventFeed(
     }
   }
 
+  async function readOn(): Promise<void> {
+    const next = await readNext();
+    if (next === undefined) return;
+    await assertGoesOn(store, { workspaceId, place: end }, next);
+    if (next.state !== undefined) learn(next.state);
+    const newest = next.events.at(-1);
+    if (newest === undefined) return;
+    // Something was erased since it was read: whoever wants it reads it again.
+    if (next.state?.revision === known.revision) kept.add(next.events);
+    moveTo({ sequence: newest.sequence, eventId: newest.id });
+  }
+
+  /** Where retention has passed the feed, it goes on at the floor: who was to read on before that learns so alone. */
+  async function readNext(): Promise<NextEvents | undefined> {
+    const { sequence: afterSequence } = end;
+    const knownRevision = known.revision;
+    try {
+      return await readLog(store, {
+        workspaceId,
+        afterSequence,
+        knownLast: committed,
+        knownRevision,
+      });
+    } catch (error) {
+      if (!(error instanceof SequenceExpired)) throw error;
+      kept.clear();
+      moveTo({ sequence: error.firstSequence - 1, eventId: undefined });
+      return undefined;
+    }
+  }
+
+  function moveTo(place: LogPlace): void {
+    end = place;
+    advanceAgain = true;
+    wake();
+  }
+
   function wake(): void {
     for (const listener of listeners) listener();
   }
 
   function learn(state: LogState): void {
-    if (state.firstSequence <= firstSequence) return;
-    firstSequence = state.firstSequence;
-    kept.dropBefore(firstSequence);
+    const { revision } = known;
+    known.learn(state);
+    if (known.revision > revision) kept.clear();
+    else kept.dropBefore(known.firstSequence);
   }
 
   function fail(error: FeedFailure): void {
@@ -106,9 +135,7 @@ export function createEventFeed(
     get end() {
       return end;
     },
-    get firstSequence() {
-      return firstSequence;
-    },
+    state: known,
     peek(afterSequence) {
       if (failure !== undefined) throw failure;
       if (afterSequence >= end.sequence) return [];
@@ -132,6 +159,6 @@ export function createEventFeed(
 }
 
 function isFeedFailure(error: unknown): error is FeedFailure {
-  const failures = [LogGap, LogSetBack, SequenceExpired, EventWorkspaceMissing];
+  const failures = [LogGap, LogSetBack, EventWorkspaceMissing];
   return failures.some((failure) => error instanceof failure);
 }

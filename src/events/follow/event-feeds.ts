@@ -1,10 +1,35 @@
+import { DatabaseUnavailable } from '../../database-unavailable.ts';
 import type { Event } from '../event.ts';
 import { EventWorkspaceMissing, LogGap, LogSetBack } from '../event-errors.ts';
 import type { EventLogStore } from '../log/event-log-store.ts';
 import { isSetBack, type LogEnd, type LogPlace, readLogEnd } from '../log/log-place.ts';
-import { assertGoesOn, type NextEvents, readLog } from '../log/read-log.ts';
+import type { LogRange } from '../log/log-range.ts';
+import { type MatchingQuery, readMatching } from '../log/matching-events.ts';
+import { assertGoesOn } from '../log/read-log.ts';
 import { createEventFeed, type EventFeed, type FeedFailure } from './event-feed.ts';
 import { createFeedMemory, type FeedMemory } from './feed-memory.ts';
+import type { ContentRead } from './known-state.ts';
+import { createSharedReads } from './shared-reads.ts';
+
+/** Consecutive events, as they were read. */
+export interface FedEvents {
+  readonly events: readonly Event[];
+  readonly content: ContentRead;
+}
+
+/** From where somebody reads a log on. */
+export interface ReadFrom {
+  readonly workspaceId: string;
+  readonly place: LogPlace;
+  /** Called only for a read of the database, which is waited for until the signal aborts. */
+  readonly makeSignal?: () => AbortSignal;
+}
+
+/** Events of a range that pass a filter, what was not looked through, and the floor of the log when they were read. */
+export interface FoundEvents extends FedEvents {
+  readonly rest: LogRange | undefined;
+  readonly firstSequence: number;
+}
 
 /** The feeds of this process: one per workspace that somebody follows. */
 export interface EventFeeds {
@@ -15,12 +40,19 @@ export interface EventFeeds {
    */
   join(workspaceId: string): Promise<{ readonly feed: EventFeed; leave(): void }>;
   /**
-   * The events after a place, from the feed or, further back, from the database; none at the end.
+   * The events after a place, from the feed or, further back, from the database; none at the end. They are not outdated
+   * yet.
    *
-   * @throws SequenceExpired when retention has passed the place; LogGap, LogSetBack, EventWorkspaceMissing,
+   * @throws the reason of its signal; SequenceExpired when retention has passed the place; LogGap, LogSetBack, EventWorkspaceMissing,
    * DatabaseUnavailable
    */
-  read(feed: EventFeed, workspaceId: string, place: LogPlace): Promise<readonly Event[]>;
+  read(feed: EventFeed, from: ReadFrom): Promise<FedEvents>;
+  /**
+   * The next events of a range that pass a filter, from the database; not outdated yet either.
+   *
+   * @throws the reason of its signal, EventWorkspaceMissing, DatabaseUnavailable
+   */
+  lookUp(feed: EventFeed, query: MatchingQuery): Promise<FoundEvents>;
   /**
    * Where a log ends; what is found is held against what the feed has read.
    *
@@ -42,6 +74,9 @@ export interface FeedReports {
   readonly onError: (error: unknown) => void;
 }
 
+/** Of the same events, where each came too late to be given out. */
+const readsMax = 3;
+
 interface Entry {
   readonly feed: Promise<EventFeed>;
   ready: EventFeed | undefined;
@@ -56,8 +91,7 @@ export function createEventFeeds(
   memory: FeedMemory = createFeedMemory(),
 ): EventFeeds {
   const entries = new Map<string, Entry>();
-  /** Chunks that are being read: subscribers that catch up side by side share them. */
-  const reads = new Map<string, Promise<NextEvents>>();
+  const readShared = createSharedReads(store, report.onGap);
 
   async function open(workspaceId: string): Promise<EventFeed> {
     const start = await readLogEnd(store, workspaceId);
@@ -101,32 +135,59 @@ export function createEventFeeds(
       if (feed === undefined) return [];
       const { end } = feed;
       const place = end.sequence < committed ? { sequence: committed, eventId: undefined } : end;
-      return [{ workspaceId, feed, place }];
+      return [{ workspaceId, feed, place, revision: feed.state.revision }];
     });
     const ends = await store.readLogEnds(workspaceIds);
-    for (const { workspaceId, feed, place } of before) {
+    for (const { workspaceId, feed, place, revision } of before) {
       const now = ends.get(workspaceId);
       if (now === undefined) feed.fail(new EventWorkspaceMissing(workspaceId));
-      else if (isSetBack(place, now)) {
+      else if (isSetBack(place, now) || now.revision < revision) {
         feed.fail(new LogSetBack(workspaceId, place.sequence, now.sequence));
       } else feed.learn(now);
     }
     return ends;
   }
 
-  /** A chunk of the log, shared with whoever reads from the same sequence at the same time. */
-  function readChunk(workspaceId: string, afterSequence: number, knownLast: number) {
-    const key = `${workspaceId} ${afterSequence}`;
-    const running = reads.get(key);
-    if (running !== undefined) return running;
-    const read = readLog(store, { workspaceId, afterSequence, knownLast })
-      .catch((error: unknown) => {
-        if (error instanceof LogGap) report.onGap(error);
-        throw error;
-      })
-      .finally(() => reads.delete(key));
-    reads.set(key, read);
-    return read;
+  async function readEnd(workspaceId: string): Promise<LogEnd> {
+    const end = (await readEnds([workspaceId])).get(workspaceId);
+    if (end === undefined) throw new EventWorkspaceMissing(workspaceId);
+    return end;
+  }
+
+  /** What the feed keeps, or else a chunk of the database. */
+  async function readNext(
+    feed: EventFeed,
+    { workspaceId, place, makeSignal }: ReadFrom,
+  ): Promise<FedEvents> {
+    const kept = feed.peek(place.sequence);
+    if (kept !== undefined) return { events: kept, content: feed.state.content };
+    const next = await readShared({
+      workspaceId,
+      afterSequence: place.sequence,
+      knownLast: feed.end.sequence,
+      knownRevision: feed.state.revision,
+      signal: makeSignal?.(),
+    });
+    await assertGoesOn(store, { workspaceId, place }, next);
+    const { events, state } = next;
+    if (state === undefined) return { events, content: feed.state.content };
+    feed.learn(state);
+    return { events, content: feed.state.contentOf(state) };
+  }
+
+  /** Reads until what was read may be given out: again where something was erased meanwhile. */
+  async function readCurrent<Read extends FedEvents>(
+    workspaceId: string,
+    read: () => Promise<Read>,
+  ): Promise<Read> {
+    for (let attempt = 1; attempt <= readsMax; attempt++) {
+      const found = await read();
+      if (found.events.length === 0 || !found.content.isOutdated) return found;
+      // It took long, or the feed has kept it, and was not told for long what was erased.
+      await readEnd(workspaceId);
+      if (!found.content.isOutdated) return found;
+    }
+    throw new DatabaseUnavailable('PostgreSQL answers too slowly', { sent: false });
   }
 
   return {
@@ -149,24 +210,27 @@ export function createEventFeeds(
       }
     },
 
-    async read(feed, workspaceId, place) {
-      const kept = feed.peek(place.sequence);
-      if (kept !== undefined) return kept;
+    async read(feed, from) {
       try {
-        const next = await readChunk(workspaceId, place.sequence, feed.end.sequence);
-        await assertGoesOn(store, { workspaceId, place }, next);
-        return next.events;
+        return await readCurrent(from.workspaceId, () => readNext(feed, from));
       } catch (error) {
         if (error instanceof LogSetBack) feed.fail(error);
         throw error;
       }
     },
 
-    async readEnd(workspaceId) {
-      const end = (await readEnds([workspaceId])).get(workspaceId);
-      if (end === undefined) throw new EventWorkspaceMissing(workspaceId);
-      return end;
+    lookUp(feed, query) {
+      const { workspaceId } = query.range;
+      return readCurrent(workspaceId, async () => {
+        const { events, rest, ...read } = await readMatching(store, query);
+        const state = read.state ?? (await readEnd(workspaceId));
+        feed.learn(state);
+        const { firstSequence } = state;
+        return { events, rest, firstSequence, content: feed.state.contentOf(state) };
+      });
     },
+
+    readEnd,
 
     wake(workspaceId, lastSequence) {
       const entry = entries.get(workspaceId);

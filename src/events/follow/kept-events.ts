@@ -20,7 +20,7 @@ export class KeptEvents {
   #isClosed = false;
 
   constructor(memory: FeedMemory) {
-    this.#share = memory.open(() => this.#drop(this.#events.length));
+    this.#share = memory.open(() => this.clear());
   }
 
   /** Keeps what comes next in the log. */
@@ -58,10 +58,15 @@ export class KeptEvents {
     this.#drop(Math.max(0, sequence - first));
   }
 
+  /** Drops everything, and goes on with what comes next. */
+  clear(): void {
+    this.#drop(this.#events.length);
+  }
+
   /** Drops everything, and keeps nothing any more. */
   close(): void {
     this.#isClosed = true;
-    this.#drop(this.#events.length);
+    this.clear();
   }
 
   #drop(count: number): void {

@@ -5,14 +5,12 @@ import {
 } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { getCaller, type StreamWatch } from '../../api-keys/index.ts';
 import type { StreamRoute } from '../../stream-route.ts';
-import type { EventLogStore } from '../log/event-log-store.ts';
 import { type KnownWorkspaces, openLog } from '../log/open-log.rpc.ts';
 import type { EventFeeds } from './event-feeds.ts';
 import { createStreamEncoder } from './stream-encoder.rpc.ts';
 import { openSubscription, type StreamMessage } from './subscription.ts';
 
 export interface SubscribeEventsDeps {
-  readonly log: EventLogStore;
   readonly feeds: EventFeeds;
   readonly workspaces: KnownWorkspaces;
   readonly streams: StreamWatch;
@@ -20,7 +18,6 @@ export interface SubscribeEventsDeps {
 
 /** SubscribeEvents. A subscription ends with its API key, and with the service. */
 export function createSubscribeEvents({
-  log,
   feeds,
   workspaces,
   streams,
@@ -37,7 +34,7 @@ export function createSubscribeEvents({
       const { workspaceId, afterSequence: after } = request;
       const afterSequence = after === undefined ? undefined : Number(after);
       const options = { workspaceId, afterSequence, filter };
-      const subscription = await openSubscription(feeds, log, options);
+      const subscription = await openSubscription(feeds, options);
       const end = (reason: unknown) => subscription.end(reason);
       subscription.closing.defer(streams.watch(getCaller(values), end));
       return subscription;

@@ -2,12 +2,11 @@ import type { StreamSource } from '../../stream-source.ts';
 import type { Event } from '../event.ts';
 import { SequenceExpired, SequenceInFuture } from '../event-errors.ts';
 import { type EventFilter, isEverything, passes } from '../log/event-filter.ts';
-import type { EventLogStore } from '../log/event-log-store.ts';
 import type { LogPlace } from '../log/log-place.ts';
-import { readMatching } from '../log/matching-events.ts';
 import type { EventFeed } from './event-feed.ts';
 import type { EventFeeds } from './event-feeds.ts';
 import type { FeedMemory } from './feed-memory.ts';
+import type { ContentRead } from './known-state.ts';
 
 /** What a subscriber is told; it resumes after `sequence`. */
 export type StreamMessage =
@@ -49,7 +48,6 @@ const chunkEventsMax = 500;
 /** @throws SequenceInFuture, SequenceExpired, EventWorkspaceMissing, DatabaseUnavailable */
 export async function openSubscription(
   feeds: EventFeeds,
-  store: EventLogStore,
   options: SubscriptionOptions,
 ): Promise<Subscription> {
   const { workspaceId, filter, afterSequence } = options;
@@ -63,36 +61,42 @@ export async function openSubscription(
   const { feed, leave } = await feeds.join(workspaceId);
   // The feed of others may not have heard yet of what is there.
   feeds.wake(workspaceId, now);
-  const source = { feeds, feed, leave, store, workspaceId, filter, now };
-  return new LogSubscription(source, { sequence, isAtFloor });
+  const source = { feeds, feed, leave, workspaceId, filter, now };
+  return new LogSubscription(source, {
+    place: { sequence, eventId: undefined },
+    isAtFloor,
+    isLookingUp: !isEverything(filter) && sequence < now,
+  });
 }
 
 interface Source {
   readonly feeds: EventFeeds;
   readonly feed: EventFeed;
   readonly leave: () => void;
-  readonly store: EventLogStore;
   readonly workspaceId: string;
   readonly filter: EventFilter;
   /** The end of the log when the subscription began. */
   readonly now: number;
 }
 
-interface Start {
-  readonly sequence: number;
+/** From where a subscription reads on. */
+interface Position {
+  /** What was told up to here. */
+  readonly place: LogPlace;
+  /** Nothing has been read yet from the first event on that is kept: where that is may move. */
   readonly isAtFloor: boolean;
+  /** Whether what passes the filter is looked up: as far as the log went when the subscription began. */
+  readonly isLookingUp: boolean;
 }
 
 /** Thousands of these wait most of the time: hence fields and one suspended call, no generators. */
 class LogSubscription implements Subscription {
   readonly closing = new DisposableStack();
   readonly #source: Source;
-  /** What was told up to here. */
-  #place: LogPlace;
-  /** Whether what passes the filter is looked up: as far as the log went when the subscription began. */
-  #isLookingUp: boolean;
-  /** Nothing has been read yet of what is to be read from the first event on that is kept: where that is may move. */
-  #isAtFloor: boolean;
+  #position: Position;
+  /** Where the messages that were given last begin. */
+  #before: Position;
+  given: ContentRead | undefined;
   #isCaughtUp = false;
   /** Whether there may be more than the last look at the feed has found: then it looks again, and does not wait. */
   #hasMore = true;
@@ -101,12 +105,13 @@ class LogSubscription implements Subscription {
   #resume: (() => void) | undefined;
   /** Rejects the wait for a read. */
   #giveUp: ((reason: unknown) => void) | undefined;
+  /** Takes a read of the database out of its queue. */
+  #reading: AbortController | undefined;
 
-  constructor(source: Source, { sequence, isAtFloor }: Start) {
+  constructor(source: Source, position: Position) {
     this.#source = source;
-    this.#place = { sequence, eventId: undefined };
-    this.#isAtFloor = isAtFloor;
-    this.#isLookingUp = !isEverything(source.filter) && sequence < source.now;
+    this.#position = position;
+    this.#before = position;
     this.closing.defer(source.leave);
     this.closing.defer(source.feed.watch(() => this.#onNews()));
   }
@@ -120,7 +125,7 @@ class LogSubscription implements Subscription {
       this.throwIfEnded();
       if (messages.length > 0) return messages;
       const quietMs = heartbeatMs - (performance.now() - this.#lastSaidAtMs);
-      if (quietMs <= 0) return [{ kind: 'heartbeat', sequence: this.#place.sequence }];
+      if (quietMs <= 0) return [{ kind: 'heartbeat', sequence: this.#position.place.sequence }];
       if (!this.#hasMore) await this.#pause(quietMs);
       this.throwIfEnded();
     }
@@ -129,11 +134,21 @@ class LogSubscription implements Subscription {
   end(reason: unknown): void {
     this.#ended ??= { reason };
     this.#giveUp?.(reason);
+    this.#reading?.abort(reason);
     this.#resume?.();
   }
 
   throwIfEnded(): void {
     if (this.#ended !== undefined) throw this.#ended.reason;
+  }
+
+  takeBack(last: StreamMessage | undefined): void {
+    const eventId = last?.kind === 'event' ? last.event.id : undefined;
+    this.#position =
+      last === undefined
+        ? this.#before
+        : { ...this.#before, place: { sequence: last.sequence, eventId }, isAtFloor: false };
+    this.#hasMore = true;
   }
 
   /** A read may wait its turn for seconds; whoever is to end does not wait with it. */
@@ -144,37 +159,47 @@ class LogSubscription implements Subscription {
     });
   }
 
-  async #read(): Promise<readonly StreamMessage[]> {
-    try {
-      return await (this.#isLookingUp ? this.#lookUp() : this.#follow());
-    } catch (error) {
-      if (!this.#isAtFloor || !(error instanceof SequenceExpired)) throw error;
-      this.#place = { sequence: error.firstSequence - 1, eventId: undefined };
-      this.#hasMore = true;
-      return [];
-    }
+  #untilEnded(): AbortSignal {
+    this.#reading = new AbortController();
+    if (this.#ended !== undefined) this.#reading.abort(this.#ended.reason);
+    return this.#reading.signal;
   }
 
-  #moveTo(place: LogPlace): void {
-    this.#place = place;
-    this.#isAtFloor = false;
+  async #read(): Promise<readonly StreamMessage[]> {
+    this.#before = this.#position;
+    try {
+      return await (this.#position.isLookingUp ? this.#lookUp() : this.#follow());
+    } catch (error) {
+      const { isAtFloor } = this.#position;
+      if (!isAtFloor || !(error instanceof SequenceExpired)) throw error;
+      const place = { sequence: error.firstSequence - 1, eventId: undefined };
+      this.#position = { ...this.#position, place };
+      this.#hasMore = true;
+      return [];
+    } finally {
+      this.#reading = undefined;
+    }
   }
 
   /** The next messages of the feed, or, further back, of the database; none when nothing matches. */
   async #follow(): Promise<readonly StreamMessage[]> {
     const { feeds, feed, workspaceId, filter, now } = this.#source;
+    const { place } = this.#position;
     this.#hasMore = false;
-    const events = await feeds.read(feed, workspaceId, this.#place);
+    const makeSignal = () => this.#untilEnded();
+    const { events, content } = await feeds.read(feed, { workspaceId, place, makeSignal });
+    this.given = content;
     const last = events.at(-1);
     if (last !== undefined) {
       this.#hasMore = true;
       this.#moveTo({ sequence: last.sequence, eventId: last.id });
       return events.filter((event) => passes(filter, event)).map((event) => this.#toMessage(event));
     }
-    if (this.#isCaughtUp || this.#place.sequence < Math.max(now, feed.end.sequence)) return [];
+    if (this.#isCaughtUp || place.sequence < Math.max(now, feed.end.sequence)) return [];
     this.#isCaughtUp = true;
-    const { firstSequence } = feed;
-    return [{ kind: 'caught_up', sequence: this.#place.sequence, firstSequence }];
+    this.given = undefined;
+    const { firstSequence } = feed.state;
+    return [{ kind: 'caught_up', sequence: place.sequence, firstSequence }];
   }
 
   /**
@@ -182,16 +207,21 @@ class LogSubscription implements Subscription {
    * can say here whether it is there; the feed, which goes on from there, can.
    */
   async #lookUp(): Promise<readonly StreamMessage[]> {
-    const { feeds, store, workspaceId, filter, now } = this.#source;
-    const { sequence: low } = this.#place;
+    const { feeds, feed, workspaceId, filter, now } = this.#source;
+    const { sequence: low } = this.#position.place;
     const range = { workspaceId, low, high: now, direction: 'asc', limit: chunkEventsMax } as const;
-    const { events, rest, state } = await readMatching(store, range, filter);
-    const { firstSequence } = state ?? (await feeds.readEnd(workspaceId));
+    const query = { range, filter, signal: this.#untilEnded() };
+    const { events, rest, content, firstSequence } = await feeds.lookUp(feed, query);
+    this.given = content;
     if (low + 1 < firstSequence) throw new SequenceExpired(low, firstSequence);
     // Other events may stand between the last one and here.
-    this.#moveTo({ sequence: rest?.low ?? now, eventId: undefined });
-    this.#isLookingUp = rest !== undefined;
+    const place = { sequence: rest?.low ?? Math.max(low, now), eventId: undefined };
+    this.#moveTo(place, { isLookingUp: rest !== undefined });
     return events.map((event) => this.#toMessage(event));
+  }
+
+  #moveTo(place: LogPlace, { isLookingUp } = { isLookingUp: false }): void {
+    this.#position = { place, isAtFloor: false, isLookingUp };
   }
 
   /** Resolves after a time, or when the feed has read further or failed, or the subscription is to end. */

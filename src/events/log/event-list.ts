@@ -9,6 +9,7 @@ import type { EventLogStore } from './event-log-store.ts';
 import { readLogEnd } from './log-place.ts';
 import { type LogRange, restAfter } from './log-range.ts';
 import { readMatching } from './matching-events.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 /** Which events a list holds, and in which order. */
 export interface EventQuery {
@@ -38,9 +39,22 @@ const wireBytesMax = 2 * 1024 * 1024;
 /**
  * Reads one page, in bounded time whatever the filter and the length of the log.
  *
- * @throws SequenceInFuture, SequenceExpired, InvalidPageToken, EventWorkspaceMissing, DatabaseUnavailable
+ * @param signal of whoever waits for it, and then no more; what has its turn to come by then never has it.
+ * @throws the reason of `signal`, SequenceInFuture, SequenceExpired, InvalidPageToken, EventWorkspaceMissing, DatabaseUnavailable
  */
-export async function listEvents(store: EventLogStore, query: EventQuery): Promise<EventPage> {
+export function listEvents(
+  store: EventLogStore,
+  query: EventQuery,
+  signal?: AbortSignal,
+): Promise<EventPage> {
+  return unlessAborted(readPage(store, query, signal), signal);
+}
+
+async function readPage(
+  store: EventLogStore,
+  query: EventQuery,
+  signal: AbortSignal | undefined,
+): Promise<EventPage> {
   const { workspaceId, direction, pageSize } = query;
   const list = `events ${fingerprintOf(query)}`;
   const position = readPosition(list, query.pageToken);
@@ -51,7 +65,7 @@ export async function listEvents(store: EventLogStore, query: EventQuery): Promi
   if (low >= high) return { events: [], nextPageToken: '', firstSequence: bounds.firstSequence };
 
   const range = { workspaceId, low, high, direction, limit: pageSize };
-  const matching = await readMatching(store, range, query.filter);
+  const matching = await readMatching(store, { range, filter: query.filter, signal });
   // Retention may have gone on since the bounds were found: below the floor, some events may be gone already.
   const { firstSequence } = matching.state ?? (await readLogEnd(store, workspaceId));
   assertKept(query, position, firstSequence);

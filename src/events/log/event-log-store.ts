@@ -49,18 +49,21 @@ export interface LogChunk {
   readonly state: LogState | undefined;
 }
 
-/** The SQL that reads the log. What holds events is cut at 2 MiB of payloads, but holds one at least. */
+/**
+ * The SQL that reads the log. What holds events is cut at 2 MiB of payloads, but holds one at least. Reads are
+ * few at once: whoever leaves, by `signal`, waits for its turn no more, and what has not begun never does.
+ */
 export interface EventLogStore {
   /**
    * The events of a range.
    *
-   * @throws DatabaseUnavailable
+   * @throws the reason of `signal`, DatabaseUnavailable
    */
-  read(range: LogRange): Promise<LogChunk>;
+  read(range: LogRange, signal?: AbortSignal): Promise<LogChunk>;
   /** Finds the first events of a range, up to its limit, without reading them. */
-  find(range: LogRange, search: EntrySearch): Promise<FoundEntries>;
+  find(range: LogRange, search: EntrySearch, signal?: AbortSignal): Promise<FoundEntries>;
   /** The events of some entries, in their order; those whose rows retention has deleted since are left out. */
-  fetch(workspaceId: string, entries: readonly LogEntry[]): Promise<LogChunk>;
+  fetch(workspaceId: string, entries: readonly LogEntry[], signal?: AbortSignal): Promise<LogChunk>;
   /** Up to `limit` types of a workspace that begin with `prefix`. */
   findTypes(workspaceId: string, prefix: string, limit: number): Promise<string[]>;
   /** The highest sequence that was created before `time`, or at it where `inclusive`; below the floor for none. */
@@ -89,26 +92,38 @@ const findStatements = {
 export function createEventLogStore(runner: StatementRunner): EventLogStore {
   const inTurn = fewAtOnce({ max: readsAtOnceMax, silentMs: 1_000, waitMsMax: turnMsMax });
 
-  function run<Row>(statement: Statement, values: unknown[]): Promise<Row[]> {
-    return inTurn((waitedMs) =>
-      runner.run<Row>(statement, values, readTimeoutMs - Math.min(waitedMs, turnMsMax)),
-    );
+  function run<Row>(statement: Statement, values: unknown[], signal: AbortSignal | undefined) {
+    return inTurn(async (waitedMs) => {
+      const askedAtMs = performance.now();
+      const timeoutMs = readTimeoutMs - Math.min(waitedMs, turnMsMax);
+      return { rows: await runner.run<Row>(statement, values, timeoutMs), askedAtMs };
+    }, signal);
+  }
+
+  async function readChunk(
+    statement: Statement,
+    values: unknown[],
+    signal: AbortSignal | undefined,
+  ): Promise<LogChunk> {
+    const { rows, askedAtMs } = await run<LogRow>(statement, values, signal);
+    return toChunk(rows, askedAtMs);
   }
 
   return {
-    async read({ workspaceId, low, high, direction, limit }) {
+    async read({ workspaceId, low, high, direction, limit }, signal) {
       const values = [workspaceId, low, high, limit, pageBytesMax];
-      return toChunk(await run<LogRow>(listStatements[direction], values));
+      return readChunk(listStatements[direction], values, signal);
     },
 
-    async find(range, search) {
+    async find(range, search, signal) {
       const statement = findStatements[search.by][range.direction];
-      return toFound(await run<EntryRow>(statement, findValues(range, search)));
+      const { rows } = await run<EntryRow>(statement, findValues(range, search), signal);
+      return toFound(rows);
     },
 
-    async fetch(workspaceId, entries) {
-      const values = [workspaceId, ...byIdValues(entries.map(({ uuid }) => uuid)), pageBytesMax];
-      return toChunk(await run<LogRow>(fetchStatement, values));
+    async fetch(workspaceId, entries, signal) {
+      const ids = byIdValues(entries.map(({ uuid }) => uuid));
+      return readChunk(fetchStatement, [workspaceId, ...ids, pageBytesMax], signal);
     },
 
     async findTypes(workspaceId, prefix, limit) {
@@ -128,11 +143,12 @@ export function createEventLogStore(runner: StatementRunner): EventLogStore {
     },
 
     readLogEnds: gatherLogEnds(async (workspaceIds) => {
+      const askedAtMs = performance.now();
       const rows = await runner.run<LogEndRow>(logEndsStatement, [workspaceIds], logEndsTimeoutMs);
       return new Map(
         rows.map((row) => {
           const place = { sequence: row.last_sequence, eventId: toEventId(row.last_event_id) };
-          return [row.workspace_id, { ...place, ...toState(row) }];
+          return [row.workspace_id, { ...place, ...toState(row, askedAtMs) }];
         }),
       );
     }),
@@ -175,18 +191,18 @@ function toFound(rows: readonly EntryRow[]): FoundEntries {
   return { entries, siftedTo: rows.find(({ id }) => id === null)?.sequence };
 }
 
-function toChunk(rows: readonly LogRow[]): LogChunk {
+function toChunk(rows: readonly LogRow[], askedAtMs: number): LogChunk {
   const [first] = rows;
   return {
     events: toEvents(rows),
     isCut: first !== undefined && rows.length < first.rows_found,
     previousEventId: toEventId(first?.previous_id ?? null),
-    state: first && toState(first),
+    state: first && toState(first, askedAtMs),
   };
 }
 
-function toState({ first_sequence: firstSequence, revision }: StateRow): LogState {
-  return { firstSequence, revision };
+function toState(row: StateRow, askedAtMs: number): LogState {
+  return { firstSequence: row.first_sequence, revision: row.revision, askedAtMs };
 }
 
 function toEventId(uuid: string | null): string | undefined {

@@ -1,4 +1,5 @@
 import { DatabaseUnavailable } from '../../database-unavailable.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 export interface FewAtOnceOptions {
   /** Tasks at once. */
@@ -9,8 +10,16 @@ export interface FewAtOnceOptions {
   readonly waitMsMax: number;
 }
 
-/** Runs a task in its turn, which is told how long it has waited. @throws DatabaseUnavailable */
-export type InTurn = <T>(task: (waitedMs: number) => Promise<T>) => Promise<T>;
+/**
+ * Runs a task in its turn, which is told how long it has waited. Whoever leaves meanwhile waits no more, and a task
+ * that has not begun never does; one that runs keeps its turn until it ends.
+ *
+ * @throws the reason of `signal`, DatabaseUnavailable
+ */
+export type InTurn = <T>(
+  task: (waitedMs: number) => Promise<T>,
+  signal?: AbortSignal,
+) => Promise<T>;
 
 interface Waiting {
   readonly askedAtMs: number;
@@ -37,15 +46,33 @@ export function fewAtOnce({ max, silentMs, waitMsMax }: FewAtOnceOptions): InTur
   function beginNext(): void {
     const [next] = waiting;
     if (next === undefined) return;
-    waiting.delete(next);
     begin();
     next.resolve();
   }
 
-  function wait(): Promise<void> {
+  function wait(signal: AbortSignal | undefined): Promise<void> {
     const askedAtMs = performance.now();
     if (timer === undefined) timer = setTimeout(look, silentMs / 4);
-    return new Promise((resolve, reject) => waiting.add({ askedAtMs, resolve, reject }));
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        waiting.delete(one);
+        signal?.removeEventListener('abort', abandon);
+      };
+      const abandon = () => one.reject(signal?.reason);
+      const one: Waiting = {
+        askedAtMs,
+        resolve() {
+          leave();
+          resolve();
+        },
+        reject(reason) {
+          leave();
+          reject(reason);
+        },
+      };
+      waiting.add(one);
+      signal?.addEventListener('abort', abandon);
+    });
   }
 
   function look(): void {
@@ -59,22 +86,34 @@ export function fewAtOnce({ max, silentMs, waitMsMax }: FewAtOnceOptions): InTur
   function failLate(now: number): void {
     for (const one of waiting) {
       if (now - one.askedAtMs < waitMsMax) return;
-      waiting.delete(one);
       one.reject(new DatabaseUnavailable('PostgreSQL does not answer', { sent: false }));
     }
   }
 
-  return async (task) => {
-    const askedAtMs = performance.now();
-    if (running < max) begin();
-    else await wait();
+  async function run<T>(task: (waitedMs: number) => Promise<T>, waitedMs: number): Promise<T> {
     try {
-      const result = await task(performance.now() - askedAtMs);
+      const result = await task(waitedMs);
       movedAtMs = performance.now();
       return result;
     } finally {
-      running--;
-      if (running < max) beginNext();
+      end();
     }
+  }
+
+  function end(): void {
+    running--;
+    if (running < max) beginNext();
+  }
+
+  return async (task, signal) => {
+    signal?.throwIfAborted();
+    const askedAtMs = performance.now();
+    if (running < max) begin();
+    else await wait(signal);
+    if (signal?.aborted) {
+      end();
+      throw signal.reason;
+    }
+    return unlessAborted(run(task, performance.now() - askedAtMs), signal);
   };
 }

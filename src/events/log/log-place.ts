@@ -14,6 +14,8 @@ export interface LogState {
   readonly firstSequence: number;
   /** Counts the erasures: whatever was read under a lower one may hold what was erased since. */
   readonly revision: number;
+  /** When it was asked for, on the clock of `performance.now()`: it was so then, or later. */
+  readonly askedAtMs: number;
 }
 
 /** Where a log ends, and what its workspace says of it. */

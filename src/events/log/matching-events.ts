@@ -19,6 +19,13 @@ export interface MatchingEvents {
   readonly state: LogState | undefined;
 }
 
+export interface MatchingQuery {
+  readonly range: LogRange;
+  readonly filter: EventFilter;
+  /** Of whoever waits for it; see EventLogStore. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** What reading by a filter takes. */
 export type FilteredLog = Pick<EventLogStore, 'read' | 'find' | 'fetch' | 'findTypes'>;
 
@@ -35,19 +42,18 @@ const siftedMax = 5_000;
  */
 export async function readMatching(
   store: FilteredLog,
-  range: LogRange,
-  filter: EventFilter,
+  { range, filter, signal }: MatchingQuery,
 ): Promise<MatchingEvents> {
   if (isEverything(filter)) {
-    const { events, isCut, state } = await store.read(range);
+    const { events, isCut, state } = await store.read(range, signal);
     const last = isCut || events.length === range.limit ? events.at(-1) : undefined;
     return { events, rest: last && restAfter(range, last.sequence), state };
   }
   const search = await chooseSearch(store, range, filter);
-  const { entries, siftedTo } = await store.find(range, search);
+  const { entries, siftedTo } = await store.find(range, search, signal);
   const seenTo = entries.length === range.limit ? entries.at(-1)?.sequence : siftedTo;
   const { events, isCut, state } =
-    entries.length === 0 ? nothing : await store.fetch(range.workspaceId, entries);
+    entries.length === 0 ? nothing : await store.fetch(range.workspaceId, entries, signal);
   const last = isCut ? events.at(-1)?.sequence : seenTo;
   return { events, rest: last === undefined ? undefined : restAfter(range, last), state };
 }

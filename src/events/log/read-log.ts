@@ -14,6 +14,10 @@ export interface LogPart {
   readonly afterSequence: number;
   /** A sequence that was committed: up to it there must be events. */
   readonly knownLast: number;
+  /** A revision that the log has had: a lower one is that of a log which was set back. */
+  readonly knownRevision: number;
+  /** Of whoever waits for it; see EventLogStore. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -34,14 +38,18 @@ export interface NextEvents {
  */
 export async function readLog(store: LogReader, part: LogPart): Promise<NextEvents> {
   const { workspaceId, afterSequence } = part;
-  const { events, previousEventId, state } = await store.read({
+  const range = {
     workspaceId,
     low: afterSequence,
     high: Number.MAX_SAFE_INTEGER,
     direction: 'asc',
     limit: chunkEventsMax,
-  });
+  } as const;
+  const { events, previousEventId, state } = await store.read(range, part.signal);
   if (state !== undefined) assertKept(afterSequence, state);
+  if (state !== undefined && state.revision < part.knownRevision) {
+    throw await describeSetBack(store, part);
+  }
   const missing = events.findIndex(({ sequence }, index) => sequence !== afterSequence + 1 + index);
   const isShort = events.length === 0 && afterSequence < part.knownLast;
   if (missing >= 0 || isShort) throw await explainGap(store, part, events, Math.max(0, missing));
@@ -51,6 +59,11 @@ export async function readLog(store: LogReader, part: LogPart): Promise<NextEven
 /** Every event from the floor on was there when they were read; those before it may be gone. */
 function assertKept(afterSequence: number, { firstSequence }: LogState): void {
   if (afterSequence + 1 < firstSequence) throw new SequenceExpired(afterSequence, firstSequence);
+}
+
+async function describeSetBack(store: LogReader, part: LogPart): Promise<LogSetBack> {
+  const { sequence } = await readLogEnd(store, part.workspaceId);
+  return new LogSetBack(part.workspaceId, Math.max(part.afterSequence, part.knownLast), sequence);
 }
 
 /** Looks once more before it calls the log damaged: it may have been set back, or retention has gone on. */

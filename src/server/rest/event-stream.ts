@@ -62,7 +62,7 @@ export function createEventStream(
       const body = new StreamBody(source, signal, { encode, finish });
       // What is wrong from the start has a status of its own.
       await body.start();
-      return { status: 200, header, body };
+      return { status: 200, header, body, given: body.given };
     } catch (error) {
       const refusal = refuse(error);
       const isTold = error instanceof SequenceExpired && isEventSource(request);

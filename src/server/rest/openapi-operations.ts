@@ -38,10 +38,12 @@ export function toOperation(route: RestRoute, schemas: Schemas, required: Readon
 /** What an RPC does begins its comment; further clauses say how. */
 function summarize(rpc: DescMethod, text = '') {
   const comment = comments[`${rpc.parent.typeName}.${rpc.name}`] ?? '';
-  const scope = `Scope: ${getOption(rpc, required_scope)}.`;
+  const scope = getOption(rpc, required_scope);
   return {
     summary: /^[^.,;:]*/.exec(comment)?.[0],
-    description: [comment, text, scope].filter((part) => part !== '').join('\n\n'),
+    description: [comment, text, scope && `Scope: ${scope}.`]
+      .filter((part) => part !== '')
+      .join('\n\n'),
   };
 }
 

@@ -44,13 +44,17 @@ interface Part {
 
 export function createSchemas(requiredFields: RequiredFields): Schemas {
   const components: Record<string, Schema> = { PayloadValue: payloadValue };
+  const known = new Map<string, DescMessage>();
 
-  function refer({ name }: DescMessage, toSchema: () => Schema): Schema {
-    // Known before it is made: a message may hold itself.
-    if (components[name] === undefined) {
-      components[name] = {};
-      components[name] = toSchema();
+  function refer(message: DescMessage, direction: Direction, toSchema: () => Schema): Schema {
+    const name = nameOf(message, direction);
+    const before = known.get(name);
+    if (before !== undefined && before !== message) {
+      throw new Error(`${message} and ${before} would both be ${name} in openapi.json`);
     }
+    // Known before it is made: a message may hold itself.
+    known.set(name, message);
+    if (before === undefined) components[name] = toSchema();
     return { $ref: `#/components/schemas/${name}` };
   }
 
@@ -110,19 +114,26 @@ export function createSchemas(requiredFields: RequiredFields): Schemas {
     const fields = message.fields.filter((field) => !elsewhere.includes(field));
     const required = requiredFields(message);
     const isRequired = ({ name }: DescField) => required.has(name);
-    return refer(message, () => ofMessage(message, fields, { direction: 'request', isRequired }));
+    return refer(message, 'request', () =>
+      ofMessage(message, fields, { direction: 'request', isRequired }),
+    );
   }
 
   function referToAnswer(message: DescMessage, isWhole: boolean): Schema {
     const required = requiredFields(message);
     const isRequired = (field: DescField) =>
       required.has(field.name) || isAlwaysTold(field, isWhole);
-    return refer(message, () =>
+    return refer(message, 'answer', () =>
       ofMessage(message, message.fields, { direction: 'answer', isRequired }),
     );
   }
 
   return { components, ofField, referToRequest, referToAnswer };
+}
+
+/** What is sent is described more narrowly than what is answered: a message that is both has two names. */
+function nameOf({ name }: DescMessage, direction: Direction): string {
+  return direction === 'answer' || name.endsWith('Request') ? name : `${name}Input`;
 }
 
 /** What the contract says of a field. */

@@ -16,7 +16,7 @@ export interface RestParameter {
    *
    * @throws InvalidField
    */
-  readonly read: (text: string) => string | boolean | string[];
+  readonly read: (text: string) => string | string[];
 }
 
 /** What parameters were called at first. */

@@ -57,11 +57,12 @@ function findValue(
 
 /** Puts the names that the caller has used in place of those of the contract. */
 export function inWordsOf({ parameters }: RestRoute, query: string): (text: string) => string {
-  const used = parameters.filter(({ alias }) => new RegExp(`[?&]${alias}=`).test(query));
+  const used = parameters.flatMap(({ name, alias }) =>
+    alias !== undefined && new RegExp(`[?&]${alias}=`).test(query) ? [{ name, alias }] : [],
+  );
   return (text) =>
     used.reduce(
-      (told, { name, alias }) =>
-        told.replaceAll(new RegExp(`\\b${name}(?=\\[\\d)`, 'g'), `${alias}`),
+      (told, { name, alias }) => told.replaceAll(new RegExp(`\\b${name}(?=\\[\\d)`, 'g'), alias),
       text,
     );
 }

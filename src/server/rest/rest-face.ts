@@ -27,7 +27,7 @@ export interface RestFaceDeps {
 
 /**
  * The REST face: a translation of the RPCs, which runs the same handlers behind the same gate,
- * validation and errors. Answers undefined for a path that is not its own.
+ * validation and errors. Routes are what the contract annotates.
  */
 export function createRestFace({ handlers, streams, validator }: RestFaceDeps) {
   const stream = streams.find(EventsService.method.subscribeEvents);

@@ -27,6 +27,10 @@ const headerOfField = new Map([['idempotency_key', 'Idempotency-Key']]);
 /** The routes of those RPCs that have one; the path that says more comes before one that matches it too. */
 export function readRoutes(rpcs: Iterable<DescMethod>): RestRoute[] {
   const routes = [...rpcs].filter((rpc) => hasOption(rpc, http)).map(toRoute);
+  for (const [place, route] of routes.entries()) {
+    const twin = routes.slice(0, place).find((other) => hides(other, route));
+    if (twin !== undefined) throw new Error(`${route.rpc} and ${twin.rpc} are at the same path`);
+  }
   return routes.sort(
     (one, other) =>
       one.pathFields.length - other.pathFields.length ||
@@ -40,6 +44,13 @@ export function routesAt(routes: readonly RestRoute[], path: string): readonly R
   return routes.filter(({ template }) => template === found?.template);
 }
 
+/** Whether one of the two could never be reached. */
+function hides(one: RestRoute, other: RestRoute): boolean {
+  const shapeOf = ({ template }: RestRoute) => template.replaceAll(variable, '{}');
+  if (shapeOf(one) !== shapeOf(other)) return false;
+  return one.method === other.method || one.template !== other.template;
+}
+
 function toRoute(rpc: DescMethod): RestRoute {
   const { pattern, body, responseBody } = getOption(rpc, http);
   const fieldOf = ({ fields }: DescMethod['input'], name: string): DescField => {
@@ -47,7 +58,9 @@ function toRoute(rpc: DescMethod): RestRoute {
     if (field === undefined) throw new Error(`${rpc}: its google.api.http names no field ${name}`);
     return field;
   };
-  if (pattern.case === undefined || !spoken.test(pattern.value) || !['', '*'].includes(body)) {
+  const answer = responseBody === '' ? undefined : fieldOf(rpc.output, responseBody);
+  const isSpoken = spoken.test(pattern.value ?? '') && ['', '*'].includes(body);
+  if (pattern.case === undefined || !isSpoken || (answer && answer.fieldKind !== 'message')) {
     throw new Error(`${rpc}: its google.api.http is of a kind that is not spoken here`);
   }
   const template = pattern.value;
@@ -67,7 +80,7 @@ function toRoute(rpc: DescMethod): RestRoute {
     hasBody,
     headers: new Map(headers),
     parameters: hasBody ? [] : others.map(toParameter),
-    answer: responseBody === '' ? undefined : fieldOf(rpc.output, responseBody),
+    answer,
   };
 }
 

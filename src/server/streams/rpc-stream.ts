@@ -93,7 +93,8 @@ export function createRpcStream(stream: GuardedStream, inflation: Inflation): An
     };
     const encode = isBinary ? encodeBinary : encodeJson;
     const body = new StreamBody(source, signal, { encode, finish });
-    return { status: 200, header, body, ...(protocol.hasTrailer && { trailer }) };
+    const { given } = body;
+    return { status: 200, header, body, given, ...(protocol.hasTrailer && { trailer }) };
   };
 }
 

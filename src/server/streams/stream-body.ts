@@ -1,4 +1,4 @@
-import type { StreamSource } from '../../stream-source.ts';
+import type { Given, StreamSource } from '../../stream-source.ts';
 import { callerGone } from '../calls/call.ts';
 
 /** How one protocol writes a stream. */
@@ -49,6 +49,7 @@ export class StreamBody implements AsyncIterableIterator<Uint8Array> {
     if (this.#isOver) return { done: true, value: undefined };
     let reason: unknown;
     try {
+      if (this.#items.length > 0 && this.#source.given?.isOutdated) this.#takeBack();
       if (this.#items.length === 0) this.#items = await this.#source.next();
       this.#source.throwIfEnded();
       if (this.#items.length > 0) return { done: false, value: this.#encodeSome() };
@@ -60,9 +61,19 @@ export class StreamBody implements AsyncIterableIterator<Uint8Array> {
     return value === undefined ? { done: true, value } : { done: false, value };
   }
 
+  /** What the chunk that was pulled last holds, where that may change. */
+  readonly given = (): Given | undefined => this.#source.given;
+
   async return(): Promise<IteratorResult<Uint8Array, undefined>> {
     this.#end();
     return { done: true, value: undefined };
+  }
+
+  /** Lets go of what has not been written: it was there for longer than it stays true. */
+  #takeBack(): void {
+    this.#source.takeBack?.(this.#items[this.#written - 1]);
+    this.#items = [];
+    this.#written = 0;
   }
 
   #encodeSome(): Uint8Array {

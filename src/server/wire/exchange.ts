@@ -1,4 +1,5 @@
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
+import type { Given } from '../../stream-source.ts';
 import type { Call } from '../calls/call.ts';
 import type { RequestBody } from './request-body.ts';
 
@@ -18,6 +19,8 @@ export interface ExchangeResponse extends Omit<UniversalServerResponse, 'body' |
   readonly body?: UniversalServerResponse['body'] | string | Uint8Array;
   /** The body is the same bytes for everyone: an answer that waits keeps none of its own. */
   readonly isShared?: boolean;
+  /** Of a stream: what the chunk that was pulled last holds. A reader that has not taken it by then is cut off. */
+  readonly given?: () => Given | undefined;
   /** The body is one chunk: written together with the end of the stream. */
   readonly unary?: boolean;
 }

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { type ExchangeResponse, readWhole } from './exchange.ts';
+import type { LiveAnswers } from './live-answers.ts';
 import { hurryMs, type OpenAnswer, type OpenAnswers } from './open-answers.ts';
 
 /** A reader took nothing off its stream for too long. */
@@ -30,6 +31,7 @@ export interface AnswerSink {
 
 export interface SendingDeps {
   readonly openAnswers: OpenAnswers;
+  readonly liveAnswers: LiveAnswers;
   /** An answer whose reader takes nothing for this time is cut off. */
   readonly stallMsMax: number;
   /** Aborts when the service stops: the readers of streams hurry. */
@@ -114,8 +116,9 @@ export class Sending implements OpenAnswer {
     requestId: string,
     body: AsyncIterable<Uint8Array>,
   ): Promise<void> {
-    const { openAnswers, stallMsMax, closing } = this.#deps;
+    const { openAnswers, liveAnswers, stallMsMax, closing } = this.#deps;
     const { sink } = this.#to;
+    const live = liveAnswers.open(sink, this.cutOff);
     const chunks = body[Symbol.asyncIterator]();
     try {
       // Connect lets handlers add headers until the first chunk is there.
@@ -123,6 +126,7 @@ export class Sending implements OpenAnswer {
       if (sink.destroyed) return;
       this.#to.writeHead(response, requestId);
       while (chunk.done !== true) {
+        live.give(chunk.value.byteLength, response.given?.());
         for (const part of inParts(chunk.value)) {
           if (!sink.write(part)) await drained(sink, stallMsMax, closing);
         }
@@ -132,6 +136,7 @@ export class Sending implements OpenAnswer {
       openAnswers.open(this);
       this.#end(response);
     } finally {
+      live.close();
       await chunks.return?.();
     }
   }

@@ -1,0 +1,133 @@
+import { LockMode } from '@mikro-orm/core';
+import {
+  type Actor,
+  type AuditAction,
+  type AuditedChange,
+  operator,
+  recordAudit,
+} from '../audit/index.ts';
+import { readClock } from '../database/clock.ts';
+import type { Database } from '../database/database.ts';
+import type { Statement } from '../database/statements.ts';
+import type { Transaction } from '../database/transaction.ts';
+import { toWorkspace, WorkspaceEntity, type WorkspaceRow } from './workspace.entity.ts';
+import {
+  assertRetention,
+  isShorter,
+  type Workspace,
+  WorkspaceAlreadyExists,
+  WorkspaceNotFound,
+  type WorkspaceUpdate,
+} from './workspace.ts';
+
+/** The changes of workspaces, each in a transaction, with its record in the audit. */
+export interface WorkspaceChanges {
+  /** @throws WorkspaceAlreadyExists, also while one of that id that was deleted is not gone yet; RetentionOutOfRange */
+  create(id: string, displayName: string, options?: CreateWorkspaceOptions): Promise<Workspace>;
+  /**
+   * Changes what is given.
+   *
+   * @throws WorkspaceNotFound, RetentionOutOfRange, and what `assertMayErase` throws where retention is shortened.
+   */
+  update(id: string, update: WorkspaceUpdate, options?: UpdateWorkspaceOptions): Promise<Workspace>;
+  /**
+   * Makes a workspace one that is not found, at once in the database; rounds of retention remove its data.
+   * One that is deleted already stays so.
+   *
+   * @throws WorkspaceNotFound
+   */
+  delete(id: string, by?: Actor): Promise<void>;
+}
+
+export interface CreateWorkspaceOptions {
+  /** How long events are kept; 0 or undefined: for ever. */
+  readonly retentionDays?: number;
+  /** The operator, unless given. */
+  readonly by?: Actor;
+}
+
+export interface UpdateWorkspaceOptions {
+  /** The operator, unless given. */
+  readonly by?: Actor;
+  readonly assertMayErase?: () => void;
+}
+
+/** Returns a row unless the id is taken: a violation would be an error in PostgreSQL's log, caught or not. */
+const insertStatement: Statement = {
+  name: 'harbor_insert_workspace',
+  text: `
+    insert into workspaces (id, display_name, retention_days, created_at)
+    values ($1, $2, $3, clock_timestamp())
+    on conflict (id) do nothing returning id`,
+};
+
+export function createWorkspaceChanges({ change }: Pick<Database, 'change'>): WorkspaceChanges {
+  /** In the turn of who asks, with the row held; `work` changes it. */
+  function changeRow<T>(
+    { apiKeyId = 'operator' }: Actor,
+    id: string,
+    work: (tx: Transaction, row: WorkspaceRow) => Promise<T>,
+  ): Promise<T> {
+    return change(apiKeyId, async (tx) => {
+      const lockMode = LockMode.PESSIMISTIC_WRITE;
+      const row = await tx.em.findOne(WorkspaceEntity, { id }, { lockMode });
+      if (row === null) throw new WorkspaceNotFound(id);
+      return work(tx, row);
+    });
+  }
+
+  return {
+    async create(id, displayName, { retentionDays = 0, by = operator } = {}) {
+      assertRetention(retentionDays);
+      return change(by.apiKeyId ?? 'operator', async (tx) => {
+        const values = [id, displayName, retentionDays || null];
+        const inserted = await tx.run(insertStatement, values);
+        const row = await tx.em.findOneOrFail(WorkspaceEntity, { id });
+        if (inserted.length === 0) throw new WorkspaceAlreadyExists(id, row.deletedAt !== null);
+        const changes = { display_name: displayName, retention_days: retentionDays };
+        await record(tx, { by, action: 'workspace.created', id, changes });
+        return toWorkspace(row);
+      });
+    },
+
+    async update(id, { displayName, retentionDays }, { by = operator, assertMayErase } = {}) {
+      if (retentionDays !== undefined) assertRetention(retentionDays);
+      return changeRow(by, id, async (tx, row) => {
+        if (row.deletedAt !== null) throw new WorkspaceNotFound(id);
+        const before = toWorkspace(row);
+        if (displayName !== undefined) row.displayName = displayName;
+        if (retentionDays !== undefined) row.retentionDays = retentionDays || null;
+        const now = toWorkspace(row);
+        if (isShorter(now.retentionDays, before.retentionDays)) assertMayErase?.();
+        const changes = {
+          display_name: now.displayName === before.displayName ? undefined : displayName,
+          retention_days: now.retentionDays === before.retentionDays ? undefined : retentionDays,
+        };
+        const isChanged = Object.values(changes).some((value) => value !== undefined);
+        if (isChanged) await record(tx, { by, action: 'workspace.updated', id, changes });
+        return now;
+      });
+    },
+
+    delete(id, by = operator) {
+      return changeRow(by, id, async (tx, row) => {
+        if (row.deletedAt !== null) return;
+        row.deletedAt = await readClock(tx);
+        // Whoever keeps events of it in memory lets go of them.
+        row.revision += 1;
+        await record(tx, { by, action: 'workspace.deleted', id, changes: {} });
+      });
+    },
+  };
+}
+
+interface WorkspaceChange {
+  readonly by: Actor;
+  readonly action: Extract<AuditAction, `workspace.${string}`>;
+  readonly id: string;
+  readonly changes: AuditedChange['changes'];
+}
+
+function record(tx: Transaction, { by, id, ...change }: WorkspaceChange): Promise<void> {
+  return recordAudit(tx, { ...change, actor: by, targetId: id, workspaceIds: [id] });
+}
