@@ -29,12 +29,14 @@ export const webhooks: Migration = {
         created_at timestamptz(3) not null,
         updated_at timestamptz(3) not null,
         deleted_at timestamptz(3) null,
+        touched_at timestamptz not null default clock_timestamp(),
         primary key (id, workspace_id)
       )`,
       `
       create index webhook_endpoints_workspace_id_index on webhook_endpoints (workspace_id, id)`,
-      // By which processes find what has changed.
-      'create index webhook_endpoints_updated_at_index on webhook_endpoints (updated_at)',
+      // By which processes find what has changed: whoever changes an endpoint, its secrets or its replays sets it to
+      // clock_timestamp() in the same transaction.
+      'create index webhook_endpoints_touched_at_index on webhook_endpoints (touched_at)',
       `
       create unique index webhook_endpoints_request_index on webhook_endpoints (api_key_id, request_id)
       where request_id is not null`,
@@ -89,6 +91,8 @@ export const webhooks: Migration = {
         tokens double precision not null default 0,
         tokens_at timestamptz not null default '-infinity',
         unfinished integer not null default 0,
+        parked integer not null default 0,
+        open_windows integer not null default 0,
         succeeded bigint not null default 0,
         failed bigint not null default 0,
         api_key_id uuid null,
@@ -115,7 +119,10 @@ export const webhooks: Migration = {
         remaining integer not null,
         primary key (id, workspace_id)
       ) with (fillfactor = 50)`,
-      // A delivery that has failed and waits; due_at is also until when it is leased to whoever sends it.
+      // A delivery that has failed and waits, or waits behind another of its lane (due_at is infinity then); due_at is also
+      // until when it is leased to whoever sends it. attempts counts the requests that were begun, and is what tells a
+      // late result from a new one. tries counts the failures that the schedule knows of. One that a caller has asked for once
+      // more is manual: it stands outside of order, and of what its cursor counts.
       `
       create table webhook_work (
         window_id uuid not null,
@@ -125,16 +132,21 @@ export const webhooks: Migration = {
         endpoint_id uuid not null,
         event_id uuid not null,
         subject text collate "C" null,
+        lane text collate "C" null,
         sequence bigint not null,
         previous_sequence bigint not null,
         attempts integer not null,
         tries integer not null,
-        fence integer not null,
-        in_flight boolean not null,
+        fence integer not null default 0,
+        in_flight boolean not null default false,
+        is_manual boolean not null default false,
         due_at timestamptz(3) not null,
         primary key (window_id, place, workspace_id)
       )`,
       'create index webhook_work_due_at_index on webhook_work (endpoint_id, due_at)',
+      `
+      create index webhook_work_lane_index on webhook_work (cursor_id, lane, sequence)
+      where lane is not null`,
       // A row for each request that was sent, and never changed.
       `
       create table webhook_attempts (
@@ -156,6 +168,10 @@ export const webhooks: Migration = {
         primary key (window_id, place, attempt, workspace_id)
       ) partition by range (window_id)`,
       'create index webhook_attempts_endpoint_id_index on webhook_attempts (endpoint_id, window_id, place)',
+      // By which a replay finds what was given up.
+      `
+      create index webhook_attempts_failed_index on webhook_attempts (endpoint_id, sequence)
+      where outcome = 'failed'`,
     ),
   ],
 };

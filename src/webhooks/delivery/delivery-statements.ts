@@ -400,5 +400,5 @@ export const lookStatement: Statement = {
     union all
     (select 'expired', null, null, null from webhook_windows where leased_until < clock_timestamp() limit 1)
     union all
-    select 'changed', workspace_id, id, null from webhook_endpoints where updated_at >= $3::timestamptz`,
+    select 'changed', workspace_id, id, null from webhook_endpoints where touched_at >= $3::timestamptz`,
 };
