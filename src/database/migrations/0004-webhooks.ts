@@ -26,6 +26,7 @@ export const webhooks: Migration = {
         status_changed_at timestamptz(3) not null,
         api_key_id uuid null,
         request_id text null,
+        request_fingerprint bytea null,
         created_at timestamptz(3) not null,
         updated_at timestamptz(3) not null,
         deleted_at timestamptz(3) null,
@@ -97,6 +98,7 @@ export const webhooks: Migration = {
         failed bigint not null default 0,
         api_key_id uuid null,
         request_id text null,
+        request_fingerprint bytea null,
         created_at timestamptz(3) not null,
         ended_at timestamptz(3) null,
         primary key (id, workspace_id)

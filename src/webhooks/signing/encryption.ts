@@ -20,6 +20,8 @@ export interface Encryption {
   encrypt(text: string, place: Place): Buffer;
   /** Undefined where this process lacks the key. @throws where the ciphertext is damaged, or stands where it does not belong. */
   decrypt(ciphertext: Buffer, place: Place): string | undefined;
+  /** As `decrypt`. @throws EncryptionKeyMissing where this process lacks the key. */
+  open(ciphertext: Buffer, place: Place): string;
   /** Whether a ciphertext is by the newest key. */
   isCurrent(ciphertext: Buffer): boolean;
   /** The name of the key of a ciphertext, 8 hexadecimal digits; it tells nothing of the key. */
@@ -42,6 +44,20 @@ export function createEncryption(keys: readonly Buffer[]): Encryption {
   const keyNames = [...byName.keys()];
   const [newest] = keyNames;
   const keyNameOf = (ciphertext: Buffer) => ciphertext.toString('hex', 1, 1 + nameBytes);
+  function decrypt(ciphertext: Buffer, place: Place): string | undefined {
+    if (ciphertext[0] !== version || ciphertext.length < headBytes + tagBytes) {
+      throw new Error(`a ciphertext of ${place.table}.${place.column} is damaged`);
+    }
+    const key = byName.get(keyNameOf(ciphertext));
+    if (key === undefined) return undefined;
+    const nonce = ciphertext.subarray(1 + nameBytes, headBytes);
+    const decipher = createDecipheriv('aes-256-gcm', key, nonce);
+    decipher.setAAD(toAad(place));
+    decipher.setAuthTag(ciphertext.subarray(-tagBytes));
+    const bytes = decipher.update(ciphertext.subarray(headBytes, -tagBytes));
+    return Buffer.concat([bytes, decipher.final()]).toString('utf8');
+  }
+
   return {
     canEncrypt: newest !== undefined,
     keyNames,
@@ -62,18 +78,15 @@ export function createEncryption(keys: readonly Buffer[]): Encryption {
       return Buffer.concat([head, bytes, cipher.getAuthTag()]);
     },
 
-    decrypt(ciphertext, place) {
-      if (ciphertext[0] !== version || ciphertext.length < headBytes + tagBytes) {
-        throw new Error(`a ciphertext of ${place.table}.${place.column} is damaged`);
-      }
-      const key = byName.get(keyNameOf(ciphertext));
-      if (key === undefined) return undefined;
-      const nonce = ciphertext.subarray(1 + nameBytes, headBytes);
-      const decipher = createDecipheriv('aes-256-gcm', key, nonce);
-      decipher.setAAD(toAad(place));
-      decipher.setAuthTag(ciphertext.subarray(-tagBytes));
-      const bytes = decipher.update(ciphertext.subarray(headBytes, -tagBytes));
-      return Buffer.concat([bytes, decipher.final()]).toString('utf8');
+    decrypt,
+
+    open(ciphertext, place) {
+      const text = decrypt(ciphertext, place);
+      if (text !== undefined) return text;
+      const keyName = keyNameOf(ciphertext);
+      throw new EncryptionKeyMissing(
+        `the key ${keyName}, by which this was encrypted, is not among those of HARBOR_ENCRYPTION_KEY`,
+      );
     },
   };
 }

@@ -1,0 +1,191 @@
+import { durationMs, timestampFromDate } from '@bufbuild/protobuf/wkt';
+import type { ContextValues, ServiceImpl } from '@connectrpc/connect';
+import type { WebhooksService } from '../../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
+import {
+  assertMayUseWorkspace,
+  type Caller,
+  getActor,
+  getCaller,
+  hasScope,
+  readablePatterns,
+  ScopeMissing,
+} from '../../api-keys/index.ts';
+import { decodePageToken, encodePageToken, pageSizeOf } from '../../page-token.ts';
+import { WebhookEndpointNotFound, WebhookSettingInvalid } from '../webhook-errors.ts';
+import {
+  fingerprintOf,
+  toEndpointMessage,
+  toEndpointSettings,
+  toEndpointUpdate,
+  toStartFrom,
+} from './endpoint-message.rpc.ts';
+import type { ChangeOptions, EndpointStore } from './endpoint-store.ts';
+import {
+  checkHeaders,
+  coversEndpoint,
+  type StartFrom,
+  type WebhookEndpoint,
+} from './webhook-endpoint.ts';
+
+export interface EndpointsRpcDeps {
+  readonly store: EndpointStore;
+  readonly workspaces: { assertExists(id: string): Promise<void> };
+  /** The sequence after which an endpoint begins. @throws SequenceInFuture, SequenceExpired */
+  readonly findStart: (workspaceId: string, start: StartFrom) => Promise<number>;
+  /** Why a URL cannot be an endpoint's, as a sentence that begins with "must". */
+  readonly findUrlFault: (url: string) => string | undefined;
+}
+
+type EndpointRpcs = Pick<
+  ServiceImpl<typeof WebhooksService>,
+  | 'createWebhookEndpoint'
+  | 'retrieveWebhookEndpoint'
+  | 'listWebhookEndpoints'
+  | 'updateWebhookEndpoint'
+  | 'deleteWebhookEndpoint'
+  | 'pauseWebhookEndpoint'
+  | 'resumeWebhookEndpoint'
+  | 'revealSecret'
+  | 'rotateSecret'
+>;
+
+const overlapMsUsual = 24 * 60 * 60_000;
+
+/** The RPCs of harbor.webhooks.v1.WebhooksService about endpoints and their secrets. */
+export function createEndpointsRpc(deps: EndpointsRpcDeps): EndpointRpcs {
+  const { store, workspaces, findStart, findUrlFault } = deps;
+
+  function assertUrl(url: string): void {
+    const fault = findUrlFault(url);
+    if (fault !== undefined) throw new WebhookSettingInvalid('url', fault);
+  }
+
+  /** The endpoint, where it exists for the caller. @throws WebhookEndpointNotFound */
+  async function get(caller: Caller, id: string): Promise<WebhookEndpoint> {
+    const [endpoint] = await store.read([id]);
+    if (endpoint === undefined || !coversEndpoint(caller, endpoint)) {
+      throw new WebhookEndpointNotFound(id);
+    }
+    return endpoint;
+  }
+
+  async function getMessage(values: ContextValues, id: string) {
+    return toEndpointMessage(await get(getCaller(values), id));
+  }
+
+  return {
+    async createWebhookEndpoint(request, { values }) {
+      const { workspaceId, typePatterns, requestId } = request;
+      const by = getActor(values);
+      assertMayRead(by.caller);
+      assertMayUseWorkspace(by.caller, workspaceId);
+      const readable = readablePatterns(by.caller, typePatterns);
+      assertUrl(request.url);
+      const headers = checkHeaders(request.headers);
+      await workspaces.assertExists(workspaceId);
+      const settings = toEndpointSettings(request, readable);
+      const start = toStartFrom(request);
+      const { catchUpMaxPerSecond } = request;
+      const asked = [workspaceId, settings, headers, start, catchUpMaxPerSecond];
+      const { id, secret, replayed } = await store.create(
+        {
+          ...settings,
+          workspaceId,
+          headers,
+          startAfter: await findStart(workspaceId, start),
+          catchUpMaxPerSecond: catchUpMaxPerSecond || undefined,
+        },
+        {
+          by,
+          request:
+            requestId === '' ? undefined : { id: requestId, fingerprint: fingerprintOf(asked) },
+        },
+      );
+      return { endpoint: await getMessage(values, id), secret, replayed };
+    },
+
+    async retrieveWebhookEndpoint({ id }, { values }) {
+      return { endpoint: await getMessage(values, id) };
+    },
+
+    async listWebhookEndpoints({ workspaceId, pageSize, pageToken }, { values }) {
+      const caller = getCaller(values);
+      assertMayUseWorkspace(caller, workspaceId);
+      await workspaces.assertExists(workspaceId);
+      const list = `webhook_endpoints ${workspaceId}`;
+      const limit = pageSizeOf(pageSize);
+      const found = await store.list({
+        workspaceId,
+        beforeId: decodePageToken(list, pageToken),
+        limit: limit + 1,
+      });
+      const page = found.slice(0, limit);
+      const last = found.length > limit ? page.at(-1) : undefined;
+      const covered = page.filter(({ typePatterns }) =>
+        coversEndpoint(caller, { workspaceId, typePatterns }),
+      );
+      const endpoints = await store.read(covered.map(({ id }) => id));
+      return {
+        endpoints: endpoints.map(toEndpointMessage),
+        nextPageToken: last === undefined ? '' : encodePageToken(list, last.id),
+      };
+    },
+
+    async updateWebhookEndpoint(request, { values }) {
+      const { id, url, typePatterns } = request;
+      const options = toOptions(values, id);
+      assertMayRead(getCaller(values));
+      if (url !== undefined) assertUrl(url);
+      const wanted = typePatterns && readablePatterns(getCaller(values), typePatterns.typePatterns);
+      await store.update(id, toEndpointUpdate(request, wanted), options);
+      return { endpoint: await getMessage(values, id) };
+    },
+
+    async deleteWebhookEndpoint({ id }, { values }) {
+      await store.delete(id, toOptions(values, id));
+      return {};
+    },
+
+    async pauseWebhookEndpoint({ id }, { values }) {
+      await store.pause(id, toOptions(values, id));
+      return { endpoint: await getMessage(values, id) };
+    },
+
+    async resumeWebhookEndpoint({ id, fromNow }, { values }) {
+      await store.resume(id, { ...toOptions(values, id), fromNow });
+      return { endpoint: await getMessage(values, id) };
+    },
+
+    async revealSecret({ id }, { values }) {
+      const secrets = await store.reveal(id, toOptions(values, id));
+      return {
+        secrets: secrets.map(({ secret, createdAt, expiresAt }) => ({
+          secret,
+          createdAt: timestampFromDate(createdAt),
+          ...(expiresAt && { expiresAt: timestampFromDate(expiresAt) }),
+        })),
+      };
+    },
+
+    async rotateSecret({ id, overlap }, { values }) {
+      const overlapMs = overlap === undefined ? overlapMsUsual : Math.ceil(durationMs(overlap));
+      return { secret: await store.rotate(id, overlapMs, toOptions(values, id)) };
+    },
+  };
+}
+
+/** Whoever has events sent to a URL can read them there. */
+function assertMayRead(caller: Caller): void {
+  if (!hasScope(caller, 'events:read')) throw new ScopeMissing('events:read');
+}
+
+/** A change is made only of an endpoint that exists for the caller, as it is when its row is held. */
+function toOptions(values: ContextValues, id: string): Required<ChangeOptions> {
+  const by = getActor(values);
+  return {
+    by,
+    check(endpoint) {
+      if (!coversEndpoint(by.caller, endpoint)) throw new WebhookEndpointNotFound(id);
+    },
+  };
+}
