@@ -1,0 +1,127 @@
+import type { Statement } from '../../database/statements.ts';
+
+/** What has become of the deliveries in `keys`, each from its newest request, its work and its window. */
+const deliveries = `
+    select keys.window_id, keys.place, keys.workspace_id, keys.endpoint_id,
+      coalesce(last.cursor_id, work.cursor_id, windows.cursor_id) as cursor_id,
+      coalesce(last.event_id, work.event_id, (
+        select id from events where events.workspace_id = keys.workspace_id
+          and events.sequence = windows.sequences[keys.place + 1])) as event_id,
+      coalesce(last.sequence, work.sequence, windows.sequences[keys.place + 1])::float8 as sequence,
+      coalesce(last.previous_sequence, work.previous_sequence,
+        case when keys.place = 0 then windows.previous_sequence else windows.sequences[keys.place] end
+      )::float8 as previous_sequence,
+      coalesce(last.attempt, work.attempts, 0) as attempts,
+      last.started_at + last.duration_ms * interval '1 millisecond' as last_attempt_at,
+      case when work.due_at = 'infinity' or work.in_flight then null else work.due_at end as next_attempt_at,
+      case when work.in_flight then 'in_flight'
+        when work.window_id is not null then 'pending'
+        when last.outcome = 'succeeded' then 'succeeded'
+        when last.outcome = 'failed' then 'failed'
+        when last.outcome is null and windows.id is not null then 'in_flight'
+        else 'cancelled' end as state
+    from keys
+    left join lateral (
+      select * from webhook_attempts attempts
+      where attempts.window_id = keys.window_id and attempts.place = keys.place
+      order by attempt desc limit 1
+    ) as last on true
+    left join webhook_work work on work.window_id = keys.window_id and work.place = keys.place
+      and work.workspace_id = keys.workspace_id
+    left join webhook_windows windows on windows.id = keys.window_id
+      and windows.workspace_id = keys.workspace_id`;
+
+/** Deliveries of `$1` in `$2`, the newest first, before window `$3` and place `$4`; `$5` at the most. */
+export const listDeliveriesStatement: Statement = {
+  name: 'harbor_webhooks_list_deliveries',
+  text: `
+    with keys as materialized (
+      select distinct window_id, place, $2::text as workspace_id, $1::uuid as endpoint_id from (
+        (select distinct window_id, place from webhook_attempts
+          where endpoint_id = $1 and (window_id, place) < ($3::uuid, $4::int)
+          order by window_id desc, place desc limit $5::int)
+        union all
+        (select window_id, place from webhook_work
+          where endpoint_id = $1 and (window_id, place) < ($3::uuid, $4::int)
+          order by window_id desc, place desc limit $5::int)
+        union all
+        (select windows.id, (places.ord - 1)::int from webhook_windows windows
+          cross join lateral unnest(windows.sequences) with ordinality as places (sequence, ord)
+          where windows.endpoint_id = $1 and windows.workspace_id = $2
+            and (windows.id, places.ord - 1) < ($3::uuid, $4::bigint)
+          order by windows.id desc, places.ord desc limit $5::int)
+      ) as found
+      order by window_id desc, place desc limit $5::int
+    )
+    ${deliveries} order by keys.window_id desc, keys.place desc`,
+};
+
+/** The delivery at window `$1` and place `$2`, or no row. */
+export const findDeliveryStatement: Statement = {
+  name: 'harbor_webhooks_find_delivery',
+  text: `
+    with keys as materialized (
+      select window_id, place, workspace_id, endpoint_id from (
+        (select window_id, place, workspace_id, endpoint_id from webhook_attempts
+          where window_id = $1::uuid and place = $2::int limit 1)
+        union all
+        (select window_id, place, workspace_id, endpoint_id from webhook_work
+          where window_id = $1::uuid and place = $2::int)
+        union all
+        (select id, $2::int, workspace_id, endpoint_id from webhook_windows
+          where id = $1::uuid and $2::int < cardinality(sequences))
+      ) as found limit 1
+    )
+    ${deliveries}`,
+};
+
+/** The newest requests of a delivery, `$3` at the most, the oldest of them first. */
+export const readAttemptsStatement: Statement = {
+  name: 'harbor_webhooks_read_attempts',
+  text: `
+    select * from (
+      select attempt, started_at, duration_ms, status, error, response from webhook_attempts
+      where window_id = $1::uuid and place = $2::int order by attempt desc limit $3::int
+    ) as newest order by attempt`,
+};
+
+/**
+ * Lets a delivery be sent now: where it waits, its next try comes at once; where it has ended, it is sent once more, and
+ * not again. Returns a row when that could be done; one that is being sent is left alone.
+ *
+ * Locks the endpoint's state before the work, as whoever claims it does.
+ */
+export const retryDeliveryStatement: Statement = {
+  name: 'harbor_webhooks_retry_delivery',
+  text: `
+    with last as materialized (
+      select * from webhook_attempts where window_id = $1::uuid and place = $2::int
+      order by attempt desc limit 1
+    ),
+    state as materialized (
+      select states.endpoint_id, states.workspace_id from webhook_states states
+      join last on last.endpoint_id = states.endpoint_id and last.workspace_id = states.workspace_id
+      for no key update of states
+    ),
+    retried as (
+      insert into webhook_work as work (window_id, place, workspace_id, cursor_id, endpoint_id, event_id, subject,
+        sequence, previous_sequence, attempts, tries, fence, in_flight, due_at)
+      select last.window_id, last.place, last.workspace_id, last.cursor_id, last.endpoint_id, last.event_id, null,
+        last.sequence, last.previous_sequence, last.attempt, $3::int, 0, false, clock_timestamp()
+      from last join state on state.endpoint_id = last.endpoint_id
+      on conflict (window_id, place, workspace_id) do update set due_at = excluded.due_at
+        where not work.in_flight and work.due_at <> 'infinity'
+      returning work.cursor_id, work.endpoint_id, work.workspace_id, (xmax = 0) as is_new
+    ),
+    counted as (
+      update webhook_cursors set unfinished = unfinished + 1
+      from retried where retried.is_new and webhook_cursors.id = retried.cursor_id
+        and webhook_cursors.workspace_id = retried.workspace_id
+    ),
+    noted as (
+      update webhook_states set next_work_at = clock_timestamp()
+      from retried where webhook_states.endpoint_id = retried.endpoint_id
+        and webhook_states.workspace_id = retried.workspace_id
+    )
+    select endpoint_id from retried`,
+};
