@@ -9,4 +9,6 @@ export { createEventStore, type EventStore } from './event-store.ts';
 export { createEventsFeature, type EventsFeature } from './events.feature.ts';
 export { createStreamEncoder } from './follow/stream-encoder.rpc.ts';
 export type { StreamMessage, Subscription } from './follow/subscription.ts';
+export { type EventFilter, isEverything } from './log/event-filter.ts';
 export { createEventLogStore, type EventLogStore } from './log/event-log-store.ts';
+export { readMatching } from './log/matching-events.ts';

@@ -9,16 +9,19 @@ import { createDirectory } from './delivery/directory.ts';
 import { createDirectoryStore } from './delivery/directory-store.ts';
 import { createDeliveryEngine } from './delivery/engine.ts';
 import { createEventBodies } from './delivery/event-body.ts';
+import { createFailedStore } from './delivery/failed-store.ts';
 import { type DeliverySchedule, usualSchedule } from './delivery/schedule.ts';
+import { createTellingStore } from './delivery/telling-store.ts';
 import { createAddressPolicy } from './egress/address-policy.ts';
 import { createDial } from './egress/dial.ts';
 import { createHttpClient } from './egress/http-client.ts';
+import { toDeliveryId } from './log/delivery-id.ts';
 import { createEncryption } from './signing/encryption.ts';
 import { createHeadersFor } from './signing/request-headers.ts';
 
 export interface WebhooksFeatureNeeds {
   readonly commits: CommitNews;
-  readonly logs: Pick<EventLogStore, 'read'>;
+  readonly logs: Pick<EventLogStore, 'read' | 'find' | 'fetch' | 'findTypes'>;
   readonly events: Pick<EventStore, 'read'>;
   /** 32 bytes each, the newest first. */
   readonly encryptionKeys: readonly Buffer[];
@@ -36,7 +39,7 @@ const stopGraceMs = 3_000;
 export function createWebhooksFeature(deps: FeatureDeps, needs: WebhooksFeatureNeeds): Feature {
   const { database, log, report } = deps;
   const { schedule = usualSchedule } = needs;
-  const store = createDeliveryStore(database.statements, schedule);
+  const store = createDeliveryStore(database, schedule);
   const directory = createDirectory(createDirectoryStore(database.statements));
   const client = createHttpClient(
     createDial({
@@ -55,18 +58,18 @@ export function createWebhooksFeature(deps: FeatureDeps, needs: WebhooksFeatureN
   const engine = createDeliveryEngine({
     store,
     directory,
-    log: createDeliveryLog(needs.logs, needs.events),
+    log: createDeliveryLog({ ...needs, failed: createFailedStore(database.statements) }),
     courier: createCourier({
       post: client.post,
       headersFor,
       bodyOf: createEventBodies(),
-      deliveryId: ({ windowId, place }) => `dlv_${windowId}${place}`,
+      deliveryId: toDeliveryId,
       schedule,
     }),
     schedule,
     newUuid,
-    onEndpoints: () => undefined,
-    onGone: () => undefined,
+    telling: createTellingStore(database.inTransaction, schedule),
+    onTold: ({ workspaceId, sequence }) => needs.commits.tell(workspaceId, sequence, 'here'),
     report,
   });
   needs.commits.listen(engine.wake);

@@ -1,5 +1,5 @@
 import type { Event } from '../../events/index.ts';
-import type { Delivery, Result } from './delivery-store.ts';
+import type { Delivery, Result } from './delivery.ts';
 import { type Answer, type DeliverySchedule, judge, readRetryAfterMs } from './schedule.ts';
 import type { Target } from './target.ts';
 
@@ -42,6 +42,8 @@ export interface CourierDeps {
 export interface Courier {
   /** What the body of an event takes, in bytes. */
   sizeOf(event: Event): number;
+  /** Whether this process has the keys to sign for a target; who has not leaves it to others. */
+  canSend(target: Target): boolean;
   /** @returns undefined where this process lacks the key that signs: the delivery is somebody else's then. */
   send(delivery: Delivery, to: Recipient, event: Event): Promise<Result | undefined>;
 }
@@ -53,12 +55,23 @@ export interface Recipient {
 }
 
 const responseBytesMax = 1_024;
+const nothingToSay = { id: '', atMs: 0, body: Buffer.alloc(0) };
 
 export function createCourier(deps: CourierDeps): Courier {
   const { post, headersFor, bodyOf, deliveryId, schedule } = deps;
   const { now = Date.now, random = Math.random } = deps;
+  const sendable = new WeakMap<Target, boolean>();
   return {
     sizeOf: (event) => bodyOf(event).byteLength,
+
+    canSend(target) {
+      let known = sendable.get(target);
+      if (known === undefined) {
+        known = headersFor(target, nothingToSay) !== undefined;
+        sendable.set(target, known);
+      }
+      return known;
+    },
 
     async send(delivery, { target, replayId }, event) {
       const body = bodyOf(event);
@@ -83,7 +96,7 @@ export function createCourier(deps: CourierDeps): Courier {
         response: isAnswered ? response.body.subarray(0, responseBytesMax) : undefined,
         outcome: verdict.kind,
         afterMs: verdict.kind === 'retry' ? verdict.afterMs : undefined,
-        holdMs: verdict.kind === 'retry' ? verdict.holdMs : undefined,
+        holdMs: verdict.holdMs,
       };
     },
   };

@@ -132,5 +132,6 @@ function toCursor(row: CursorRow, target: Target): Cursor {
     endSequence: row.end_sequence ?? undefined,
     position: row.position,
     scanned: row.position,
+    turn: 0,
   };
 }

@@ -6,23 +6,24 @@ import type { Cursor, Target } from './target.ts';
  * without endpoints waits for nothing, and one with endpoints costs no query to find them.
  */
 export interface Directory {
-  /** Reads all of them; what was known before is forgotten. */
+  /** Reads all of them. */
   load(signal: AbortSignal): Promise<void>;
   /** Reads some of them again, in any workspaces. */
   refresh(endpointIds: readonly string[]): Promise<void>;
   /** Workspaces with cursors that run. */
   workspaceIds(): string[];
-  cursorsOf(workspaceId: string): readonly Cursor[];
+  /** Those that run, of endpoints that are enabled. */
+  cursorsOf(workspaceId: string): ReadonlySet<Cursor>;
+  cursorsTo(endpointId: string): ReadonlySet<Cursor>;
   targetOf(endpointId: string): Target | undefined;
-  cursor(cursorId: string): Cursor | undefined;
 }
 
 const endpointsPerRead = 500;
 const nil = '00000000-0000-0000-0000-000000000000';
+const none: ReadonlySet<Cursor> = new Set();
 
 export function createDirectory(store: DirectoryStore): Directory {
   const targets = new Map<string, Target>();
-  const cursors = new Map<string, Cursor>();
   const byWorkspace = new Map<string, Set<Cursor>>();
   const byEndpoint = new Map<string, Set<Cursor>>();
 
@@ -30,8 +31,7 @@ export function createDirectory(store: DirectoryStore): Directory {
     const target = targets.get(endpointId);
     if (target === undefined) return;
     targets.delete(endpointId);
-    for (const cursor of byEndpoint.get(endpointId) ?? []) {
-      cursors.delete(cursor.id);
+    for (const cursor of byEndpoint.get(endpointId) ?? none) {
       remove(byWorkspace, target.workspaceId, cursor);
     }
     byEndpoint.delete(endpointId);
@@ -40,15 +40,23 @@ export function createDirectory(store: DirectoryStore): Directory {
   function keep({ targets: read, cursors: found }: DirectoryPage): void {
     for (const target of read) targets.set(target.id, target);
     for (const cursor of found) {
-      cursors.set(cursor.id, cursor);
+      if (cursor.target.status !== 'enabled') continue;
       add(byEndpoint, cursor.target.id, cursor);
-      if (cursor.target.status === 'enabled') add(byWorkspace, cursor.target.workspaceId, cursor);
+      add(byWorkspace, cursor.target.workspaceId, cursor);
+    }
+  }
+
+  async function refresh(endpointIds: readonly string[]): Promise<void> {
+    for (let from = 0; from < endpointIds.length; from += endpointsPerRead) {
+      const ids = endpointIds.slice(from, from + endpointsPerRead);
+      const page = await store.read(ids);
+      for (const id of ids) forget(id);
+      keep(page);
     }
   }
 
   return {
     async load(signal) {
-      const known = [...targets.keys()];
       for (let afterId = nil; !signal.aborted; ) {
         const page = await store.readAll(afterId, endpointsPerRead);
         for (const { id } of page.targets) forget(id);
@@ -57,22 +65,13 @@ export function createDirectory(store: DirectoryStore): Directory {
         if (last === undefined || page.targets.length < endpointsPerRead) break;
         afterId = last.id;
       }
-      await this.refresh(known.filter((id) => !targets.has(id)));
     },
 
-    async refresh(endpointIds) {
-      for (let from = 0; from < endpointIds.length; from += endpointsPerRead) {
-        const ids = endpointIds.slice(from, from + endpointsPerRead);
-        const page = await store.read(ids);
-        for (const id of ids) forget(id);
-        keep(page);
-      }
-    },
-
+    refresh,
     workspaceIds: () => [...byWorkspace.keys()],
-    cursorsOf: (workspaceId) => [...(byWorkspace.get(workspaceId) ?? [])],
+    cursorsOf: (workspaceId) => byWorkspace.get(workspaceId) ?? none,
+    cursorsTo: (endpointId) => byEndpoint.get(endpointId) ?? none,
     targetOf: (endpointId) => targets.get(endpointId),
-    cursor: (cursorId) => cursors.get(cursorId),
   };
 }
 

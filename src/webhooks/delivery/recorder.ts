@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { DeliveryStore, Recorded, Result } from './delivery-store.ts';
+import { keyOf, type Result } from './delivery.ts';
+import type { Recorded, ResultKind } from './record-store.ts';
 
 /** Results a statement at the most. */
 const resultsMax = 500;
@@ -11,7 +12,7 @@ const retryMs = 250;
 /** Writes down what came of requests, many at a time. */
 export interface Recorder {
   /** Resolves once it is on disk: true when it was recorded, false when somebody else has taken the delivery over. */
-  record(kind: 'windows' | 'work', result: Result): Promise<boolean>;
+  record(kind: ResultKind, result: Result): Promise<boolean>;
   /** Resolves when all that was given was recorded, or given up because the process ends. */
   drained(): Promise<void>;
   /** Gives up what cannot be recorded now: it will be sent again by somebody else. */
@@ -33,13 +34,19 @@ interface Waiting {
  * be reached the results are kept; the leases run on, and who takes them over meets what was recorded.
  */
 export function createRecorder(
-  store: Pick<DeliveryStore, 'record'>,
+  store: {
+    record(kind: ResultKind, results: readonly Result[]): Promise<Recorded>;
+  },
   options: RecorderOptions,
 ): Recorder {
-  const lanes = { windows: createLane('windows'), work: createLane('work') };
+  /** What is in order takes a transaction of its own, which the rest is not to wait for. */
+  const queues = {
+    windows: { ordered: createQueue('windows'), unordered: createQueue('windows') },
+    work: { ordered: createQueue('work'), unordered: createQueue('work') },
+  };
   let isStopped = false;
 
-  function createLane(kind: 'windows' | 'work') {
+  function createQueue(kind: ResultKind) {
     let waiting: Waiting[] = [];
     let running: Promise<void> | undefined;
 
@@ -49,7 +56,8 @@ export function createRecorder(
         const batch = waiting.slice(0, resultsMax);
         waiting = waiting.slice(resultsMax);
         const recorded = await write(kind, batch);
-        for (const { result, resolve } of batch) resolve(recorded?.has(keyOf(result)) ?? false);
+        for (const { result, resolve } of batch)
+          resolve(recorded?.has(keyOf(result.delivery)) ?? false);
       }
       running = undefined;
     }
@@ -64,7 +72,7 @@ export function createRecorder(
   }
 
   async function write(
-    kind: 'windows' | 'work',
+    kind: ResultKind,
     batch: readonly Waiting[],
   ): Promise<ReadonlySet<string> | undefined> {
     const results = batch.map(({ result }) => result);
@@ -74,7 +82,9 @@ export function createRecorder(
       try {
         const recorded = await store.record(kind, results);
         options.onRecorded(recorded);
-        return isRetried ? new Set(results.map(keyOf)) : recorded.recorded;
+        return isRetried
+          ? new Set(results.map(({ delivery }) => keyOf(delivery)))
+          : recorded.recorded;
       } catch (error) {
         options.onError(error);
         if (isStopped) return undefined;
@@ -85,16 +95,20 @@ export function createRecorder(
   }
 
   return {
-    record: (kind, result) => new Promise((resolve) => lanes[kind].add({ result, resolve })),
+    record(kind, result) {
+      const { ordered, unordered } = queues[kind];
+      const queue = result.delivery.lane === undefined ? unordered : ordered;
+      return new Promise((resolve) => queue.add({ result, resolve }));
+    },
     async drained() {
-      await Promise.all([lanes.windows.drained(), lanes.work.drained()]);
+      const all = [queues.windows, queues.work].flatMap(({ ordered, unordered }) => [
+        ordered,
+        unordered,
+      ]);
+      await Promise.all(all.map((queue) => queue.drained()));
     },
     stop() {
       isStopped = true;
     },
   };
-}
-
-function keyOf({ delivery }: Result): string {
-  return `${delivery.windowId} ${delivery.place}`;
 }

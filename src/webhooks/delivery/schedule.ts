@@ -11,6 +11,8 @@ export interface DeliverySchedule {
   readonly circuitWaitMs: { readonly first: number; readonly most: number };
   /** A Retry-After beyond this counts as this. */
   readonly retryAfterMsMax: number;
+  /** Nothing but failures for this time is told to the endpoint's workspace. */
+  readonly tellAfterMs: number;
   /** Nothing but failures for this time disables the endpoint. */
   readonly disableAfterMs: number;
 }
@@ -38,6 +40,7 @@ export const usualSchedule: DeliverySchedule = {
   circuitAfterMs: 30 * second,
   circuitWaitMs: { first: 5 * second, most: 5 * minute },
   retryAfterMsMax: 24 * hour,
+  tellAfterMs: hour,
   disableAfterMs: 5 * 24 * hour,
 };
 
@@ -51,11 +54,11 @@ export type Answer =
   /** No answer: a timeout, a reset, an address that may not be connected to. */
   | { readonly kind: 'unanswered' };
 
-/** What becomes of a delivery after a request. */
-export type Verdict =
-  | { readonly kind: 'succeeded' }
-  | { readonly kind: 'retry'; readonly afterMs: number; readonly holdMs: number | undefined }
-  | { readonly kind: 'failed' };
+/** What becomes of a delivery after a request; `holdMs` is for how long its endpoint is sent nothing else. */
+export type Verdict = { readonly holdMs: number | undefined } & (
+  | { readonly kind: 'succeeded' | 'failed' }
+  | { readonly kind: 'retry'; readonly afterMs: number }
+);
 
 /**
  * @param tries requests that have failed before this one.
@@ -67,18 +70,16 @@ export function judge(
   { tries, random }: { readonly tries: number; readonly random: number },
 ): Verdict {
   if (answer.kind === 'answered' && answer.status >= 200 && answer.status < 300) {
-    return { kind: 'succeeded' };
+    return { kind: 'succeeded', holdMs: undefined };
   }
+  const askedMs = askedToWaitMs(answer, retryAfterMsMax);
+  // Too many requests is said of the endpoint, not of the one delivery.
+  const isTooMany = answer.kind === 'answered' && answer.status === 429;
+  const holdMs = isTooMany ? (askedMs ?? retryAfterMs[0]) : undefined;
   const waitMs = retryAfterMs[tries];
-  if (waitMs === undefined) return { kind: 'failed' };
+  if (waitMs === undefined) return { kind: 'failed', holdMs };
   const afterMs = Math.round(waitMs * (1 + jitter * (2 * random - 1)));
-  const asked = askedToWaitMs(answer, retryAfterMsMax);
-  return {
-    kind: 'retry',
-    afterMs: Math.max(afterMs, asked ?? 0),
-    // Too many requests is said of the endpoint, not of the one delivery.
-    holdMs: answer.kind === 'answered' && answer.status === 429 ? asked : undefined,
-  };
+  return { kind: 'retry', afterMs: Math.max(afterMs, askedMs ?? 0), holdMs };
 }
 
 function askedToWaitMs(answer: Answer, retryAfterMsMax: number): number | undefined {

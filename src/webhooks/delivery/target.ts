@@ -29,6 +29,7 @@ export interface Cursor {
   readonly isReplay: boolean;
   /** Of a replay, within those of the target; empty: all of them. */
   readonly typePatterns: readonly string[];
+  /** Only what was given up for the target. */
   readonly onlyFailed: boolean;
   /** Undefined: there is none. */
   readonly endSequence: number | undefined;
@@ -36,6 +37,8 @@ export interface Cursor {
   position: number;
   /** Up to where it was gone through without a match since; it costs nothing to go through that again. */
   scanned: number;
+  /** When it last had its turn, counted over all cursors: who was served longest ago comes first. */
+  turn: number;
 }
 
 /** What of an event decides who is sent it. */
@@ -64,4 +67,18 @@ export function isFor(cursor: Cursor, endpointId: string, event: Matchable): boo
     return false;
   }
   return matchesAny(cursor.typePatterns, event.type);
+}
+
+/** Deliveries of a target with the same lane go one after another; undefined: whenever there is room. */
+export function laneOf(
+  { ordering }: Target,
+  { subject }: { readonly subject?: string | undefined },
+): string | undefined {
+  if (ordering === 'none') return undefined;
+  return ordering === 'workspace' ? '' : subject;
+}
+
+/** How far a cursor has to go: to the end of its range, or of the log. */
+export function goalOf(cursor: Cursor, logEnd: number): number {
+  return Math.min(logEnd, cursor.endSequence ?? Number.POSITIVE_INFINITY);
 }

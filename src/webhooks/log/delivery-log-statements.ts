@@ -89,7 +89,8 @@ export const readAttemptsStatement: Statement = {
  * Lets a delivery be sent now: where it waits, its next try comes at once; where it has ended, it is sent once more, and
  * not again. Returns a row when that could be done; one that is being sent is left alone.
  *
- * Locks the endpoint's state before the work, as whoever claims it does.
+ * Locks the work before the endpoint's state, as everybody does; it is manual, and so outside of order and of what its cursor
+ * counts.
  */
 export const retryDeliveryStatement: Statement = {
   name: 'harbor_webhooks_retry_delivery',
@@ -98,25 +99,15 @@ export const retryDeliveryStatement: Statement = {
       select * from webhook_attempts where window_id = $1::uuid and place = $2::int
       order by attempt desc limit 1
     ),
-    state as materialized (
-      select states.endpoint_id, states.workspace_id from webhook_states states
-      join last on last.endpoint_id = states.endpoint_id and last.workspace_id = states.workspace_id
-      for no key update of states
-    ),
     retried as (
-      insert into webhook_work as work (window_id, place, workspace_id, cursor_id, endpoint_id, event_id, subject,
-        sequence, previous_sequence, attempts, tries, fence, in_flight, due_at)
-      select last.window_id, last.place, last.workspace_id, last.cursor_id, last.endpoint_id, last.event_id, null,
-        last.sequence, last.previous_sequence, last.attempt, $3::int, 0, false, clock_timestamp()
-      from last join state on state.endpoint_id = last.endpoint_id
+      insert into webhook_work as work (window_id, place, workspace_id, cursor_id, endpoint_id, event_id, sequence,
+        previous_sequence, attempts, tries, is_manual, due_at)
+      select window_id, place, workspace_id, cursor_id, endpoint_id, event_id, sequence, previous_sequence, attempt,
+        $3::int, true, clock_timestamp()
+      from last
       on conflict (window_id, place, workspace_id) do update set due_at = excluded.due_at
         where not work.in_flight and work.due_at <> 'infinity'
-      returning work.cursor_id, work.endpoint_id, work.workspace_id, (xmax = 0) as is_new
-    ),
-    counted as (
-      update webhook_cursors set unfinished = unfinished + 1
-      from retried where retried.is_new and webhook_cursors.id = retried.cursor_id
-        and webhook_cursors.workspace_id = retried.workspace_id
+      returning work.endpoint_id, work.workspace_id
     ),
     noted as (
       update webhook_states set next_work_at = clock_timestamp()
