@@ -15,7 +15,7 @@ export interface Recorder {
   record(kind: ResultKind, result: Result): Promise<boolean>;
   /** Resolves when all that was given was recorded, or given up because the process ends. */
   drained(): Promise<void>;
-  /** Gives up what cannot be recorded now: it will be sent again by somebody else. */
+  /** Gives up what cannot be recorded now, and whatever comes: it will be sent again by somebody else. */
   stop(): void;
 }
 
@@ -97,6 +97,7 @@ export function createRecorder(
   return {
     record(kind, result) {
       const { ordered, unordered } = queues[kind];
+      if (isStopped) return Promise.resolve(false);
       const queue = result.delivery.lane === undefined ? unordered : ordered;
       return new Promise((resolve) => queue.add({ result, resolve }));
     },

@@ -15,7 +15,7 @@ import {
  */
 
 /**
- * Locks the cursor `$2` of the endpoint `$4`, expected at `$5`, unless somebody else is at work on the endpoint, and says what
+ * Locks the cursor `$2` of the endpoint `$4` in `$3`, unless somebody else is at work on the endpoint, and says what
  * there is room for: `$1` failures in a row close the endpoint.
  */
 export const lockSubjectCursorStatement: Statement = {

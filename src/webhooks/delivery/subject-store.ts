@@ -45,7 +45,6 @@ export function createSubjectStore(inTransaction: InTransaction, schedule: Deliv
           move.cursorId,
           move.workspaceId,
           move.endpointId,
-          move.expected,
         ]);
         const refusal = refuse(move, cursor);
         if (refusal !== undefined || cursor === undefined) return refusal as Moved;
