@@ -15,6 +15,7 @@ import { explainItem } from './server/errors/item-error.ts';
 import { compileRules, createContractValidator } from './server/rpc/contract-validator.ts';
 import { createMessageCheck } from './server/rpc/interceptors.ts';
 import { createHealth, createServer, type ServerLoad } from './server/server.ts';
+import { createWebhooksFeature } from './webhooks/index.ts';
 import { createWorkspacesFeature, type WorkspaceStore } from './workspaces/index.ts';
 
 /** Calls in flight get this long to finish after a stop begins; the whole stop takes at most 25 s. */
@@ -98,7 +99,12 @@ function assemble(config: Config, database: Database, log: Log) {
     explain: explainItem,
   });
   const audit = createAuditFeature(deps, auditReaders);
-  const features = joinFeatures([workspaces, apiKeys, events, audit], report);
+  const webhooks = createWebhooksFeature(deps, {
+    ...config.webhooks,
+    commits: events.commits,
+    workspaces: workspaces.store,
+  });
+  const features = joinFeatures([workspaces, apiKeys, events, audit, webhooks], report);
 
   compileRules(validator, features.services);
   const server = createServer({

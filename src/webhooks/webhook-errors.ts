@@ -59,3 +59,65 @@ export class WebhookSecretsFull extends Error {
     this.oldSecretsMax = oldSecretsMax;
   }
 }
+
+/** An endpoint has as many requests in flight, or a second, as it may. */
+export class WebhookEndpointBusy extends Error {
+  override readonly name = 'WebhookEndpointBusy';
+
+  constructor(endpointId: string) {
+    super(`${endpointId} has as many requests in flight, or a second, as it may; try again later`);
+  }
+}
+
+/** An endpoint is paused or disabled, and is sent nothing. */
+export class WebhookEndpointNotEnabled extends Error {
+  override readonly name = 'WebhookEndpointNotEnabled';
+
+  constructor(endpointId: string) {
+    super(`${endpointId} is paused or disabled; resume it first`);
+  }
+}
+
+/** No delivery has the id, it is kept no more, or the caller's key does not cover its endpoint. */
+export class DeliveryNotFound extends Error {
+  override readonly name = 'DeliveryNotFound';
+  readonly deliveryId: string;
+
+  constructor(deliveryId: string) {
+    super(`no delivery ${deliveryId}`);
+    this.deliveryId = deliveryId;
+  }
+}
+
+/** No replay has the id, or the caller's key does not cover its endpoint. */
+export class ReplayNotFound extends Error {
+  override readonly name = 'ReplayNotFound';
+  readonly replayId: string;
+
+  constructor(replayId: string) {
+    super(`no replay ${replayId}`);
+    this.replayId = replayId;
+  }
+}
+
+/** A replay is done or cancelled, and stays so. */
+export class ReplayEnded extends Error {
+  override readonly name = 'ReplayEnded';
+
+  constructor(replayId: string, state: string) {
+    super(`${replayId} is ${state}, and does not go on`);
+  }
+}
+
+/** As many replays of a workspace run or are paused as there may be. */
+export class ReplaysFull extends Error {
+  override readonly name = 'ReplaysFull';
+  readonly replaysMax: number;
+
+  constructor(replaysMax: number) {
+    super(
+      `${replaysMax} replays of the workspace run or are paused, and there may be no more: wait, or cancel some`,
+    );
+    this.replaysMax = replaysMax;
+  }
+}

@@ -1,6 +1,12 @@
 import { refuse } from '../refusal.ts';
 import { EncryptionKeyMissing } from './signing/encryption.ts';
 import {
+  DeliveryNotFound,
+  ReplayEnded,
+  ReplayNotFound,
+  ReplaysFull,
+  WebhookEndpointBusy,
+  WebhookEndpointNotEnabled,
   WebhookEndpointNotFound,
   WebhookEndpointsFull,
   WebhookRequestIdReused,
@@ -24,6 +30,20 @@ export const webhookRefusals = [
   })),
   refuse(WebhookSecretsFull, 'failed_precondition', 'OLD_SECRETS_FULL', (e) => ({
     metadata: { old_secrets_max: `${e.oldSecretsMax}` },
+  })),
+  refuse(WebhookEndpointBusy, 'resource_exhausted', 'OVERLOADED', () => ({
+    retryAfterMs: 1_000,
+  })),
+  refuse(WebhookEndpointNotEnabled, 'failed_precondition', 'WEBHOOK_ENDPOINT_NOT_ENABLED'),
+  refuse(DeliveryNotFound, 'not_found', 'DELIVERY_NOT_FOUND', (e) => ({
+    metadata: { delivery_id: e.deliveryId },
+  })),
+  refuse(ReplayNotFound, 'not_found', 'REPLAY_NOT_FOUND', (e) => ({
+    metadata: { replay_id: e.replayId },
+  })),
+  refuse(ReplayEnded, 'failed_precondition', 'REPLAY_ENDED'),
+  refuse(ReplaysFull, 'resource_exhausted', 'REPLAYS_FULL', (e) => ({
+    metadata: { replays_max: `${e.replaysMax}` },
   })),
   refuse(EncryptionKeyMissing, 'failed_precondition', 'ENCRYPTION_KEY_MISSING'),
 ];

@@ -1,91 +1,174 @@
 import { lookup } from 'node:dns/promises';
-import type { CommitNews, EventLogStore, EventStore } from '../events/index.ts';
-import type { Feature, FeatureDeps } from '../feature.ts';
+import { WebhooksService } from '../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
+import { type CommitNews, createEventLogStore, createEventStore } from '../events/index.ts';
+import { type Feature, type FeatureDeps, type Loop, serve } from '../feature.ts';
 import { newUuid } from '../type-id.ts';
-import { createCourier } from './delivery/courier.ts';
+import { type Courier, createCourier } from './delivery/courier.ts';
 import { createDeliveryLog } from './delivery/delivery-log.ts';
 import { createDeliveryStore } from './delivery/delivery-store.ts';
 import { createDirectory } from './delivery/directory.ts';
 import { createDirectoryStore } from './delivery/directory-store.ts';
-import { createDeliveryEngine } from './delivery/engine.ts';
+import { createDeliveryEngine, type DeliveryEngine } from './delivery/engine.ts';
 import { createEventBodies } from './delivery/event-body.ts';
 import { createFailedStore } from './delivery/failed-store.ts';
 import { type DeliverySchedule, usualSchedule } from './delivery/schedule.ts';
 import { createTellingStore } from './delivery/telling-store.ts';
-import { createAddressPolicy } from './egress/address-policy.ts';
+import { type AddressPolicy, createAddressPolicy } from './egress/address-policy.ts';
 import { createDial } from './egress/dial.ts';
 import { createHttpClient } from './egress/http-client.ts';
+import { findUrlFault } from './egress/webhook-url.ts';
+import { createEndpointStore } from './endpoints/endpoint-store.ts';
+import { createEndpointsRpc } from './endpoints/endpoints.rpc.ts';
+import { createFindStart } from './endpoints/find-start.ts';
+import { createChangeEndpoint } from './endpoints/held-endpoint-store.ts';
+import { createSecretStore } from './endpoints/secret-store.ts';
+import { createSendTestEvent } from './endpoints/send-test-event.ts';
+import { createTestRequestStore } from './endpoints/test-request-store.ts';
+import { createAttemptPartitions } from './log/attempt-partitions-store.ts';
 import { toDeliveryId } from './log/delivery-id.ts';
-import { createEncryption } from './signing/encryption.ts';
+import { createEncryption, type Encryption } from './signing/encryption.ts';
 import { createHeadersFor } from './signing/request-headers.ts';
 
 export interface WebhooksFeatureNeeds {
   readonly commits: CommitNews;
-  readonly logs: Pick<EventLogStore, 'read' | 'find' | 'fetch' | 'findTypes'>;
-  readonly events: Pick<EventStore, 'read'>;
-  /** 32 bytes each, the newest first. */
+  readonly workspaces: { assertExists(id: string): Promise<void> };
+  /** 32 bytes each, the newest first; none: no endpoint can be made. */
   readonly encryptionKeys: readonly Buffer[];
   readonly allowCidrs: readonly string[];
   readonly denyCidrs: readonly string[];
   readonly authorities: readonly string[];
+  readonly logDays: number;
   readonly schedule?: DeliverySchedule;
 }
 
 const lookEveryMs = 1_000;
+const keepPartitionsEveryMs = 600_000;
 const connectTimeoutMs = 10_000;
 /** What is being sent when the process stops has this long to end; the rest is somebody else's. */
 const stopGraceMs = 3_000;
 
 export function createWebhooksFeature(deps: FeatureDeps, needs: WebhooksFeatureNeeds): Feature {
-  const { database, log, report } = deps;
   const { schedule = usualSchedule } = needs;
-  const store = createDeliveryStore(database, schedule);
-  const directory = createDirectory(createDirectoryStore(database.statements));
-  const client = createHttpClient(
-    createDial({
-      policy: createAddressPolicy(needs),
-      resolve: (hostname) => lookup(hostname, { all: true }),
-      connectTimeoutMs,
-      authorities: needs.authorities,
-    }),
-  );
-  const headersFor = createHeadersFor(createEncryption(needs.encryptionKeys), (target, keyName) =>
+  const policy = createAddressPolicy(needs);
+  const encryption = createEncryption(needs.encryptionKeys);
+  const sending = createSending(deps, { ...needs, policy, encryption, schedule });
+  const engine = createEngine(deps, { ...needs, courier: sending.courier, schedule });
+  needs.commits.listen(engine.wake);
+  return {
+    rpcs: [
+      serve(WebhooksService, {
+        ...createEndpoints(deps, { ...needs, ...sending, policy, encryption, engine }),
+      }),
+    ],
+    loops: [...loopsOf(engine, schedule), partitionLoop(deps, needs)],
+    async close() {
+      await engine.stop(stopGraceMs);
+      await sending.close();
+    },
+  };
+}
+
+interface SendingNeeds extends WebhooksFeatureNeeds {
+  readonly policy: AddressPolicy;
+  readonly encryption: Encryption;
+  readonly schedule: DeliverySchedule;
+}
+
+/** What carries a request to its endpoint. */
+function createSending({ log }: FeatureDeps, needs: SendingNeeds) {
+  const { policy, encryption, authorities, schedule } = needs;
+  const resolve = (hostname: string) => lookup(hostname, { all: true });
+  const client = createHttpClient(createDial({ policy, resolve, connectTimeoutMs, authorities }));
+  const headersFor = createHeadersFor(encryption, (target, keyName) =>
     log.error(
       { endpoint: target.id, keyName },
       'no encryption key for the secrets of a webhook endpoint',
     ),
   );
-  const engine = createDeliveryEngine({
-    store,
-    directory,
-    log: createDeliveryLog({ ...needs, failed: createFailedStore(database.statements) }),
-    courier: createCourier({
-      post: client.post,
-      headersFor,
-      bodyOf: createEventBodies(),
-      deliveryId: toDeliveryId,
-      schedule,
+  const courier = createCourier({
+    post: client.post,
+    headersFor,
+    bodyOf: createEventBodies(),
+    deliveryId: toDeliveryId,
+    schedule,
+  });
+  return { courier, close: client.close };
+}
+
+interface EngineNeeds extends WebhooksFeatureNeeds {
+  readonly courier: Courier;
+  readonly schedule: DeliverySchedule;
+}
+
+function createEngine({ database, report }: FeatureDeps, needs: EngineNeeds): DeliveryEngine {
+  const { courier, schedule, commits } = needs;
+  const { statements } = database;
+  return createDeliveryEngine({
+    store: createDeliveryStore(database, schedule),
+    directory: createDirectory(createDirectoryStore(statements)),
+    // Reads of its own: those who list and follow logs wait for none of them.
+    log: createDeliveryLog({
+      logs: createEventLogStore(statements),
+      events: createEventStore(statements),
+      failed: createFailedStore(statements),
     }),
+    courier,
     schedule,
     newUuid,
     telling: createTellingStore(database.inTransaction, schedule),
-    onTold: ({ workspaceId, sequence }) => needs.commits.tell(workspaceId, sequence, 'here'),
+    onTold: ({ workspaceId, sequence }) => commits.tell(workspaceId, sequence, 'here'),
     report,
   });
-  needs.commits.listen(engine.wake);
+}
+
+interface EndpointNeeds extends WebhooksFeatureNeeds {
+  readonly policy: AddressPolicy;
+  readonly encryption: Encryption;
+  readonly courier: Courier;
+  readonly engine: DeliveryEngine;
+}
+
+function createEndpoints({ database, report }: FeatureDeps, needs: EndpointNeeds) {
+  const { policy, encryption, courier, engine, workspaces, allowCidrs } = needs;
+  const { statements } = database;
+  const onTouched = (id: string) =>
+    void engine.touched([id]).catch(report('read a webhook endpoint again'));
+  const change = createChangeEndpoint(database, onTouched);
+  const directory = createDirectoryStore(statements);
+  return createEndpointsRpc({
+    store: createEndpointStore({ database, change, encryption, onTouched }),
+    secrets: createSecretStore(change, encryption),
+    workspaces,
+    findStart: createFindStart(createEventLogStore(statements)),
+    findUrlFault: (url) => findUrlFault(url, policy, allowCidrs.length > 0),
+    sendTestEvent: createSendTestEvent({
+      courier,
+      findTarget: async (id) => (await directory.read([id])).targets[0],
+      store: createTestRequestStore(statements),
+      onError: report('end a test of a webhook endpoint'),
+    }),
+  });
+}
+
+function loopsOf(engine: DeliveryEngine, { leaseMs }: DeliverySchedule): Loop[] {
+  return [
+    {
+      name: 'look after webhooks',
+      intervalMs: lookEveryMs,
+      round: (signal) => engine.look(signal),
+    },
+    { name: 'lease webhooks on', intervalMs: leaseMs / 4, round: () => engine.renew() },
+  ];
+}
+
+function partitionLoop({ database, log }: FeatureDeps, { logDays }: WebhooksFeatureNeeds): Loop {
+  const partitions = createAttemptPartitions(database, logDays);
   return {
-    rpcs: [],
-    loops: [
-      {
-        name: 'look after webhooks',
-        intervalMs: lookEveryMs,
-        round: (signal) => engine.look(signal),
-      },
-      { name: 'lease webhooks on', intervalMs: schedule.leaseMs / 4, round: () => engine.renew() },
-    ],
-    async close() {
-      await engine.stop(stopGraceMs);
-      await client.close();
+    name: 'keep the partitions of webhook attempts',
+    intervalMs: keepPartitionsEveryMs,
+    async round() {
+      const kept = await partitions.keep();
+      if (kept.made.length + kept.dropped.length > 0) log.info(kept, 'webhook attempts');
     },
   };
 }

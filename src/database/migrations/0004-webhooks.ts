@@ -166,6 +166,8 @@ export const webhooks: Migration = {
         outcome text not null,
         primary key (window_id, place, attempt, workspace_id)
       ) partition by range (window_id)`,
+      // What belongs to no week that has a partition; those are made as time goes by.
+      'create table webhook_attempts_rest partition of webhook_attempts default',
       'create index webhook_attempts_endpoint_id_index on webhook_attempts (endpoint_id, window_id, place)',
       // By which a replay finds what was given up.
       `

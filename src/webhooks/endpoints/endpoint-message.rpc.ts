@@ -100,7 +100,7 @@ export function toEndpointUpdate(
   typePatterns: readonly string[] | undefined,
 ): EndpointUpdate {
   const { url, description, subject, maxInFlight, maxPerSecond, timeoutMs, headers } = request;
-  return {
+  const settings = {
     ...(url !== undefined && { url }),
     ...(description !== undefined && { description }),
     ...(typePatterns !== undefined && { typePatterns }),
@@ -108,9 +108,9 @@ export function toEndpointUpdate(
     ...(maxInFlight !== undefined && { maxInFlight: maxInFlight || maxInFlightUsual }),
     ...(maxPerSecond !== undefined && { maxPerSecond: maxPerSecond || undefined }),
     ...(timeoutMs !== undefined && { timeoutMs }),
-    ...(headers !== undefined && { headers: checkHeaders(headers.headers) }),
     ...orderingOf(request),
   };
+  return { settings, headers: headers && checkHeaders(headers.headers) };
 }
 
 function orderingOf({ ordering }: UpdateWebhookEndpointRequest): { ordering?: Ordering } {

@@ -58,31 +58,49 @@ export const restartEndpointStatement: Statement = {
 };
 
 /**
- * Gives up what waits for an endpoint: its deliveries are cancelled. What is in flight ends as it does, and waits no more
- * when it fails. Locks the state before the work, and the cursors after it, as deliveries do.
+ * Gives up what waits for an endpoint: its deliveries are cancelled, and their late results are not recorded. What is in
+ * flight for the first time ends as it does. Locks the work, the state and the cursors in the order in which everybody does.
  */
 export const cancelWorkStatement: Statement = {
   name: 'harbor_webhooks_cancel_work',
-  text: `
-    with state as materialized (
+  text: cancelWork('true'),
+};
+
+/** As `cancelWorkStatement`, of the replay `$3` alone; what was asked for by hand stays. */
+export const cancelReplayWorkStatement: Statement = {
+  name: 'harbor_webhooks_cancel_replay_work',
+  text: cancelWork('cursor_id = $3::uuid and not is_manual'),
+};
+
+function cancelWork(which: string): string {
+  return `
+    with work as materialized (
+      select window_id, place, workspace_id, cursor_id, in_flight, is_manual, due_at = 'infinity' as is_parked
+      from webhook_work where endpoint_id = $1::uuid and workspace_id = $2 and ${which}
+      order by window_id, place for update
+    ),
+    state as materialized (
       select endpoint_id, workspace_id from webhook_states
-      where endpoint_id = $1 and workspace_id = $2 for no key update
+      where endpoint_id = $1::uuid and workspace_id = $2 for no key update
     ),
     gone as (
-      delete from webhook_work work using state where work.endpoint_id = state.endpoint_id
-        and work.workspace_id = state.workspace_id
-      returning work.cursor_id, work.in_flight
+      delete from webhook_work using work where webhook_work.window_id = work.window_id
+        and webhook_work.place = work.place and webhook_work.workspace_id = work.workspace_id
     ),
     noted as (
-      update webhook_states set next_work_at = null, in_flight = greatest(0, in_flight - (
-        select count(*) from gone where gone.in_flight)::int)
+      update webhook_states set in_flight = greatest(0, in_flight - (
+        select count(*) from work where work.in_flight)::int)
       from state where webhook_states.endpoint_id = state.endpoint_id
         and webhook_states.workspace_id = state.workspace_id
     )
-    update webhook_cursors set unfinished = greatest(0, unfinished - counted.gone::int)
-    from (select cursor_id, count(*) as gone from gone group by cursor_id) as counted
-    where webhook_cursors.id = counted.cursor_id and webhook_cursors.workspace_id = $2`,
-};
+    update webhook_cursors set unfinished = greatest(0, unfinished - counted.unfinished::int),
+      parked = greatest(0, parked - counted.parked::int)
+    from (
+      select cursor_id, count(*) filter (where not is_manual) as unfinished, count(*) filter (where is_parked) as parked
+      from work group by cursor_id order by cursor_id
+    ) as counted
+    where webhook_cursors.id = counted.cursor_id and webhook_cursors.workspace_id = $2`;
+}
 
 /** Moves the live cursor of an endpoint to the end of the log: what lies between is not sent. */
 export const skipToEndStatement: Statement = {
@@ -99,6 +117,15 @@ export const endCursorsStatement: Statement = {
   text: `
     update webhook_cursors set state = 'cancelled', ended_at = clock_timestamp()
     where endpoint_id = $1 and workspace_id = $2 and state in ('running', 'paused')`,
+};
+
+/** Says that something about an endpoint has changed, by the time at which it did; no row where its workspace was deleted. */
+export const touchStatement: Statement = {
+  name: 'harbor_webhooks_touch',
+  text: `
+    update webhook_endpoints set touched_at = clock_timestamp() where id = $1::uuid
+      and exists (select from workspaces where id = workspace_id and deleted_at is null)
+    returning (extract(epoch from touched_at) * 1000)::float8 as now_ms`,
 };
 
 /** Holds the endpoints of a workspace until the transaction ends, so that two creates do not both find room. */

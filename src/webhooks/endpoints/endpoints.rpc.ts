@@ -11,6 +11,7 @@ import {
   ScopeMissing,
 } from '../../api-keys/index.ts';
 import { decodePageToken, encodePageToken, pageSizeOf } from '../../page-token.ts';
+import { toAttemptMessage } from '../log/delivery-message.rpc.ts';
 import { WebhookEndpointNotFound, WebhookSettingInvalid } from '../webhook-errors.ts';
 import {
   fingerprintOf,
@@ -19,21 +20,21 @@ import {
   toEndpointUpdate,
   toStartFrom,
 } from './endpoint-message.rpc.ts';
-import type { ChangeOptions, EndpointStore } from './endpoint-store.ts';
-import {
-  checkHeaders,
-  coversEndpoint,
-  type StartFrom,
-  type WebhookEndpoint,
-} from './webhook-endpoint.ts';
+import type { EndpointStore } from './endpoint-store.ts';
+import type { FindStart } from './find-start.ts';
+import type { ChangeOptions } from './held-endpoint-store.ts';
+import type { SecretStore } from './secret-store.ts';
+import type { SendTestEvent } from './send-test-event.ts';
+import { checkHeaders, coversEndpoint, type WebhookEndpoint } from './webhook-endpoint.ts';
 
 export interface EndpointsRpcDeps {
   readonly store: EndpointStore;
+  readonly secrets: SecretStore;
   readonly workspaces: { assertExists(id: string): Promise<void> };
-  /** The sequence after which an endpoint begins. @throws SequenceInFuture, SequenceExpired */
-  readonly findStart: (workspaceId: string, start: StartFrom) => Promise<number>;
+  readonly findStart: FindStart;
   /** Why a URL cannot be an endpoint's, as a sentence that begins with "must". */
   readonly findUrlFault: (url: string) => string | undefined;
+  readonly sendTestEvent: SendTestEvent;
 }
 
 type EndpointRpcs = Pick<
@@ -47,13 +48,14 @@ type EndpointRpcs = Pick<
   | 'resumeWebhookEndpoint'
   | 'revealSecret'
   | 'rotateSecret'
+  | 'sendTestEvent'
 >;
 
 const overlapMsUsual = 24 * 60 * 60_000;
 
 /** The RPCs of harbor.webhooks.v1.WebhooksService about endpoints and their secrets. */
 export function createEndpointsRpc(deps: EndpointsRpcDeps): EndpointRpcs {
-  const { store, workspaces, findStart, findUrlFault } = deps;
+  const { store, secrets, workspaces, findStart, findUrlFault, sendTestEvent } = deps;
 
   function assertUrl(url: string): void {
     const fault = findUrlFault(url);
@@ -157,9 +159,9 @@ export function createEndpointsRpc(deps: EndpointsRpcDeps): EndpointRpcs {
     },
 
     async revealSecret({ id }, { values }) {
-      const secrets = await store.reveal(id, toOptions(values, id));
+      const found = await secrets.reveal(id, toOptions(values, id));
       return {
-        secrets: secrets.map(({ secret, createdAt, expiresAt }) => ({
+        secrets: found.map(({ secret, createdAt, expiresAt }) => ({
           secret,
           createdAt: timestampFromDate(createdAt),
           ...(expiresAt && { expiresAt: timestampFromDate(expiresAt) }),
@@ -169,7 +171,12 @@ export function createEndpointsRpc(deps: EndpointsRpcDeps): EndpointRpcs {
 
     async rotateSecret({ id, overlap }, { values }) {
       const overlapMs = overlap === undefined ? overlapMsUsual : Math.ceil(durationMs(overlap));
-      return { secret: await store.rotate(id, overlapMs, toOptions(values, id)) };
+      return { secret: await secrets.rotate(id, overlapMs, toOptions(values, id)) };
+    },
+
+    async sendTestEvent({ id }, { values }) {
+      const endpoint = await get(getCaller(values), id);
+      return { attempt: toAttemptMessage({ number: 1, ...(await sendTestEvent(endpoint)) }) };
     },
   };
 }

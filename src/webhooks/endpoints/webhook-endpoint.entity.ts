@@ -27,8 +27,19 @@ export const WebhookEndpointEntity = defineEntity({
     createdAt: p.datetime(3),
     updatedAt: p.datetime(3),
     deletedAt: p.datetime(3).nullable(),
-    touchedAt: p.datetime(6).index('webhook_endpoints_touched_at_index'),
+    touchedAt: p
+      .datetime(6)
+      .defaultRaw('clock_timestamp()')
+      .index('webhook_endpoints_touched_at_index'),
   },
+  indexes: [{ name: 'webhook_endpoints_workspace_id_index', properties: ['workspaceId', 'id'] }],
+  uniques: [
+    {
+      name: 'webhook_endpoints_request_index',
+      properties: ['apiKeyId', 'requestId'],
+      where: 'request_id is not null',
+    },
+  ],
 });
 
 export type WebhookEndpointRow = InferEntity<typeof WebhookEndpointEntity>;

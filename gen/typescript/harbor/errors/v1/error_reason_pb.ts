@@ -252,8 +252,8 @@ export const ErrorReason = {
   SEQUENCE_EXPIRED: 29,
 
   /**
-   * ALREADY_EXISTS: request_id was used within 24 hours to create another API key. Nothing was stored. Metadata:
-   * api_key_id.
+   * ALREADY_EXISTS: request_id was used within 24 hours to create something else. Nothing was stored. Metadata: the id of
+   * what was created, as api_key_id for an API key and as id otherwise.
    *
    * @generated from enum value: ERROR_REASON_REQUEST_ID_REUSED = 30;
    */
@@ -267,7 +267,7 @@ export const ErrorReason = {
   API_KEY_NOT_ACTIVE: 31,
 
   /**
-   * FAILED_PRECONDITION: as many old secrets of the API key are still in their overlap as there may be; rotate it
+   * FAILED_PRECONDITION: as many old secrets of the API key or webhook endpoint are still in their overlap as there may be; rotate it
    * with a shorter overlap, or later. Metadata: old_secrets_max.
    *
    * @generated from enum value: ERROR_REASON_OLD_SECRETS_FULL = 32;
@@ -275,21 +275,21 @@ export const ErrorReason = {
   OLD_SECRETS_FULL: 32,
 
   /**
-   * NOT_FOUND: no webhook endpoint with this id, or the API key does not cover it.
+   * NOT_FOUND: no webhook endpoint with this id, or the API key does not cover it. Metadata: endpoint_id.
    *
    * @generated from enum value: ERROR_REASON_WEBHOOK_ENDPOINT_NOT_FOUND = 33;
    */
   WEBHOOK_ENDPOINT_NOT_FOUND: 33,
 
   /**
-   * NOT_FOUND: no delivery with this id, or the API key does not cover its endpoint.
+   * NOT_FOUND: no delivery with this id, or the API key does not cover its endpoint. Metadata: delivery_id.
    *
    * @generated from enum value: ERROR_REASON_DELIVERY_NOT_FOUND = 34;
    */
   DELIVERY_NOT_FOUND: 34,
 
   /**
-   * NOT_FOUND: no replay with this id, or the API key does not cover its endpoint.
+   * NOT_FOUND: no replay with this id, or the API key does not cover its endpoint. Metadata: replay_id.
    *
    * @generated from enum value: ERROR_REASON_REPLAY_NOT_FOUND = 35;
    */
@@ -317,7 +317,7 @@ export const ErrorReason = {
   WEBHOOK_ENDPOINTS_FULL: 38,
 
   /**
-   * RESOURCE_EXHAUSTED: as many replays run in the workspace as there may be. Metadata: replays_max.
+   * RESOURCE_EXHAUSTED: as many replays of the workspace run or are paused as there may be. Metadata: replays_max.
    *
    * @generated from enum value: ERROR_REASON_REPLAYS_FULL = 39;
    */

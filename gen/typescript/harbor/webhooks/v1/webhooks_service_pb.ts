@@ -191,7 +191,7 @@ export const CreateWebhookEndpointResponseSchema: GenMessage<CreateWebhookEndpoi
  */
 export type RetrieveWebhookEndpointRequest = Message<"harbor.webhooks.v1.RetrieveWebhookEndpointRequest"> & {
   /**
-   * Id of the endpoint, whe_…
+   * Id of the endpoint, whe_…, in full.
    *
    * @generated from field: string id = 1;
    */
@@ -338,7 +338,7 @@ export const WebhookHeadersSchema: GenMessage<WebhookHeaders> = /*@__PURE__*/
  */
 export type UpdateWebhookEndpointRequest = Message<"harbor.webhooks.v1.UpdateWebhookEndpointRequest"> & {
   /**
-   * Id of the endpoint, whe_…
+   * Id of the endpoint, whe_…, in full.
    *
    * @generated from field: string id = 1;
    */
@@ -444,7 +444,7 @@ export const UpdateWebhookEndpointResponseSchema: GenMessage<UpdateWebhookEndpoi
  */
 export type DeleteWebhookEndpointRequest = Message<"harbor.webhooks.v1.DeleteWebhookEndpointRequest"> & {
   /**
-   * Id of the endpoint, whe_…
+   * Id of the endpoint, whe_…, in full.
    *
    * @generated from field: string id = 1;
    */
@@ -480,7 +480,7 @@ export const DeleteWebhookEndpointResponseSchema: GenMessage<DeleteWebhookEndpoi
  */
 export type PauseWebhookEndpointRequest = Message<"harbor.webhooks.v1.PauseWebhookEndpointRequest"> & {
   /**
-   * Id of the endpoint, whe_…
+   * Id of the endpoint, whe_…, in full.
    *
    * @generated from field: string id = 1;
    */
@@ -522,7 +522,7 @@ export const PauseWebhookEndpointResponseSchema: GenMessage<PauseWebhookEndpoint
  */
 export type ResumeWebhookEndpointRequest = Message<"harbor.webhooks.v1.ResumeWebhookEndpointRequest"> & {
   /**
-   * Id of the endpoint, whe_…
+   * Id of the endpoint, whe_…, in full.
    *
    * @generated from field: string id = 1;
    */
@@ -571,7 +571,7 @@ export const ResumeWebhookEndpointResponseSchema: GenMessage<ResumeWebhookEndpoi
  */
 export type RevealSecretRequest = Message<"harbor.webhooks.v1.RevealSecretRequest"> & {
   /**
-   * Id of the endpoint, whe_…
+   * Id of the endpoint, whe_…, in full.
    *
    * @generated from field: string id = 1;
    */
@@ -648,7 +648,7 @@ export const WebhookSecretSchema: GenMessage<WebhookSecret> = /*@__PURE__*/
  */
 export type RotateSecretRequest = Message<"harbor.webhooks.v1.RotateSecretRequest"> & {
   /**
-   * Id of the endpoint, whe_…
+   * Id of the endpoint, whe_…, in full.
    *
    * @generated from field: string id = 1;
    */
@@ -697,7 +697,7 @@ export const RotateSecretResponseSchema: GenMessage<RotateSecretResponse> = /*@_
  */
 export type SendTestEventRequest = Message<"harbor.webhooks.v1.SendTestEventRequest"> & {
   /**
-   * Id of the endpoint, whe_…
+   * Id of the endpoint, whe_…, in full.
    *
    * @generated from field: string id = 1;
    */
@@ -816,7 +816,7 @@ export const ListDeliveriesResponseSchema: GenMessage<ListDeliveriesResponse> = 
  */
 export type RetrieveDeliveryRequest = Message<"harbor.webhooks.v1.RetrieveDeliveryRequest"> & {
   /**
-   * Id of the delivery, dlv_…
+   * Id of the delivery, dlv_…, in full.
    *
    * @generated from field: string id = 1;
    */
@@ -865,7 +865,7 @@ export const RetrieveDeliveryResponseSchema: GenMessage<RetrieveDeliveryResponse
  */
 export type RetryDeliveryRequest = Message<"harbor.webhooks.v1.RetryDeliveryRequest"> & {
   /**
-   * Id of the delivery, dlv_…
+   * Id of the delivery, dlv_…, in full.
    *
    * @generated from field: string id = 1;
    */
@@ -1076,7 +1076,7 @@ export type CreateReplayResponse = Message<"harbor.webhooks.v1.CreateReplayRespo
   matching: bigint;
 
   /**
-   * True when the count of a dry run ended at 1,000,000.
+   * True when the count of a dry run ended early: at 1,000,000, or after some seconds.
    *
    * @generated from field: bool is_at_least = 3;
    */
@@ -1104,7 +1104,7 @@ export const CreateReplayResponseSchema: GenMessage<CreateReplayResponse> = /*@_
  */
 export type RetrieveReplayRequest = Message<"harbor.webhooks.v1.RetrieveReplayRequest"> & {
   /**
-   * Id of the replay, rpl_…
+   * Id of the replay, rpl_…, in full.
    *
    * @generated from field: string id = 1;
    */
@@ -1209,7 +1209,7 @@ export const ListReplaysResponseSchema: GenMessage<ListReplaysResponse> = /*@__P
  */
 export type PauseReplayRequest = Message<"harbor.webhooks.v1.PauseReplayRequest"> & {
   /**
-   * Id of the replay, rpl_…
+   * Id of the replay, rpl_…, in full.
    *
    * @generated from field: string id = 1;
    */
@@ -1251,7 +1251,7 @@ export const PauseReplayResponseSchema: GenMessage<PauseReplayResponse> = /*@__P
  */
 export type ResumeReplayRequest = Message<"harbor.webhooks.v1.ResumeReplayRequest"> & {
   /**
-   * Id of the replay, rpl_…
+   * Id of the replay, rpl_…, in full.
    *
    * @generated from field: string id = 1;
    */
@@ -1293,7 +1293,7 @@ export const ResumeReplayResponseSchema: GenMessage<ResumeReplayResponse> = /*@_
  */
 export type CancelReplayRequest = Message<"harbor.webhooks.v1.CancelReplayRequest"> & {
   /**
-   * Id of the replay, rpl_…
+   * Id of the replay, rpl_…, in full.
    *
    * @generated from field: string id = 1;
    */
@@ -1502,7 +1502,7 @@ export const WebhooksService: GenService<{
   /**
    * Sends a past range of the log to an endpoint again, beside what it is sent anyway; or, with dry_run, counts what that
    * would be. Survives restarts. Needs events:read besides.
-   * Errors: INVALID_REQUEST; SEQUENCE_IN_FUTURE; SEQUENCE_EXPIRED; REPLAYS_FULL past 10 that run in a workspace;
+   * Errors: INVALID_REQUEST; SEQUENCE_IN_FUTURE; SEQUENCE_EXPIRED; REPLAYS_FULL past 10 in a workspace that run or are paused;
    * REQUEST_ID_REUSED; WEBHOOK_ENDPOINT_NOT_FOUND, also when the API key does not cover the endpoint.
    *
    * @generated from rpc harbor.webhooks.v1.WebhooksService.CreateReplay

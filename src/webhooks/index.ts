@@ -1,0 +1,3 @@
+export type { DeliverySchedule } from './delivery/schedule.ts';
+export { webhookRefusals } from './webhook-refusals.ts';
+export { createWebhooksFeature, type WebhooksFeatureNeeds } from './webhooks.feature.ts';
