@@ -166,7 +166,7 @@ export async function createDeliveryLab(): Promise<DeliveryLab> {
       await query(
         `insert into webhook_cursors (id, workspace_id, endpoint_id, kind, state, position, first_sequence,
            end_sequence, type_patterns, only_failed, max_per_second, created_at)
-         select $1, workspace_id, id, 'replay', 'running', $3, $3 + 1, $4, $5, $6, $7, now()
+         select $1, workspace_id, id, 'replay', 'running', $3::bigint, $3::bigint + 1, $4, $5, $6, $7, now()
          from webhook_endpoints where id = $2`,
         [
           id,

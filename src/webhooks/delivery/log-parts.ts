@@ -54,11 +54,11 @@ export function createLogParts(log: DeliveryLog): LogParts {
     return part;
   }
 
-  function find({ id, target, scanned }: Cursor): LogPart | undefined {
+  function find({ id, target, scanned, onlyFailed }: Cursor): LogPart | undefined {
     const since = performance.now() - keptMs;
     const part = kept.find(
       ({ owner, after, end, readAtMs }) =>
-        (owner === id || owner === target.workspaceId) &&
+        (owner === id || (owner === target.workspaceId && !onlyFailed)) &&
         after <= scanned &&
         scanned < end &&
         readAtMs > since,

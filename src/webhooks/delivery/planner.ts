@@ -4,7 +4,7 @@ import type { Courier } from './courier.ts';
 import type { Directory } from './directory.ts';
 import type { LogPart, LogParts } from './log-parts.ts';
 import type { Move } from './move-store.ts';
-import type { Occupancy } from './occupancy.ts';
+import type { Occupancy, Planned } from './occupancy.ts';
 import type { Standing } from './standing.ts';
 import { type Cursor, goalOf, isFor, laneOf } from './target.ts';
 
@@ -23,7 +23,7 @@ export interface LogSpan {
   readonly floor: number;
 }
 
-export interface Planned {
+export interface PlannedMoves {
   /** An endpoint is in them once at the most. */
   readonly plans: readonly Plan[];
   /** Workspaces with more to plan. */
@@ -48,7 +48,7 @@ export interface PlannerDeps {
 
 /** Decides which cursors move next, and by what. */
 export interface Planner {
-  plan(spans: readonly LogSpan[]): Promise<Planned>;
+  plan(spans: readonly LogSpan[]): Promise<PlannedMoves>;
   /** Plans without matches, for cursors that have gone further than the database knows. */
   planPositions(): Plan[];
 }
@@ -117,18 +117,17 @@ export function createPlanner(deps: PlannerDeps): Planner {
     const { workspaceId, id } = cursor.target;
     const endpointId = idOf('whe', id);
     const end = Math.min(part.end, cursor.endSequence ?? Number.POSITIVE_INFINITY);
-    const room = occupancy.roomFor(workspaceId, id) - planned.requestsBeside(workspaceId);
+    const room = occupancy.roomFor(workspaceId, id, planned);
     const events: Event[] = [];
     for (const event of part.events) {
       if (event.sequence > end) break;
       if (!isFor(cursor, endpointId, event)) continue;
-      if (events.length >= room || !occupancy.holds(workspaceId, event)) {
-        planned.add(workspaceId, events);
+      if (events.length >= room || !occupancy.holds(workspaceId, event, planned)) {
         return { events, scanned: event.sequence - 1 };
       }
       events.push(event);
+      planned.add(workspaceId, event);
     }
-    planned.add(workspaceId, events);
     return { events, scanned: end };
   }
 
@@ -185,39 +184,48 @@ export function createPlanner(deps: PlannerDeps): Planner {
 }
 
 /** What is planned so far, and does not occupy the process yet. */
-class Building {
+class Building implements Planned {
   readonly plans: Plan[] = [];
   readonly endpoints = new Set<string>();
   readonly unfinished = new Set<string>();
   readonly crowded = new Set<string>();
   readonly failed = new Set<string>();
   readonly expired: { cursor: Cursor; floor: number }[] = [];
+  requests = 0;
   bytes = 0;
   readonly #events = new Set<Event>();
   readonly #sizeOf: (event: Event) => number;
-  readonly #requestsOf = new Map<string, number>();
-  #requests = 0;
+  readonly #of = new Map<string, { requests: number; bytes: number }>();
 
   constructor(sizeOf: (event: Event) => number) {
     this.#sizeOf = sizeOf;
   }
 
-  /** As `Occupancy.roomFor` takes off what all, and the workspace, have on their way. */
-  requestsBeside(workspaceId: string): number {
-    return this.#requests + (this.#requestsOf.get(workspaceId) ?? 0);
+  requestsOf(workspaceId: string): number {
+    return this.#of.get(workspaceId)?.requests ?? 0;
   }
 
-  add(workspaceId: string, events: readonly Event[]): void {
-    this.#requests += events.length;
-    this.#requestsOf.set(workspaceId, (this.#requestsOf.get(workspaceId) ?? 0) + events.length);
-    for (const event of events) {
-      if (this.#events.has(event)) continue;
-      this.#events.add(event);
-      this.bytes += this.#sizeOf(event);
-    }
+  bytesOf(workspaceId: string): number {
+    return this.#of.get(workspaceId)?.bytes ?? 0;
   }
 
-  done(): Planned {
+  has(event: Event): boolean {
+    return this.#events.has(event);
+  }
+
+  add(workspaceId: string, event: Event): void {
+    const own = this.#of.get(workspaceId) ?? { requests: 0, bytes: 0 };
+    this.#of.set(workspaceId, own);
+    this.requests++;
+    own.requests++;
+    if (this.#events.has(event)) return;
+    this.#events.add(event);
+    const bytes = this.#sizeOf(event);
+    this.bytes += bytes;
+    own.bytes += bytes;
+  }
+
+  done(): PlannedMoves {
     const { plans, expired } = this;
     return {
       plans,

@@ -9,6 +9,9 @@ export const unfinishedMax = 1_000;
 /** Deliveries of one cursor that wait behind others of their lanes. */
 export const parkedMax = 10_000;
 
+/** Requests at once to an endpoint that has not succeeded since it last failed. */
+const unprovenMax = 100;
+
 /** How many tokens a bucket holds by now, a second's worth at the most; very many where there is no limit. */
 export function tokensOf(rate: string, table: string): string {
   return `case when ${rate} is null then 1e9 else least(${rate}::float8, ${table}.tokens
@@ -36,6 +39,9 @@ export function roomForNew(failuresMax: string): string {
       when states.next_work_at <= clock_timestamp() then 0
       else least(1, endpoints.max_in_flight - states.in_flight) end
     when states.failures >= ${failuresMax} then 0
+    -- One that has not answered well yet, or not lately, is not met with all that it may take.
+    when states.last_success_at is null or states.failures > 0
+      then least(endpoints.max_in_flight, ${unprovenMax}) - states.in_flight
     else endpoints.max_in_flight - states.in_flight end`;
 }
 
