@@ -131,7 +131,7 @@ test('workspaces create makes the id that was asked for, once', async () => {
 test('keys list prints every key as a line of JSON, the newest first, and no secret', async () => {
   const { stdout: secret, stderr } = await harbor([
     ...['keys', 'create', '--name', 'listed', '--scope', 'events:read', 'events:write'],
-    ...['--workspace', testWorkspaceId, '--type', 'invoice.*', '--expires', '2100-01-01'],
+    ...['--workspace', testWorkspaceId, '--type-pattern', 'invoice.*', '--expires', '2100-01-01'],
   ]);
   const id = /key_\w+/.exec(stderr)?.[0] ?? '';
   await harbor(['keys', 'revoke', id]);
@@ -229,6 +229,39 @@ test('--version prints the version of the package', async () => {
     await readFile(resolve(import.meta.dirname, '../package.json'), 'utf8'),
   );
   expect(await harbor(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+});
+
+test('events create says what it is told of an event, and list finds it by its subject', async () => {
+  const facts = ['--subject', 'inv_7', '--occurred-at', '2026-05-25T13:58:03.000125+02:00'];
+  const metadata = ['--metadata', 'origin=cli', '--metadata', 'note=a=b c'];
+  const created = await harbor(['events', 'create', 'facts.told', ...facts, ...metadata, '{}']);
+  const event = JSON.parse(created.stdout);
+  expect(event).toMatchObject({
+    type: 'facts.told',
+    subject: 'inv_7',
+    occurred_at: '2026-05-25T11:58:03.000125Z',
+    metadata: { origin: 'cli', note: 'a=b c' },
+    api_key_id: expect.stringMatching(/^key_/),
+  });
+  await harbor(['events', 'create', 'facts.told', '{}']);
+  expect(await harbor(['events', 'list', '--subject', 'inv_7'])).toEqual(created);
+  for (const name of ['--type-pattern', '--type']) {
+    const { stdout } = await harbor(['events', 'list', name, 'facts.*', 'facts', '--limit', '1']);
+    expect(stdout).toBe(created.stdout);
+  }
+  const get = (workspace: string) => harbor(['events', 'get', event.id, '--workspace', workspace]);
+  expect(await get(testWorkspaceId)).toEqual(created);
+  expect(await get('ws_another')).toMatchObject({ code: 1, stdout: '' });
+});
+
+test.each([
+  [['--metadata', 'novalue'], 'It must be a name, "=" and a value.'],
+  [['--metadata', 'a=1', '--metadata', 'a=2'], '"a" is there twice.'],
+  [['--occurred-at', '2026-02-30T00:00:00Z'], 'occurredAt must be a time'],
+  [['--subject', ''], 'subject must not be empty'],
+])('events create refuses %j, and says why', async (options, message) => {
+  const refused = await harbor(['events', 'create', 'facts.refused', ...options, '{}']);
+  expect(refused).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(message) });
 });
 
 test('events create takes its payload from standard input and list prints it as a line of JSON', async () => {

@@ -176,6 +176,20 @@ describe.each(['grpc', 'connect json'] as const)('over %s, a create with a reque
     expect((await keys.createApiKey(request(requestId))).replayed).toBe(false);
   });
 
+  test('may have any printable character in its id and name', async () => {
+    const keys = keysAs(service.secretKey, wire);
+    const text = `it's "$1" ? \\ ; -- %s :a \${b} ${wire}`;
+    const odd = request(text, { displayName: `${text} 💡` });
+    const first = await keys.createApiKey(odd);
+    expect(first.apiKey?.displayName).toBe(`${text} 💡`);
+    expect(await keys.createApiKey(odd)).toMatchObject({ replayed: true, apiKey: first.apiKey });
+    const renamed = await keys.updateApiKey({
+      id: first.apiKey?.id ?? '',
+      displayName: `${text}!`,
+    });
+    expect(renamed.apiKey?.displayName).toBe(`${text}!`);
+  });
+
   test.each(['a'.repeat(256), 'a\nb', 'é'])('%j is refused', async (requestId) => {
     const call = keysAs(service.secretKey, wire).createApiKey(request(requestId));
     expect(await refusalOf(call)).toMatchObject({ fields: ['request_id'] });
@@ -193,7 +207,8 @@ test('a create whose answer was lost is there once, and the repeat and a rotatio
   const proxy = await startPostgresProxy(service.database.url);
   const behind = await startTestService({}, { ...service.database, url: proxy.url });
   const keys = keysAs(behind.secretKey, 'grpc', behind);
-  const cut = proxy.loseAnswerTo('commit', 'COMMIT');
+  // The transaction that holds this record is cut off at its commit.
+  const cut = proxy.loseAnswerTo('api_key.created', 'COMMIT');
   const lost = refusalOf(keys.createApiKey(request('lost')));
   await cut;
   expect((await lost).reason).toBe('DATABASE_UNAVAILABLE');

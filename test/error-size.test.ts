@@ -59,6 +59,16 @@ const refused: readonly Refused[] = [
     request: event({ workspaceId: long, type: long, idempotencyKey: long }),
   },
   {
+    what: 'a long subject and 16 pairs of long names',
+    method: createEvent,
+    request: event({
+      subject: long,
+      metadata: Object.fromEntries(
+        Array.from({ length: 16 }, (_, index) => [`${index}${long}`, long]),
+      ),
+    }),
+  },
+  {
     what: 'a path of long names',
     method: createEvent,
     request: event({ payload: { ['é'.repeat(9_000)]: { ['"'.repeat(9_000)]: '\0' } } }),

@@ -139,6 +139,16 @@ describe('a time of occurrence in JSON', () => {
     expect(await refusalIn(answer)).toMatchObject({ fields: ['requests[1].occurred_at'] });
   });
 
+  test('is found among thousands of those that a payload holds under the name', async () => {
+    const payload = { list: Array(2_000).fill({ occurred_at: '2026-05-25T12:00:00Z' }) };
+    const body = JSON.stringify({ ...baseOf(), payload, occurred_at: '2026-05-32T12:00:00Z' });
+    expect(await refusalIn(await connectPost(service, createEventPath, body))).toMatchObject({
+      fields: ['occurred_at'],
+    });
+    const good = body.replace('05-32', '05-31');
+    expect((await connectPost(service, createEventPath, good)).status).toBe(200);
+  });
+
   test('is none of those that a payload or metadata hold under the name', async () => {
     const payload = { occurred_at: 'soon', occurredAt: '2026-02-30T00:00:00Z', list: [{}] };
     const metadata = { occurred_at: 'never' };

@@ -130,15 +130,20 @@ describe.each(wires)('over %s', (wire) => {
   });
 });
 
-test.each(badPatterns)('the type pattern %j is refused by the SDK', async (pattern) => {
-  const { workspaceId, baseUrl, secretKey } = service;
-  const { events } = new Harbor({ baseUrl, secretKey });
-  const query = { workspaceId, typePatterns: ['a', pattern] };
-  const refusal = { violations: [{ field: 'typePatterns[1]' }] };
-  await expect(events.list(query)).rejects.toMatchObject(refusal);
-  const subscription = events.subscribe(query)[Symbol.asyncIterator]();
-  await expect(subscription.next()).rejects.toMatchObject(refusal);
-});
+test.each(badPatterns)(
+  'the type pattern %j is refused by the SDK, by its name',
+  async (pattern) => {
+    const { workspaceId, baseUrl, secretKey } = service;
+    const { events } = new Harbor({ baseUrl, secretKey });
+    for (const name of ['typePatterns', 'types']) {
+      const query = { workspaceId, [name]: ['a', pattern] };
+      const refusal = { violations: [{ field: `${name}[1]` }] };
+      await expect(events.list(query)).rejects.toMatchObject(refusal);
+      const subscription = events.subscribe(query)[Symbol.asyncIterator]();
+      await expect(subscription.next()).rejects.toMatchObject(refusal);
+    }
+  },
+);
 
 // A comma separates patterns there.
 test.each(badPatterns.filter((pattern) => !pattern.includes(',')))(

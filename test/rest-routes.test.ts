@@ -120,6 +120,13 @@ test.each([
   ['PATCH', '/v1/things/a', { id: 'b' }, 'id', 'must not differ from the path'],
   ['PATCH', '/v1/things/%ff', {}, 'id', 'must be UTF-8 in percent-encoding'],
   ['POST', '/v1/things/%ff:open', undefined, 'id', 'must be UTF-8 in percent-encoding'],
+  [
+    'POST',
+    '/v1/things/a:open',
+    {},
+    'body',
+    'must be empty: fields are parameters of the query here',
+  ],
   ['GET', '/v1/things/a?id=b', undefined, 'id', 'is not a parameter; there are title'],
 ])('%s %s with %j is refused', async (method, path, body, field, description) => {
   const answer = await sendRequest(service, path, { method, ...(body && { body }) });

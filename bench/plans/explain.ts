@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import pg from 'pg';
 import { median } from '../rounds.ts';
 import type { Step } from './record.ts';
 
@@ -24,7 +24,7 @@ export async function explain(client: pg.Client, step: Step, mode: PlanMode): Pr
   await client.query('deallocate all');
   await client.query(`set plan_cache_mode = ${mode}`);
   await client.query(`prepare ${name} as ${text}`);
-  const execute = `execute ${name}(${step.values.map((value) => toLiteral(client, value))})`;
+  const execute = `execute ${name}(${step.values.map(toLiteral)})`;
   for (let n = 0; n < warmUps; n++) await client.query(execute);
   const times: number[] = [];
   let lines: string[] = [];
@@ -58,13 +58,14 @@ function summarise(lines: readonly string[]): string {
     .join('\n');
 }
 
-function toLiteral(client: pg.Client, value: unknown): string {
+/** A parameter as it is written in SQL. */
+export function toLiteral(value: unknown): string {
   if (typeof value === 'number') return `${value}`;
   if (typeof value === 'boolean') return `${value}`;
   if (value instanceof Date) return `'${value.toISOString()}'`;
   if (Buffer.isBuffer(value)) return `'{${uuidsIn(value)}}'`;
-  if (!Array.isArray(value)) return client.escapeLiteral(`${value}`);
-  return `array[${value.map((one) => client.escapeLiteral(`${one}`)).join()}]::text[]`;
+  if (!Array.isArray(value)) return pg.escapeLiteral(`${value}`);
+  return `array[${value.map((one) => pg.escapeLiteral(`${one}`)).join()}]::text[]`;
 }
 
 /** The elements of an array of UUIDs in PostgreSQL's binary format: a header, and each with its length before it. */

@@ -5,11 +5,12 @@ import pg from 'pg';
 import { openDatabase } from '../../src/database/database.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { startEmbeddedPostgres } from '../../src/embedded-postgres/index.ts';
+import { createEventLogStore } from '../../src/events/index.ts';
 import { formatCount, formatReport, type Report } from '../report.ts';
 import { type Case, casesOf } from './cases.ts';
 import { type Explained, explain } from './explain.ts';
 import { fillWorkspace } from './fill.ts';
-import { recordSteps } from './record.ts';
+import { createRecorder } from './record.ts';
 
 const events = Number(process.env.BENCH_PLANS_EVENTS ?? 10_000_000);
 const pageMsMax = 10;
@@ -66,7 +67,9 @@ async function migrateDatabase(url: string): Promise<void> {
 
 async function explainPage(client: pg.Client, asked: Case): Promise<Page> {
   const explained = [];
-  for (const step of await recordSteps(client, asked)) {
+  const recorder = createRecorder(client);
+  await asked.ask(createEventLogStore(recorder));
+  for (const step of recorder.steps) {
     const { ms: customMs } = await explain(client, step, 'force_custom_plan');
     const { ms: genericMs } = await explain(client, step, 'force_generic_plan');
     const auto = await explain(client, step, 'auto');

@@ -23,8 +23,9 @@ const bump = {
 const insert = {
   name: 'bench_insert',
   text: `
-    insert into events (id, workspace_id, sequence, type, payload, payload_bytes, created_at)
-    values ($1, $2, $3, $4, $5, $6, clock_timestamp())
+    insert into events
+      (id, workspace_id, sequence, type, payload, payload_bytes, api_key_id, created_at)
+    values ($1, $2, $3, $4, $5, $6, $7, clock_timestamp())
     returning (extract(epoch from created_at) * 1000)::float8 as created_at_ms`,
 };
 
@@ -51,8 +52,16 @@ export async function appendInTransaction(
 }
 
 async function write(client: PoolClient, event: PreparedEvent): Promise<Appended> {
-  const { workspaceId, type, payload, payloadJson, contentBytes, idempotencyKey, fingerprint } =
-    event;
+  const {
+    workspaceId,
+    type,
+    payload,
+    payloadJson,
+    contentBytes,
+    idempotencyKey,
+    fingerprint,
+    apiKeyId,
+  } = event;
   const uuid = uuidOf(newId('evt'));
   const claimed = await client.query({
     ...claim,
@@ -63,11 +72,19 @@ async function write(client: PoolClient, event: PreparedEvent): Promise<Appended
   const sequence: number = bumped.rows[0].sequence;
   const inserted = await client.query({
     ...insert,
-    values: [uuid, workspaceId, sequence, type, payloadJson, contentBytes],
+    values: [
+      uuid,
+      workspaceId,
+      sequence,
+      type,
+      payloadJson,
+      contentBytes,
+      apiKeyId && uuidOf(apiKeyId),
+    ],
   });
   const createdAt = new Date(inserted.rows[0].created_at_ms);
   return {
-    event: { id: idOf('evt', uuid), workspaceId, type, payload, createdAt, sequence },
+    event: { id: idOf('evt', uuid), workspaceId, type, payload, createdAt, sequence, apiKeyId },
     replayed: false,
     idempotencyKeyExpiresAt: new Date(claimed.rows[0].expires_at_ms),
   };

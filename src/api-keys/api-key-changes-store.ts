@@ -1,4 +1,4 @@
-import { operator } from '../audit/index.ts';
+import { type AuditedChange, findDifferences, operator } from '../audit/index.ts';
 import type { Database } from '../database/database.ts';
 import { ApiKeyOldSecretEntity, type ApiKeyRow, toApiKey } from './api-key.entity.ts';
 import { type ApiKey, exceedsCaller, isActive, mayMake } from './api-key.ts';
@@ -92,16 +92,14 @@ export function createApiKeyChanges({ change }: Pick<Database, 'change'>): ApiKe
 
     update(id, { displayName, expiresAt }, by = operator) {
       return changeActive(by, id, async (held, row) => {
-        const before = toApiKey(row);
+        const before = describe(row);
         if (displayName !== undefined) row.displayName = displayName;
         if (expiresAt !== undefined) expireAt(row, expiresAt);
         const apiKey = toApiKey(row);
-        const changes = {
-          display_name: apiKey.displayName === before.displayName ? undefined : displayName,
-          expires_at: +(apiKey.expiresAt ?? 0) === +(before.expiresAt ?? 0) ? undefined : expiresAt,
-        };
-        if (changes.display_name === undefined && changes.expires_at === undefined) return apiKey;
-        await recordKeyChange(held, 'api_key.updated', { ...apiKey, changes });
+        const changes = findDifferences(before, describe(row));
+        if (changes !== undefined) {
+          await recordKeyChange(held, 'api_key.updated', { ...apiKey, changes });
+        }
         return apiKey;
       });
     },
@@ -139,6 +137,12 @@ async function keepSecret(
   const { id: apiKeyId, secretHash } = row;
   await tx.em.insert(ApiKeyOldSecretEntity, { apiKeyId, secretHash, expiresAt });
   return others !== undefined && others > expiresAt ? others : expiresAt;
+}
+
+/** What can be changed, for the audit. */
+function describe(row: ApiKeyRow): AuditedChange['changes'] {
+  const { displayName, expiresAt } = toApiKey(row);
+  return { display_name: displayName, expires_at: expiresAt };
 }
 
 function expireAt(row: ApiKeyRow, expiresAt: Date): void {

@@ -49,11 +49,6 @@ export function mayUseType(grant: Grant, type: string): boolean {
   return matchesAny(grant.typePatterns, type);
 }
 
-/** Whether the key may do everything, now and in later versions: no key can do more. */
-export function mayDoEverything(grant: Grant): boolean {
-  return grant.kind === 'secret' && hasScope(grant, allScopes);
-}
-
 /**
  * The first thing in which a key could do more than its maker, named as its field, or undefined. A key must
  * not make, see or change its way out of what it may do.

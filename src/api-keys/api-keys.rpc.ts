@@ -42,14 +42,13 @@ export function createApiKeysRpc({
     },
 
     async listApiKeys(request, { values }) {
-      const { page, more } = await listVisible(store, getCaller(values), {
+      const { page, nextAfterId } = await listVisible(store, getCaller(values), {
         afterId: decodePageToken('api_keys', request.pageToken),
         limit: pageSizeOf(request.pageSize),
       });
-      const last = more ? page.at(-1) : undefined;
       return {
         apiKeys: page.map(toApiKeyMessage),
-        nextPageToken: last === undefined ? '' : encodePageToken('api_keys', last.id),
+        nextPageToken: nextAfterId === undefined ? '' : encodePageToken('api_keys', nextAfterId),
       };
     },
 

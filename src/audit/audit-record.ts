@@ -57,6 +57,18 @@ export interface AuditRecord {
   readonly changes: Readonly<Record<string, string>>;
 }
 
+/** Of fields before and after a change those that differ, with their new values; undefined where none does. */
+export function findDifferences(
+  before: AuditedChange['changes'],
+  now: AuditedChange['changes'],
+): AuditedChange['changes'] | undefined {
+  const told = toChangeTexts(before);
+  const differing = Object.entries(toChangeTexts(now)).filter(
+    ([name, text]) => told[name] !== text,
+  );
+  return differing.length === 0 ? undefined : Object.fromEntries(differing);
+}
+
 /** New values as text: a time as in RFC 3339, a list with commas between. */
 export function toChangeTexts(changes: AuditedChange['changes']): Record<string, string> {
   return Object.fromEntries(

@@ -5,6 +5,7 @@ export {
   type AuditAction,
   type AuditedChange,
   type AuditRecord,
+  findDifferences,
   operator,
 } from './audit-record.ts';
 export { type AuditStore, createAuditStore, recordAudit } from './audit-store.ts';

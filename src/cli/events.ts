@@ -43,7 +43,8 @@ an event is a line for people, in a pipe it is a line of JSON.`,
     .command('get')
     .description('print one event')
     .argument('<id>', 'the id of the event, evt_…')
-    .action(async (id: string) => printEvent(await (await openHarbor()).events.retrieve(id)));
+    .addOption(new Option('--workspace <id>', 'only from this one').argParser(parseWorkspaceId))
+    .action(getEvent);
   withFilter(events.command('list'))
     .description('list events, the oldest first')
     .option('--desc', 'the newest first')
@@ -79,6 +80,11 @@ async function createEvent(
     key === undefined ? {} : { idempotencyKey: key },
   );
   printEvent(event);
+}
+
+async function getEvent(id: string, options: { readonly workspace?: string }): Promise<void> {
+  const harbor = await openHarbor();
+  printEvent(await harbor.events.retrieve(id, { workspaceId: options.workspace }));
 }
 
 async function listEvents(

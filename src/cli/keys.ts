@@ -18,7 +18,7 @@ interface CreateOptions {
   readonly name: string;
   readonly scope?: string[];
   readonly workspace?: string[];
-  readonly type?: string[];
+  readonly typePattern?: string[];
   readonly expires?: Date;
 }
 
@@ -50,7 +50,7 @@ export function keysCommand(): Command {
     )
     .option('--workspace <ids...>', 'the workspaces it is restricted to', collect(parseWorkspaceId))
     .option(
-      '--type <patterns...>',
+      '--type, --type-pattern <patterns...>',
       'the event types it is restricted to, such as "invoice.*"',
       collect(parseTypePattern),
     )
@@ -86,13 +86,13 @@ export function keysCommand(): Command {
 }
 
 async function createKey(options: CreateOptions): Promise<void> {
-  const { scope = [], workspace = [], type = [] } = options;
+  const { scope = [], workspace = [], typePattern: typePatterns = [] } = options;
   const wish = {
-    kind: options.kind ?? kindOf([...scope, ...workspace, ...type]),
+    kind: options.kind ?? kindOf([...scope, ...workspace, ...typePatterns]),
     displayName: options.name,
     scopes: scope,
     workspaceIds: workspace,
-    typePatterns: type,
+    typePatterns,
     expiresAt: options.expires,
   };
   const { apiKey, secret } = await withDatabase((database) => {

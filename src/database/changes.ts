@@ -7,13 +7,15 @@ import type { InTransaction, Transaction } from './transaction.ts';
  * asks for thousands holds one connection, and keeps nobody waiting but himself.
  *
  * @param by who asks, such as the id of an API key.
- * @throws DatabaseUnavailable that was not sent, after 3 s of waiting; then what `InTransaction` throws.
+ * @throws DatabaseUnavailable that was not sent, when it has waited for 3 s and PostgreSQL has ended no change for as
+ * long; what `InTransaction` throws.
  */
 export type Change = <T>(by: string, work: (tx: Transaction) => Promise<T>) => Promise<T>;
 
 /** Of the 6 connections that a process has at the least. */
 const changesAtOnce = 2;
-const waitMsMax = 3_000;
+/** A crowd waits for as long as it moves on; behind a PostgreSQL that is silent nobody waits for ever. */
+const stillMsMax = 3_000;
 
 /** What one asker has asked for; those that wait stand in the order in which they came. */
 interface Lane {
@@ -25,6 +27,8 @@ export function createChange(inTransaction: InTransaction): Change {
   /** By asker, whose turn is next first; only those who have something that waits or goes on. */
   const lanes = new Map<string, Lane>();
   let running = 0;
+  /** When PostgreSQL has last ended a change, whatever became of it. */
+  let movedAtMs = 0;
 
   function laneOf(by: string): Lane {
     const lane = lanes.get(by) ?? { waiting: new Set(), isBusy: false };
@@ -65,11 +69,17 @@ export function createChange(inTransaction: InTransaction): Change {
         begin(lane);
         resolve();
       };
-      const timer = setTimeout(() => {
+      const giveUp = () => {
+        const leftMs = movedAtMs + stillMsMax - performance.now();
+        if (leftMs > 0) {
+          timer = setTimeout(giveUp, leftMs);
+          return;
+        }
         leave();
         if (lane.waiting.size === 0 && !lane.isBusy) lanes.delete(by);
-        reject(new DatabaseUnavailable('too many changes wait', { sent: false }));
-      }, waitMsMax);
+        reject(new DatabaseUnavailable('the changes before this one do not end', { sent: false }));
+      };
+      let timer = setTimeout(giveUp, stillMsMax);
       lane.waiting.add(resume);
     });
   }
@@ -79,7 +89,12 @@ export function createChange(inTransaction: InTransaction): Change {
     if (lane.waiting.size === 0 && isFree(lane)) begin(lane);
     else await waitIn(by, lane);
     try {
-      return await inTransaction(work);
+      const result = await inTransaction(work);
+      movedAtMs = performance.now();
+      return result;
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable)) movedAtMs = performance.now();
+      throw error;
     } finally {
       end(by, lane);
     }

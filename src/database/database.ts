@@ -2,7 +2,7 @@ import { MikroORM } from '@mikro-orm/postgresql';
 import type { Pool, PoolClient } from 'pg';
 import { type Change, createChange } from './changes.ts';
 import { entities } from './entities.ts';
-import { Session } from './session.ts';
+import { onConnect, Session } from './session.ts';
 import { createStatementRunner, type StatementRunner } from './statements.ts';
 import { createInTransaction, type InTransaction } from './transaction.ts';
 
@@ -51,6 +51,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       // Whole, for what MikroORM would not take from it, such as sslmode.
       connectionString: options.url,
       Client: Session,
+      onConnect,
       max: options.poolSize,
       application_name: options.applicationName,
       connectionTimeoutMillis: connectTimeoutMs,

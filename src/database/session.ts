@@ -5,6 +5,22 @@ import { isSessionUseless } from './postgres-errors.ts';
 export const entityTimeoutMs = 5_000;
 
 /**
+ * How PostgreSQL plans what a session asks. Statements are prepared and written for their indexes:
+ *
+ * - one plan for all values, since planning over many partitions takes longer than what is planned;
+ * - no sequential scan and no sort where an index will do: of a partition that is new, or was restored, PostgreSQL has no
+ *   statistics, takes it for empty, and would keep a plan that reads all of it;
+ * - no compilation, which costs of so many partitions seem to be worth.
+ */
+const planning = `
+  set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_sort = off; set jit = off`;
+
+/** For the pool: before it gives out a new connection. */
+export async function onConnect(session: pg.ClientBase): Promise<void> {
+  await session.query(planning);
+}
+
+/**
  * A connection of the pool that ends itself once it has met an error which it would meet for ever, or has
  * had no answer in time: a pool gives no client out again that has ended. Statements come as objects and
  * destroy theirs by themselves; of a query by entity, a text, nobody holds the connection.

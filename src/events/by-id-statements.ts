@@ -17,14 +17,16 @@ interface ById {
  * The rows of the events with some ids, and as `place` where in the array each id stands. Each is looked up in its
  * partition alone. PostgreSQL leaves partitions out by values that it is given before it begins, and by those
  * that it meets only row by row, once it has prepared to read each of them: hence the lowest and the highest id. For one id
- * of 120 partitions that is 0.05 ms instead of 0.4.
+ * of 120 partitions that is 0.05 ms instead of 0.4. Only the primary key has the order that is asked for: see
+ * `entry-statements.ts`.
  */
 export function eventsById({ ids, lowest, highest, columns = '*', where = 'true' }: ById): string {
   return `
     select found.*, wanted.place from unnest(${ids}::uuid[]) with ordinality as wanted (id, place)
     cross join lateral (
       select ${columns} from events
-      where id = wanted.id and id >= ${lowest}::uuid and id <= ${highest}::uuid and ${where} limit 1
+      where id >= wanted.id and id <= wanted.id and id >= ${lowest}::uuid and id <= ${highest}::uuid
+        and ${where} order by id limit 1
     ) as found`;
 }
 

@@ -1,4 +1,4 @@
-/** The idempotency key holds another event: same key, other type or payload. Nothing was stored. */
+/** The idempotency key holds another event: same key, other type, payload or subject. Nothing was stored. */
 export class IdempotencyKeyReused extends Error {
   override readonly name = 'IdempotencyKeyReused';
   /** The event that holds the key. */

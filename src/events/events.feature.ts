@@ -22,6 +22,7 @@ import { createEventFeeds } from './follow/event-feeds.ts';
 import { createSubscribeEvents } from './follow/subscribe-events.rpc.ts';
 import { createEventLogStore, type EventLogStore } from './log/event-log-store.ts';
 import { createEventReader } from './log/event-reader.ts';
+import { createRetentionLoops } from './retention/retention-loops.feature.ts';
 
 export interface EventsFeature extends Feature {
   /** For features that work behind the log. */
@@ -56,7 +57,7 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
     streams: streamWatch,
   });
   const reader = createEventReader(store);
-  const eraseEventStore = createEraseEventStore(database.inTransaction);
+  const eraseEventStore = createEraseEventStore(database.change);
   const rpcs = createEventsRpc({
     queue,
     reader,
@@ -78,6 +79,7 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
         round: async (signal) => void (await sweepExpiredKeys(store, signal)),
       },
       ...follow.loops,
+      ...createRetentionLoops(deps),
     ],
     endStreams: () => streamWatch.endAll(new ShuttingDown()),
     drained: () => queue.drained(),

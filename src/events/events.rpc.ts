@@ -18,6 +18,7 @@ import {
   mayUseWorkspace,
 } from '../api-keys/index.ts';
 import { findUuid } from '../type-id.ts';
+import type { KnownWorkspaces } from '../workspaces/index.ts';
 import { type Abandonment, type AppendQueue, shareSignal } from './append/append-queue.ts';
 import type { HeldTypes } from './append/held-types.ts';
 import type { EraseEvent } from './erase/erase-event.ts';
@@ -37,7 +38,7 @@ import {
 import { listEvents } from './log/event-list.ts';
 import type { EventLogStore } from './log/event-log-store.ts';
 import type { EventReader } from './log/event-reader.ts';
-import { type KnownWorkspaces, openLog } from './log/open-log.rpc.ts';
+import { openLog } from './log/open-log.rpc.ts';
 import { readTraceContext } from './trace-context.ts';
 
 export interface EventsRpcDeps {

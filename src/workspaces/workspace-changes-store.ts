@@ -3,6 +3,7 @@ import {
   type Actor,
   type AuditAction,
   type AuditedChange,
+  findDifferences,
   operator,
   recordAudit,
 } from '../audit/index.ts';
@@ -82,10 +83,12 @@ export function createWorkspaceChanges({ change }: Pick<Database, 'change'>): Wo
       return change(by.apiKeyId ?? 'operator', async (tx) => {
         const values = [id, displayName, retentionDays || null];
         const inserted = await tx.run(insertStatement, values);
-        const row = await tx.em.findOneOrFail(WorkspaceEntity, { id });
-        if (inserted.length === 0) throw new WorkspaceAlreadyExists(id, row.deletedAt !== null);
-        const changes = { display_name: displayName, retention_days: retentionDays };
-        await record(tx, { by, action: 'workspace.created', id, changes });
+        const row = await tx.em.findOne(WorkspaceEntity, { id });
+        if (inserted.length === 0 || row === null) {
+          // None any more: what was left of a deleted one went this moment.
+          throw new WorkspaceAlreadyExists(id, row?.deletedAt !== null);
+        }
+        await record(tx, { by, action: 'workspace.created', id, changes: describe(row) });
         return toWorkspace(row);
       });
     },
@@ -94,18 +97,14 @@ export function createWorkspaceChanges({ change }: Pick<Database, 'change'>): Wo
       if (retentionDays !== undefined) assertRetention(retentionDays);
       return changeRow(by, id, async (tx, row) => {
         if (row.deletedAt !== null) throw new WorkspaceNotFound(id);
-        const before = toWorkspace(row);
+        const before = describe(row);
         if (displayName !== undefined) row.displayName = displayName;
         if (retentionDays !== undefined) row.retentionDays = retentionDays || null;
-        const now = toWorkspace(row);
-        if (isShorter(now.retentionDays, before.retentionDays)) assertMayErase?.();
-        const changes = {
-          display_name: now.displayName === before.displayName ? undefined : displayName,
-          retention_days: now.retentionDays === before.retentionDays ? undefined : retentionDays,
-        };
-        const isChanged = Object.values(changes).some((value) => value !== undefined);
-        if (isChanged) await record(tx, { by, action: 'workspace.updated', id, changes });
-        return now;
+        if (isShorter(row.retentionDays ?? 0, before.retention_days)) assertMayErase?.();
+        const changes = findDifferences(before, describe(row));
+        if (changes !== undefined)
+          await record(tx, { by, action: 'workspace.updated', id, changes });
+        return toWorkspace(row);
       });
     },
 
@@ -119,6 +118,11 @@ export function createWorkspaceChanges({ change }: Pick<Database, 'change'>): Wo
       });
     },
   };
+}
+
+/** What can be changed, for the audit. */
+function describe(row: Pick<WorkspaceRow, 'displayName' | 'retentionDays'>) {
+  return { display_name: row.displayName, retention_days: row.retentionDays ?? 0 };
 }
 
 interface WorkspaceChange {

@@ -20,6 +20,13 @@ export const WorkspaceEntity = defineEntity({
     revision: p.bigint('number').defaultRaw('0'),
     deletedAt: p.datetime(3).nullable(),
   },
+  indexes: [
+    {
+      name: 'workspaces_retained_index',
+      properties: ['id'],
+      where: 'retention_days is not null or first_sequence > 1 or deleted_at is not null',
+    },
+  ],
 });
 
 export type WorkspaceRow = InferEntity<typeof WorkspaceEntity>;

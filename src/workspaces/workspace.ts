@@ -31,9 +31,9 @@ export function assertRetention(days: number): void {
   if (days !== 0 && !isWithin) throw new RetentionOutOfRange();
 }
 
-/** Whether events that are kept now may be past the new retention. Undefined: for ever. */
-export function isShorter(now: number | undefined, before: number | undefined): boolean {
-  return now !== undefined && (before === undefined || now < before);
+/** Whether events that were kept may be past the new retention; 0: for ever. */
+export function isShorter(nowDays: number, beforeDays: number): boolean {
+  return nowDays !== 0 && (beforeDays === 0 || nowDays < beforeDays);
 }
 
 export class WorkspaceNotFound extends Error {

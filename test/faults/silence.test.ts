@@ -1,5 +1,6 @@
 import { createClient } from '@connectrpc/connect';
 import { afterEach, expect, test } from 'vitest';
+import { ApiKeyKind } from '../../gen/typescript/harbor/api_keys/v1/api_key_pb.ts';
 import { ApiKeysService } from '../../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
 import { WorkspacesService } from '../../gen/typescript/harbor/workspaces/v1/workspaces_service_pb.ts';
 import { newId } from '../../src/type-id.ts';
@@ -35,6 +36,16 @@ function connect(secretKey: string) {
       events.subscribeEvents({ workspaceId: testWorkspaceId })[Symbol.asyncIterator]().next(),
     listKeys: () => createClient(ApiKeysService, transport).listApiKeys({}),
     listWorkspaces: () => createClient(WorkspacesService, transport).listWorkspaces({}),
+    makeKey: () =>
+      createClient(ApiKeysService, transport).createApiKey({
+        kind: ApiKeyKind.RESTRICTED,
+        scopes: ['events:read'],
+      }),
+    rename: () =>
+      createClient(WorkspacesService, transport).updateWorkspace({
+        id: testWorkspaceId,
+        displayName: 'renamed',
+      }),
   };
 }
 
@@ -66,13 +77,17 @@ test('while PostgreSQL says nothing every call that needs it fails in time, howe
     ...times(5, () => fail('read', client.listKeys())),
     ...times(5, () => fail('read', client.listWorkspaces())),
     ...times(5, (index) => fail('read', client.create(`ws_unseen${n}0${index}`))),
+    ...times(5, () => fail('change', client.makeKey())),
+    ...times(5, () => fail('change', client.rename())),
     ...times(60, () => fail('create', client.create(testWorkspaceId))),
   ]);
   const ofStrangers = strangers.map((secret) => fail('read', connect(secret).retrieve(id)));
   await Promise.all([...calls, ...ofStrangers]);
   expect([...told]).toEqual(['Unavailable DATABASE_UNAVAILABLE']);
-  // Reads have 5 s and creates 15; the first of the creates wait for PostgreSQL itself, which takes 10 of them.
+  // Reads have 5 s, changes 8 and creates 15; the first of the creates wait for PostgreSQL itself, which takes 10 of
+  // them.
   expect(settled.lastIndexOf('read')).toBeLessThan(settled.lastIndexOf('create'));
+  expect(settled.lastIndexOf('change')).toBeLessThan(settled.lastIndexOf('create'));
 
   postgres.speak();
   const [client] = clients;
@@ -80,5 +95,7 @@ test('while PostgreSQL says nothing every call that needs it fails in time, howe
   expect(await client?.retrieve(id)).toMatchObject({ event: { id } });
   expect((await client?.list())?.events.length).toBeGreaterThan(0);
   expect((await client?.listKeys())?.apiKeys.length).toBeGreaterThan(0);
+  expect((await client?.rename())?.workspace?.displayName).toBe('renamed');
+  expect((await client?.makeKey())?.secret).toMatch(/^hbr_rk_/);
   expect((await client?.listWorkspaces())?.workspaces).toHaveLength(1);
 }, 30_000);

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ListEventsResponseSchema } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
@@ -10,6 +11,7 @@ import { createFeedMemory } from '../../src/events/follow/feed-memory.ts';
 import { createAppendQueue, createEventStore, type EventStore } from '../../src/events/index.ts';
 import { everyEvent } from '../../src/events/log/event-filter.ts';
 import { listEvents } from '../../src/events/log/event-list.ts';
+import { placeAt } from '../../src/events/log/log-place.ts';
 import { uuidOf } from '../../src/type-id.ts';
 import { contentBytesOf } from '../support/counted-store.ts';
 import { fullFacts } from '../support/full-facts.ts';
@@ -50,6 +52,21 @@ test('what is counted of an event is what is stored of it', async () => {
   );
   expect(row).toEqual({ counted: contentBytes, stored: contentBytes });
   expect(contentBytes).toBeGreaterThan(34_000);
+});
+
+test('the longest workspace id, type and subject together have room in the indexes', async () => {
+  const id = `ws_${'z'.repeat(64)}`;
+  await logs.testDatabase.query(
+    `insert into workspaces (id, display_name, created_at) values ($1, '', now())`,
+    [id],
+  );
+  // Of 4 bytes each, and such as no index can compress.
+  const longest = () =>
+    String.fromCodePoint(...range(1, 255).map(() => randomInt(0x1_0000, 0xe_0000)));
+  const facts = { workspaceId: id, type: longest(), subject: longest() };
+  const event = prepareEvent({ ...facts, payload: {}, idempotencyKey: '~'.repeat(255) });
+  const { event: stored } = await createAppendQueue(store).append(event);
+  expect(stored).toMatchObject(facts);
 });
 
 let turn = 0;
@@ -140,8 +157,7 @@ test('a read of the log brings 2 MiB of them at the most', async () => {
 test('a feed keeps 16 MiB of them, gives out 2 MiB at a time, and all of it counts', async () => {
   const memory = createFeedMemory();
   const start = {
-    sequence: 0,
-    eventId: undefined,
+    ...placeAt(0),
     firstSequence: 1,
     revision: 0,
     askedAtMs: performance.now(),
@@ -164,8 +180,7 @@ test('all feeds together keep no more of them than their bound', async () => {
   const bytesMax = 8 * mebibyte;
   const memory = createFeedMemory(bytesMax);
   const start = {
-    sequence: 0,
-    eventId: undefined,
+    ...placeAt(0),
     firstSequence: 1,
     revision: 0,
     askedAtMs: performance.now(),

@@ -4,6 +4,7 @@ import { createFeedMemory, feedBytesMax } from '../../src/events/follow/feed-mem
 import { openSubscription } from '../../src/events/follow/subscription.ts';
 import { createStreamEncoder, type StreamMessage } from '../../src/events/index.ts';
 import { everyEvent } from '../../src/events/log/event-filter.ts';
+import { placeAt } from '../../src/events/log/log-place.ts';
 import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
 import { range } from '../support/subscriber.ts';
 
@@ -131,7 +132,7 @@ test('the feed that was idle for the longest time gives way, and goes on with wh
   // From the database, with those that it keeps no more.
   const read = await feeds.read(one.feed, {
     workspaceId: idle,
-    place: { sequence: 0, eventId: undefined },
+    place: placeAt(0),
   });
   expect(read.events.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
   one.leave();

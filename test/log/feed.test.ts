@@ -19,6 +19,7 @@ import {
   type EventLogStore,
 } from '../../src/events/index.ts';
 import { everyEvent } from '../../src/events/log/event-filter.ts';
+import { placeAt } from '../../src/events/log/log-place.ts';
 import type { LogReader } from '../../src/events/log/read-log.ts';
 import { setBack, tearOut } from '../support/filled-log.ts';
 import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
@@ -68,7 +69,7 @@ function openFeeds(over: EventLogStore = store): Reports {
   return { feeds, gaps, setBacks, errors };
 }
 const openFeed = (workspaceId: string, startSequence: number, over: LogReader = store) => {
-  const start = { sequence: startSequence, eventId: undefined };
+  const start = placeAt(startSequence);
   const state = { firstSequence: 1, revision: 0, askedAtMs: performance.now() };
   const options = { workspaceId, start: { ...start, ...state }, memory: createFeedMemory() };
   return createEventFeed(over, options, () => undefined);
@@ -189,8 +190,8 @@ test('what was committed before a feed is told to advance is there when that is 
     let told: Promise<void> | undefined;
     const feed = openFeed(workspaceId, 0, {
       ...store,
-      async read(range) {
-        const chunk = await store.read(range);
+      async readNext(part) {
+        const chunk = await store.readNext(part);
         reads++;
         if (reads !== 2) return chunk;
         await append(workspaceId, 1);
@@ -302,9 +303,9 @@ test('readers that catch up side by side share their reads', async () => {
   let reads = 0;
   const { feeds } = openFeeds({
     ...store,
-    read(range) {
+    readNext(part) {
       reads++;
-      return store.read(range);
+      return store.readNext(part);
     },
   });
   const options = { workspaceId, ...everything };
@@ -337,10 +338,10 @@ test('a log that lacks its end is a gap and not a loop without end', async () =>
   let reads = 0;
   const { feeds, gaps } = openFeeds({
     ...store,
-    read(range) {
+    readNext(part) {
       reads++;
       if (reads > 100) throw new Error('read a hundred times without end');
-      return store.read(range);
+      return store.readNext(part);
     },
   });
   const messages = subscribe(feeds, { workspaceId, ...everything }, never);
@@ -441,7 +442,7 @@ test('of subscribers that have left no read waits for its turn', async () => {
   const read: unknown[] = [];
   const held = createEventLogStore({
     async run(statement, values, timeoutMs) {
-      if (statement.name === 'harbor_list_asc') {
+      if (statement.name === 'harbor_next') {
         read.push(values[1]);
         await hole.promise;
       }
@@ -456,6 +457,7 @@ test('of subscribers that have left no read waits for its turn', async () => {
   const stayer = await open(40);
   const left = leavers.map((one) => one.next().catch((reason: unknown) => reason));
   const stayed = stayer.next();
+  await expect.poll(() => read.length).toBe(4);
   for (const one of leavers) {
     one.end('has left');
     one.closing.dispose();

@@ -68,7 +68,7 @@ const query = (options: Partial<EventQuery> & { workspaceId: string }): EventQue
 /** A store that lets retention go on right before it first reads events, finds some, or fetches what it has found. */
 function passing(
   pass: () => Promise<void>,
-  before: readonly (keyof EventLogStore)[] = ['read', 'find'],
+  before: readonly (keyof EventLogStore)[] = ['read', 'readNext', 'find'],
 ): EventLogStore {
   let passed: Promise<void> | undefined;
   const passFirst = async (call: keyof EventLogStore) => {
@@ -80,6 +80,10 @@ function passing(
     async read(range) {
       await passFirst('read');
       return logs.store.read(range);
+    },
+    async readNext(part) {
+      await passFirst('readNext');
+      return logs.store.readNext(part);
     },
     async find(range, search) {
       await passFirst('find');
@@ -176,8 +180,8 @@ test('whoever meets a gap looks at the floor again before calling it one', async
   // Events of an older moment, as a standby may give them: the floor was not there yet.
   const store: EventLogStore = {
     ...logs.store,
-    async read(range) {
-      const chunk = await logs.store.read(range);
+    async readNext(part) {
+      const chunk = await logs.store.readNext(part);
       await passTo(workspaceId, 11);
       return { ...chunk, events: chunk.events.slice(8) };
     },

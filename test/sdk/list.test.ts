@@ -111,6 +111,8 @@ describe('a list that is awaited', () => {
     ['types as text', { types: 'a' as never }, 'types must be an array'],
     ['a type that is no text', { types: ['a', 1 as never] }, 'types[1] must be a string.'],
     ['patterns as text', { typePatterns: 'a' as never }, 'typePatterns must be an array'],
+    ['patterns of null', { typePatterns: null as never }, 'typePatterns must be an array'],
+    ['patterns of null by their other name', { types: null as never }, 'types must be an array'],
     ['patterns by both names', { typePatterns: ['a'], types: ['a'] }, 'types must not be there'],
     ['an empty subject', { subject: '' }, 'subject must not be empty'],
     ['a subject that is no text', { subject: 1 as never }, 'subject must be a string.'],

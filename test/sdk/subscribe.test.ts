@@ -49,6 +49,18 @@ describe('harbor.events.subscribe', () => {
     });
   });
 
+  test('asks for a subject and patterns with every connection, whatever they are called', async () => {
+    for (const name of ['typePatterns', 'types']) {
+      const server = await startScriptedStream([cutAfter(eventMessage(1)), tell(eventMessage(2))]);
+      const query = { ...fromStart, subject: 'inv_1', [name]: ['invoice.*'] };
+      await take(connectTo(server.baseUrl).subscribe(query), 2);
+      expect(server.requests).toHaveLength(2);
+      for (const request of server.requests) {
+        expect(request).toMatchObject({ subject: 'inv_1', typePatterns: ['invoice.*'] });
+      }
+    }
+  });
+
   test('sends nothing before it is iterated', async () => {
     const server = await startScriptedStream([tell(eventMessage(1))]);
     const subscription = connectTo(server.baseUrl).subscribe(fromStart);
@@ -69,6 +81,8 @@ describe('harbor.events.subscribe', () => {
     ['a cursor of null', { afterSequence: null as never }, {}, 'afterSequence must be an integer'],
     ['a cursor between', { afterSequence: 1.5 }, {}, 'afterSequence must be an integer from 0'],
     ['types as text', { types: 'a' as never }, {}, 'types must be an array'],
+    ['patterns of null', { typePatterns: null as never }, {}, 'typePatterns must be an array'],
+    ['an empty subject', { subject: '' }, {}, 'subject must not be empty'],
     ['a timeout of 0', {}, { timeoutMs: 0 }, 'timeoutMs must be an integer from 1'],
     ['a callback that is none', {}, { onLive: true as never }, 'onLive must be a function.'],
   ])('refuses %s at once', (_, query, options, message) => {

@@ -43,7 +43,7 @@ function createWork() {
 test('the changes of one asker go one after another, in the order in which they were asked for', async () => {
   const { order, change, letGo, mostRunning } = createWork();
   letGo();
-  const names = Array.from({ length: 50 }, (_, n) => `a${n}`);
+  const names = Array.from({ length: 20 }, (_, n) => `a${n}`);
   await Promise.all(names.map((name) => change('a', name)));
   expect(order).toEqual(names);
   expect(mostRunning()).toBe(1);
@@ -51,17 +51,17 @@ test('the changes of one asker go one after another, in the order in which they 
 
 test('of all askers two are served at once, and none waits behind a crowd of another', async () => {
   const { order, change, letGo, mostRunning } = createWork();
-  const crowd = Array.from({ length: 100 }, (_, n) => change('crowd', `crowd${n}`));
+  const crowd = Array.from({ length: 30 }, (_, n) => change('crowd', `crowd${n}`));
   const others = ['b', 'c', 'd'].map((by) => change(by, by));
-  await expect.poll(() => order).toEqual(['crowd0', 'b']);
+  await expect.poll(() => order.toSorted()).toEqual(['b', 'crowd0']);
   letGo();
   await Promise.all([...crowd, ...others]);
   expect(mostRunning()).toBe(2);
   expect(order.slice(0, 8)).toEqual(expect.arrayContaining(['b', 'c', 'd']));
-  expect(order).toHaveLength(103);
+  expect(order).toHaveLength(33);
 });
 
-test('whoever waits for 3 seconds is told so, and nothing of his was written', async () => {
+test('whoever waits for 3 seconds in which nothing ends is told so, and nothing of his was written', async () => {
   const { order, change, letGo } = createWork();
   const first = change('a', 'first');
   await expect(change('a', 'second')).rejects.toMatchObject({

@@ -7,6 +7,8 @@ export interface FilledEvent {
   readonly subject?: string | undefined;
   readonly payload?: unknown;
   readonly createdAt?: Date;
+  /** The time in its id; now unless said otherwise. */
+  readonly idAt?: Date;
 }
 
 /** SQL for a UUIDv7 of now: any other might be of a time without a partition. */
@@ -23,21 +25,24 @@ export async function fillLog(
 ): Promise<void> {
   await database.query(
     `with grown as (
-       update workspaces set last_sequence = last_sequence + cardinality($2::text[]) where id = $1
+       update workspaces set last_sequence = last_sequence + cardinality($2::text[]),
+         last_event_at = coalesce(($4::timestamptz[])[cardinality($4::timestamptz[])], last_event_at)
+       where id = $1
        returning last_sequence - cardinality($2::text[]) as base
      )
      insert into events
        (id, workspace_id, sequence, type, subject, payload, payload_bytes, created_at)
-     select ${newUuidSql}, $1, base + place, type, subject, payload::json,
+     select ${uuidSqlAt('coalesce(id_at, clock_timestamp())')}, $1, base + place, type, subject, payload::json,
        octet_length(payload) + coalesce(octet_length(subject), 0), created_at
-     from grown, unnest($2::text[], $3::text[], $4::timestamptz[], $5::text[])
-       with ordinality as t (type, payload, created_at, subject, place)`,
+     from grown, unnest($2::text[], $3::text[], $4::timestamptz[], $5::text[],
+       $6::timestamptz[]) with ordinality as t (type, payload, created_at, subject, id_at, place)`,
     [
       workspaceId,
       events.map(({ type }) => type),
       events.map(({ payload }) => JSON.stringify(payload ?? {})),
       events.map(({ createdAt }) => createdAt ?? new Date()),
       events.map(({ subject }) => subject),
+      events.map(({ idAt }) => idAt),
     ],
   );
 }
@@ -66,6 +71,30 @@ export async function moveFloor(
     workspaceId,
     firstSequence,
   ]);
+}
+
+/** Erases events as the service does, at once, and without a word to any process. */
+export async function eraseQuietly(
+  database: TestDatabase,
+  workspaceId: string,
+  sequences: readonly number[],
+): Promise<void> {
+  await database.query(
+    `with erased as (
+       update events set payload = '{}', payload_bytes = 2, subject = null, metadata = null,
+         trace_context = null, erased_at = clock_timestamp()
+       where workspace_id = $1 and sequence = any($2::bigint[]) returning id, sequence
+     ), grown as (
+       update workspaces set revision = revision + 1,
+         last_sequence = last_sequence + (select count(*) from erased)
+       where id = $1 returning last_sequence - (select count(*) from erased) as base
+     )
+     insert into events (id, workspace_id, sequence, type, payload, payload_bytes, created_at)
+     select ${newUuidSql}, $1, base + row_number() over (order by sequence), 'harbor.event.erased',
+       '{}', 2, clock_timestamp()
+     from erased, grown`,
+    [workspaceId, sequences],
+  );
 }
 
 /** Deletes rows below the floor as retention does, up to `limit` of them. */
@@ -108,10 +137,12 @@ export async function setBack(
        from generate_series(1, $3::int) as place`,
       [...values, regrown],
     );
-    await client.query('update workspaces set last_sequence = $2::bigint + $3::int where id = $1', [
-      ...values,
-      regrown,
-    ]);
+    await client.query(
+      `update workspaces set last_sequence = $2::bigint + $3::int, last_event_at = (
+         select created_at from events where workspace_id = $1 order by sequence desc limit 1
+       ) where id = $1`,
+      [...values, regrown],
+    );
   });
 }
 

@@ -56,7 +56,7 @@ export function parseTypePatterns({ typePatterns, types }: TypePatternsQuery): s
     throw refuseField('types', 'must not be there together with typePatterns, which is the same.');
   }
   const field = types === undefined ? 'typePatterns' : 'types';
-  const patterns: unknown = typePatterns ?? types;
+  const patterns: unknown = types === undefined ? typePatterns : types;
   if (patterns === undefined) return [];
   if (!Array.isArray(patterns)) {
     throw refuseField(field, "must be an array, such as ['invoice.*'].");

@@ -17,6 +17,13 @@ export const tenYears: Migration = {
         add column revision bigint not null default 0,
         add column deleted_at timestamptz(3) null`,
     ),
+    // Rounds of retention look at those alone of which something may be past.
+    {
+      name: 'retained workspaces',
+      index: 'workspaces_retained_index',
+      definition: `on workspaces (id)
+        where retention_days is not null or first_sequence > 1 or deleted_at is not null`,
+    },
     statements(
       'events',
       `

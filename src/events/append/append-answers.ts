@@ -1,4 +1,5 @@
 import type { LoopTurns } from '../../loop-turns.ts';
+import { contentAgeMsMax } from '../content-age.ts';
 import type { Event } from '../event.ts';
 import { EventWorkspaceMissing, IdempotencyKeyReused } from '../event-errors.ts';
 import type { EventStore } from '../event-store.ts';
@@ -41,7 +42,7 @@ interface HeldAnswer {
 /**
  * Answers rows whose keys are held. Only the originals of replays are read, as much at a time as the store
  * brings, and each is let go of before the next ones come; a key that was used for other content is refused
- * without them.
+ * without them. What took so long that it may have been erased meanwhile is read again.
  */
 async function answerHeldRows(
   store: AnswerDeps['store'],
@@ -56,7 +57,9 @@ async function answerHeldRows(
   try {
     while (replays.size > 0) {
       const ids = [...replays.keys()];
+      const askedAtMs = performance.now();
       const { events, leftOut } = await store.read(ids, restMs());
+      if (performance.now() - askedAtMs > contentAgeMsMax) continue;
       const found = new Set([...events.keys(), ...leftOut]);
       const lacking = [...replays.values()].filter(({ holder }) => !found.has(holder.eventId));
       const absences = await explainAbsences(store, lacking, restMs);

@@ -1,5 +1,5 @@
 import { type Actor, recordAudit } from '../../audit/index.ts';
-import type { InTransaction } from '../../database/transaction.ts';
+import type { Change } from '../../database/changes.ts';
 import { uuidOf } from '../../type-id.ts';
 import { appendOwnEvent } from '../append/own-event-store.ts';
 import type { Event } from '../event.ts';
@@ -28,10 +28,11 @@ export interface EraseEventStore {
   erase(event: Event, actor: Actor): Promise<Erasure | undefined>;
 }
 
-export function createEraseEventStore(inTransaction: InTransaction): EraseEventStore {
+/** @param change whoever erases thousands of events waits behind himself, and keeps nobody else waiting. */
+export function createEraseEventStore(change: Change): EraseEventStore {
   return {
     erase: ({ id, workspaceId, sequence }, actor) =>
-      inTransaction(async (tx) => {
+      change(actor.apiKeyId ?? 'operator', async (tx) => {
         const rows = await tx.run<EventRow>(eraseStatement, [uuidOf(id), workspaceId]);
         const [event] = toEvents(rows);
         if (event === undefined) return undefined;

@@ -1,7 +1,14 @@
 import type { Event } from '../event.ts';
 import { EventWorkspaceMissing, LogGap, LogSetBack, SequenceExpired } from '../event-errors.ts';
-import type { LogEnd, LogPlace, LogState } from '../log/log-place.ts';
-import { assertGoesOn, type LogReader, type NextEvents, readLog } from '../log/read-log.ts';
+import type { NextChunk } from '../log/event-log-store.ts';
+import {
+  type LogEnd,
+  type LogPlace,
+  type LogState,
+  placeAfter,
+  placeAt,
+} from '../log/log-place.ts';
+import { assertGoesOn, type LogReader, readLog } from '../log/read-log.ts';
 import type { FeedMemory } from './feed-memory.ts';
 import { KeptEvents } from './kept-events.ts';
 import { KnownState } from './known-state.ts';
@@ -84,24 +91,18 @@ export function createEventFeed(
     if (newest === undefined) return;
     // Something was erased since it was read: whoever wants it reads it again.
     if (next.state?.revision === known.revision) kept.add(next.events);
-    moveTo({ sequence: newest.sequence, eventId: newest.id });
+    moveTo(placeAfter(newest));
   }
 
   /** Where retention has passed the feed, it goes on at the floor: who was to read on before that learns so alone. */
-  async function readNext(): Promise<NextEvents | undefined> {
-    const { sequence: afterSequence } = end;
+  async function readNext(): Promise<NextChunk | undefined> {
     const knownRevision = known.revision;
     try {
-      return await readLog(store, {
-        workspaceId,
-        afterSequence,
-        knownLast: committed,
-        knownRevision,
-      });
+      return await readLog(store, { workspaceId, place: end, knownLast: committed, knownRevision });
     } catch (error) {
       if (!(error instanceof SequenceExpired)) throw error;
       kept.clear();
-      moveTo({ sequence: error.firstSequence - 1, eventId: undefined });
+      moveTo(placeAt(error.firstSequence - 1));
       return undefined;
     }
   }

@@ -2,7 +2,7 @@ import { DatabaseUnavailable } from '../../database-unavailable.ts';
 import type { Event } from '../event.ts';
 import { EventWorkspaceMissing, LogGap, LogSetBack } from '../event-errors.ts';
 import type { EventLogStore } from '../log/event-log-store.ts';
-import { isSetBack, type LogEnd, type LogPlace, readLogEnd } from '../log/log-place.ts';
+import { isSetBack, type LogEnd, type LogPlace, placeAt, readLogEnd } from '../log/log-place.ts';
 import type { LogRange } from '../log/log-range.ts';
 import { type MatchingQuery, readMatching } from '../log/matching-events.ts';
 import { assertGoesOn } from '../log/read-log.ts';
@@ -134,7 +134,7 @@ export function createEventFeeds(
       const { ready: feed, committed = 0 } = entries.get(workspaceId) ?? {};
       if (feed === undefined) return [];
       const { end } = feed;
-      const place = end.sequence < committed ? { sequence: committed, eventId: undefined } : end;
+      const place = end.sequence < committed ? placeAt(committed) : end;
       return [{ workspaceId, feed, place, revision: feed.state.revision }];
     });
     const ends = await store.readLogEnds(workspaceIds);
@@ -163,7 +163,7 @@ export function createEventFeeds(
     if (kept !== undefined) return { events: kept, content: feed.state.content };
     const next = await readShared({
       workspaceId,
-      afterSequence: place.sequence,
+      place,
       knownLast: feed.end.sequence,
       knownRevision: feed.state.revision,
       signal: makeSignal?.(),

@@ -1,9 +1,11 @@
+import { contentAgeMsMax } from '../content-age.ts';
 import type { LogState } from '../log/log-place.ts';
 
-/** What was read is given out for so long, whatever was erased meanwhile: in a storm of erasures readers go on. */
+/**
+ * What was read is given out for so long, whatever was erased meanwhile: in a storm of erasures readers go on. Later it
+ * must be known that nothing of it was erased.
+ */
 const givenOutMs = 1_000;
-/** And for so long after it was last known that nothing of it was erased. The promise of an erasure is 5 s. */
-const believedMs = 4_000;
 
 /** Content of a log as it was read; it changes where some of it is erased. */
 export interface ContentRead {
@@ -52,7 +54,7 @@ export class KnownState {
   /** What was read in a state. */
   contentOf({ revision, askedAtMs }: LogState): ContentRead {
     const isBelieved = (now: number) =>
-      revision === this.#revision && now - this.#askedAtMs <= believedMs;
+      revision === this.#revision && now - this.#askedAtMs <= contentAgeMsMax;
     return {
       get isOutdated() {
         const now = performance.now();

@@ -1,5 +1,6 @@
 import { LogGap } from '../event-errors.ts';
-import { type LogPart, type LogReader, type NextEvents, readLog } from '../log/read-log.ts';
+import type { NextChunk } from '../log/event-log-store.ts';
+import { type LogPart, type LogReader, readLog } from '../log/read-log.ts';
 import { unlessAborted } from '../log/unless-aborted.ts';
 
 /**
@@ -8,10 +9,10 @@ import { unlessAborted } from '../log/unless-aborted.ts';
  *
  * @throws the reason of the part's signal, and what reading a log throws.
  */
-export type SharedReads = (part: LogPart) => Promise<NextEvents>;
+export type SharedReads = (part: LogPart) => Promise<NextChunk>;
 
 interface SharedRead {
-  readonly answer: Promise<NextEvents>;
+  readonly answer: Promise<NextChunk>;
   readonly allLeft: AbortController;
   /** Those who still wait for it. */
   readers: number;
@@ -39,8 +40,8 @@ export function createSharedReads(store: LogReader, onGap: (gap: LogGap) => void
   }
 
   return (part) => {
-    const { workspaceId, afterSequence, signal } = part;
-    const key = `${workspaceId} ${afterSequence}`;
+    const { workspaceId, place, signal } = part;
+    const key = `${workspaceId} ${place.sequence}`;
     const read = running.get(key) ?? begin(key, part);
     read.readers++;
     return unlessAborted(read.answer, signal, () => {

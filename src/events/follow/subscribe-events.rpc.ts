@@ -5,7 +5,8 @@ import {
 } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { getCaller, type StreamWatch } from '../../api-keys/index.ts';
 import type { StreamRoute } from '../../stream-route.ts';
-import { type KnownWorkspaces, openLog } from '../log/open-log.rpc.ts';
+import type { KnownWorkspaces } from '../../workspaces/index.ts';
+import { openLog } from '../log/open-log.rpc.ts';
 import type { EventFeeds } from './event-feeds.ts';
 import { createStreamEncoder } from './stream-encoder.rpc.ts';
 import { openSubscription, type StreamMessage } from './subscription.ts';

@@ -2,7 +2,7 @@ import type { StreamSource } from '../../stream-source.ts';
 import type { Event } from '../event.ts';
 import { SequenceExpired, SequenceInFuture } from '../event-errors.ts';
 import { type EventFilter, isEverything, passes } from '../log/event-filter.ts';
-import type { LogPlace } from '../log/log-place.ts';
+import { type LogPlace, placeAfter, placeAt } from '../log/log-place.ts';
 import type { EventFeed } from './event-feed.ts';
 import type { EventFeeds } from './event-feeds.ts';
 import type { FeedMemory } from './feed-memory.ts';
@@ -63,7 +63,7 @@ export async function openSubscription(
   feeds.wake(workspaceId, now);
   const source = { feeds, feed, leave, workspaceId, filter, now };
   return new LogSubscription(source, {
-    place: { sequence, eventId: undefined },
+    place: placeAt(sequence),
     isAtFloor,
     isLookingUp: !isEverything(filter) && sequence < now,
   });
@@ -143,11 +143,10 @@ class LogSubscription implements Subscription {
   }
 
   takeBack(last: StreamMessage | undefined): void {
-    const eventId = last?.kind === 'event' ? last.event.id : undefined;
     this.#position =
       last === undefined
         ? this.#before
-        : { ...this.#before, place: { sequence: last.sequence, eventId }, isAtFloor: false };
+        : { ...this.#before, place: placeOf(last), isAtFloor: false };
     this.#hasMore = true;
   }
 
@@ -172,7 +171,7 @@ class LogSubscription implements Subscription {
     } catch (error) {
       const { isAtFloor } = this.#position;
       if (!isAtFloor || !(error instanceof SequenceExpired)) throw error;
-      const place = { sequence: error.firstSequence - 1, eventId: undefined };
+      const place = placeAt(error.firstSequence - 1);
       this.#position = { ...this.#position, place };
       this.#hasMore = true;
       return [];
@@ -192,7 +191,7 @@ class LogSubscription implements Subscription {
     const last = events.at(-1);
     if (last !== undefined) {
       this.#hasMore = true;
-      this.#moveTo({ sequence: last.sequence, eventId: last.id });
+      this.#moveTo(placeAfter(last));
       return events.filter((event) => passes(filter, event)).map((event) => this.#toMessage(event));
     }
     if (this.#isCaughtUp || place.sequence < Math.max(now, feed.end.sequence)) return [];
@@ -215,7 +214,7 @@ class LogSubscription implements Subscription {
     this.given = content;
     if (low + 1 < firstSequence) throw new SequenceExpired(low, firstSequence);
     // Other events may stand between the last one and here.
-    const place = { sequence: rest?.low ?? Math.max(low, now), eventId: undefined };
+    const place = placeAt(rest?.low ?? Math.max(low, now));
     this.#moveTo(place, { isLookingUp: rest !== undefined });
     return events.map((event) => this.#toMessage(event));
   }
@@ -245,4 +244,8 @@ class LogSubscription implements Subscription {
     this.#hasMore = true;
     this.#resume?.();
   }
+}
+
+function placeOf(message: StreamMessage): LogPlace {
+  return message.kind === 'event' ? placeAfter(message.event) : placeAt(message.sequence);
 }

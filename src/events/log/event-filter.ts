@@ -21,7 +21,7 @@ export function passes(
   );
 }
 
-/** Types, and beginnings of types: one that matches is enough. */
+/** Types, and beginnings of types: one that matches is enough. None of them matches what another one does. */
 export interface TypeMatch {
   readonly types: readonly string[];
   readonly prefixes: readonly string[];
@@ -33,12 +33,16 @@ export const anyType: TypeMatch = { types: [], prefixes: [''] };
 /** What patterns match: `anyType` itself where that is every type. */
 export function typeMatchOf(patterns: readonly string[]): TypeMatch {
   if (patterns.length === 0 || patterns.includes('*')) return anyType;
-  return {
-    types: patterns.filter((pattern) => !pattern.endsWith('*')),
-    prefixes: patterns
-      .filter((pattern) => pattern.endsWith('*'))
-      .map((pattern) => pattern.slice(0, -1)),
-  };
+  const isPrefix = (pattern: string) => pattern.endsWith('*');
+  const distinct = [...new Set(patterns)];
+  const beginnings = distinct.filter(isPrefix).map((pattern) => pattern.slice(0, -1));
+  const prefixes = beginnings.filter(
+    (one) => !beginnings.some((other) => other !== one && one.startsWith(other)),
+  );
+  const types = distinct.filter(
+    (pattern) => !isPrefix(pattern) && !prefixes.some((prefix) => pattern.startsWith(prefix)),
+  );
+  return { types, prefixes };
 }
 
 export function isEverything({ subject, typePatterns }: EventFilter): boolean {

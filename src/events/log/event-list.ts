@@ -140,8 +140,9 @@ async function findBounds(
   assertKept(query, position, firstSequence);
   if (afterSequence > lastSequence) throw new SequenceInFuture(afterSequence, lastSequence);
   const [afterPlace, beforePlace] = await Promise.all([
-    createdAfter && store.findPlaceOfTime(workspaceId, createdAfter, true),
-    createdBefore && store.findPlaceOfTime(workspaceId, createdBefore, false),
+    // Events have whole milliseconds: up to a time is before the next one.
+    createdAfter && store.findPlaceOfTime(workspaceId, new Date(createdAfter.getTime() + 1)),
+    createdBefore && store.findPlaceOfTime(workspaceId, createdBefore),
   ]);
   return {
     low: Math.max(afterSequence, afterPlace ?? 0, firstSequence - 1),

@@ -3,71 +3,67 @@ import { idOf } from '../../type-id.ts';
 import { byIdValues } from '../by-id-statements.ts';
 import type { Event } from '../event.ts';
 import { type EventRow, toEvents } from '../event-row.ts';
-import { findTypesStatement, siftStatement, typeEntriesStatement } from './entry-statements.ts';
-import type { TypeMatch } from './event-filter.ts';
 import {
   fetchStatement,
   listStatement,
   logEndsStatement,
-  placeOfTimeStatement,
+  nextStatement,
 } from './event-log-statements.ts';
 import { fewAtOnce } from './few-at-once.ts';
-import { gatherLogEnds, type LogState, type ReadLogEnds } from './log-place.ts';
+import type { IdRange } from './id-range.ts';
+import {
+  createLogIndexStore,
+  type LogEntry,
+  type LogIndexStore,
+  type RunStatement,
+} from './log-index-store.ts';
+import {
+  gatherLogEnds,
+  type LogEnd,
+  type LogPlace,
+  type LogState,
+  type ReadLogEnds,
+} from './log-place.ts';
 import type { LogRange } from './log-range.ts';
-
-/** An event that was found by an index, and is not read yet. */
-export interface LogEntry {
-  readonly uuid: string;
-  readonly sequence: number;
-}
-
-/** How events that pass a filter are found. */
-export type EntrySearch =
-  | { readonly by: 'type'; readonly types: readonly string[] }
-  /** Looks at `siftedMax` events at the most: of the log, or of those about the subject. */
-  | (Sifting & { readonly by: 'sequence' })
-  | (Sifting & { readonly by: 'subject'; readonly subject: string });
-
-interface Sifting {
-  readonly match: TypeMatch;
-  readonly siftedMax: number;
-}
-
-export interface FoundEntries {
-  readonly entries: readonly LogEntry[];
-  /** The sequence of the last event that was looked at, where there may be more; undefined: the range was seen to its end. */
-  readonly siftedTo: number | undefined;
-}
 
 export interface LogChunk {
   readonly events: readonly Event[];
   /** More events were left out, for their bytes. */
   readonly isCut: boolean;
-  /** The event before the range, where a range was read and there are events. */
-  readonly previousEventId: string | undefined;
   /** What the log's workspace said at the moment at which the events were read; undefined where there are none. */
   readonly state: LogState | undefined;
+}
+
+/** What of a log comes next for whoever reads all of it. */
+export interface NextPart {
+  readonly workspaceId: string;
+  readonly afterSequence: number;
+  /** Events at the most. */
+  readonly limit: number;
+  /** Looks among the events with these ids only: whether some are missing shows in their sequences. */
+  readonly ids: IdRange;
+}
+
+export interface NextChunk extends LogChunk {
+  /** After the event before them, where that is still there and there are events. */
+  readonly previous: LogPlace | undefined;
 }
 
 /**
  * The SQL that reads the log. What holds events is cut at 2 MiB of payloads, but holds one at least. Reads are
  * few at once: whoever leaves, by `signal`, waits for its turn no more, and what has not begun never does.
  */
-export interface EventLogStore {
+export interface EventLogStore extends LogIndexStore {
   /**
    * The events of a range.
    *
    * @throws the reason of `signal`, DatabaseUnavailable
    */
   read(range: LogRange, signal?: AbortSignal): Promise<LogChunk>;
-  /** Finds the first events of a range, up to its limit, without reading them. */
-  find(range: LogRange, search: EntrySearch, signal?: AbortSignal): Promise<FoundEntries>;
+  /** The events after a sequence. */
+  readNext(part: NextPart, signal?: AbortSignal): Promise<NextChunk>;
   /** The events of some entries, in their order; those whose rows retention has deleted since are left out. */
   fetch(workspaceId: string, entries: readonly LogEntry[], signal?: AbortSignal): Promise<LogChunk>;
-  /** Up to `limit` types of a workspace that begin with `prefix`. */
-  findTypes(workspaceId: string, prefix: string, limit: number): Promise<string[]>;
-  /** The highest sequence that was created before `time`, or at it where `inclusive`; below the floor for none. */
-  findPlaceOfTime(workspaceId: string, time: Date, inclusive: boolean): Promise<number>;
   /** Where the log of each workspace that exists ends, and maybe of others; look-ups are gathered. */
   readonly readLogEnds: ReadLogEnds;
 }
@@ -83,11 +79,6 @@ const readsAtOnceMax = 4;
 export const pageBytesMax = 2 * 1024 * 1024;
 
 const listStatements = { asc: listStatement('asc'), desc: listStatement('desc') };
-const findStatements = {
-  type: { asc: typeEntriesStatement('asc'), desc: typeEntriesStatement('desc') },
-  sequence: { asc: siftStatement('sequence', 'asc'), desc: siftStatement('sequence', 'desc') },
-  subject: { asc: siftStatement('subject', 'asc'), desc: siftStatement('subject', 'desc') },
-};
 
 export function createEventLogStore(runner: StatementRunner): EventLogStore {
   const inTurn = fewAtOnce({ max: readsAtOnceMax, silentMs: 1_000, waitMsMax: turnMsMax });
@@ -110,15 +101,20 @@ export function createEventLogStore(runner: StatementRunner): EventLogStore {
   }
 
   return {
+    ...createLogIndexStore(async <Row>(...asked: Parameters<RunStatement>) => {
+      const { rows } = await run<Row>(...asked);
+      return rows;
+    }),
+
     async read({ workspaceId, low, high, direction, limit }, signal) {
       const values = [workspaceId, low, high, limit, pageBytesMax];
       return readChunk(listStatements[direction], values, signal);
     },
 
-    async find(range, search, signal) {
-      const statement = findStatements[search.by][range.direction];
-      const { rows } = await run<EntryRow>(statement, findValues(range, search), signal);
-      return toFound(rows);
+    async readNext({ workspaceId, afterSequence, limit, ids }, signal) {
+      const values = [workspaceId, afterSequence, limit, ids.from, pageBytesMax, ids.before];
+      const { rows, askedAtMs } = await run<NextRow>(nextStatement, values, signal);
+      return { ...toChunk(rows, askedAtMs), previous: toPrevious(rows[0], afterSequence) };
     },
 
     async fetch(workspaceId, entries, signal) {
@@ -126,31 +122,10 @@ export function createEventLogStore(runner: StatementRunner): EventLogStore {
       return readChunk(fetchStatement, [workspaceId, ...ids, pageBytesMax], signal);
     },
 
-    async findTypes(workspaceId, prefix, limit) {
-      const values = [workspaceId, prefix, limit];
-      const rows = await runner.run<{ type: string }>(findTypesStatement, values, readTimeoutMs);
-      return rows.map(({ type }) => type);
-    },
-
-    async findPlaceOfTime(workspaceId, time, inclusive) {
-      const values = [workspaceId, time, inclusive];
-      const [row] = await runner.run<{ sequence: number }>(
-        placeOfTimeStatement,
-        values,
-        readTimeoutMs,
-      );
-      return row?.sequence ?? 0;
-    },
-
     readLogEnds: gatherLogEnds(async (workspaceIds) => {
       const askedAtMs = performance.now();
       const rows = await runner.run<LogEndRow>(logEndsStatement, [workspaceIds], logEndsTimeoutMs);
-      return new Map(
-        rows.map((row) => {
-          const place = { sequence: row.last_sequence, eventId: toEventId(row.last_event_id) };
-          return [row.workspace_id, { ...place, ...toState(row, askedAtMs) }];
-        }),
-      );
+      return new Map(rows.map((row) => [row.workspace_id, toEnd(row, askedAtMs)]));
     }),
   };
 }
@@ -162,33 +137,17 @@ interface StateRow {
 
 interface LogRow extends EventRow, StateRow {
   readonly rows_found: number;
+}
+
+interface NextRow extends LogRow {
   readonly previous_id: string | null;
+  readonly previous_at_ms: number | null;
 }
 
 interface LogEndRow extends StateRow {
   readonly workspace_id: string;
   readonly last_sequence: number;
-  readonly last_event_id: string | null;
-}
-
-interface EntryRow {
-  /** Null: a mark, up to where was sifted. */
-  readonly id: string | null;
-  readonly sequence: number;
-}
-
-function findValues(range: LogRange, search: EntrySearch): unknown[] {
-  const { workspaceId, low, high, limit } = range;
-  const values = [workspaceId, low, high, limit];
-  if (search.by === 'type') return [...values, search.types];
-  const { types, prefixes } = search.match;
-  const sifting = [...values, types, prefixes, search.siftedMax];
-  return search.by === 'subject' ? [...sifting, search.subject] : sifting;
-}
-
-function toFound(rows: readonly EntryRow[]): FoundEntries {
-  const entries = rows.flatMap(({ id, sequence }) => (id === null ? [] : { uuid: id, sequence }));
-  return { entries, siftedTo: rows.find(({ id }) => id === null)?.sequence };
+  readonly last_event_at_ms: number | null;
 }
 
 function toChunk(rows: readonly LogRow[], askedAtMs: number): LogChunk {
@@ -196,7 +155,6 @@ function toChunk(rows: readonly LogRow[], askedAtMs: number): LogChunk {
   return {
     events: toEvents(rows),
     isCut: first !== undefined && rows.length < first.rows_found,
-    previousEventId: toEventId(first?.previous_id ?? null),
     state: first && toState(first, askedAtMs),
   };
 }
@@ -205,6 +163,14 @@ function toState(row: StateRow, askedAtMs: number): LogState {
   return { firstSequence: row.first_sequence, revision: row.revision, askedAtMs };
 }
 
-function toEventId(uuid: string | null): string | undefined {
-  return uuid === null ? undefined : idOf('evt', uuid);
+function toPrevious(row: NextRow | undefined, sequence: number): LogPlace | undefined {
+  const { previous_id: id = null, previous_at_ms: ms = null } = row ?? {};
+  if (id === null || ms === null) return undefined;
+  return { sequence, eventId: idOf('evt', id), createdAtMs: ms };
+}
+
+function toEnd(row: LogEndRow, askedAtMs: number): LogEnd {
+  const { last_sequence: sequence, last_event_at_ms: ms } = row;
+  const place = { sequence, eventId: undefined, createdAtMs: ms ?? undefined };
+  return { ...place, ...toState(row, askedAtMs) };
 }

@@ -1,3 +1,4 @@
+import type { Event } from '../event.ts';
 import { EventWorkspaceMissing } from '../event-errors.ts';
 
 /** A place in the log of a workspace: after an event, or where the log begins. */
@@ -6,6 +7,8 @@ export interface LogPlace {
   readonly sequence: number;
   /** The event of the sequence, where it is known: after a restore another one may have it. */
   readonly eventId: string | undefined;
+  /** When that event was created, where it is known; milliseconds since 1970. */
+  readonly createdAtMs: number | undefined;
 }
 
 /** What a workspace says of its log beside the events. */
@@ -79,10 +82,24 @@ async function atMost(ms: number, promise: Promise<unknown>): Promise<void> {
  */
 export function isSetBack(before: LogPlace, now: LogPlace): boolean {
   if (now.sequence !== before.sequence) return now.sequence < before.sequence;
-  return areOthers(before.eventId, now.eventId);
+  return areOthers(before, now);
 }
 
-/** Whether two ids are known, and differ. */
-export function areOthers(one: string | undefined, other: string | undefined): boolean {
+/** Whether two places with the same sequence are after different events, as far as these are known. */
+export function areOthers(one: LogPlace, other: LogPlace): boolean {
+  return differ(one.eventId, other.eventId) || differ(one.createdAtMs, other.createdAtMs);
+}
+
+function differ<T>(one: T | undefined, other: T | undefined): boolean {
   return one !== undefined && other !== undefined && one !== other;
+}
+
+/** The place after an event. */
+export function placeAfter({ sequence, id, createdAt }: Event): LogPlace {
+  return { sequence, eventId: id, createdAtMs: createdAt.getTime() };
+}
+
+/** A place of which only the sequence is known. */
+export function placeAt(sequence: number): LogPlace {
+  return { sequence, eventId: undefined, createdAtMs: undefined };
 }

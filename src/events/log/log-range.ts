@@ -16,3 +16,18 @@ export function restAfter(range: LogRange, sequence: number): LogRange | undefin
     range.direction === 'asc' ? { ...range, low: sequence } : { ...range, high: sequence - 1 };
   return rest.low < rest.high ? rest : undefined;
 }
+
+/** What of a range comes before the event with a sequence, in its direction. */
+export function partBefore(range: LogRange, sequence: number): LogRange {
+  return range.direction === 'asc' ? { ...range, high: sequence - 1 } : { ...range, low: sequence };
+}
+
+/** The last sequence of a range, in its direction. */
+export function lastOf({ direction, low, high }: LogRange): number {
+  return direction === 'asc' ? high : low + 1;
+}
+
+/** How many sequences are in a range. */
+export function lengthOf({ low, high }: LogRange): number {
+  return high - low;
+}

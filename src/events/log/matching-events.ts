@@ -1,12 +1,7 @@
 import type { Event } from '../event.ts';
-import {
-  anyType,
-  type EventFilter,
-  isEverything,
-  type TypeMatch,
-  typeMatchOf,
-} from './event-filter.ts';
-import type { EntrySearch, EventLogStore } from './event-log-store.ts';
+import { findMatching, type SearchedLog } from './entry-search.ts';
+import { type EventFilter, isEverything } from './event-filter.ts';
+import type { EventLogStore } from './event-log-store.ts';
 import type { LogState } from './log-place.ts';
 import { type LogRange, restAfter } from './log-range.ts';
 
@@ -27,63 +22,40 @@ export interface MatchingQuery {
 }
 
 /** What reading by a filter takes. */
-export type FilteredLog = Pick<EventLogStore, 'read' | 'find' | 'fetch' | 'findTypes'>;
-
-/** More types than this are not looked up one by one; the log is sifted instead. */
-const typesMax = 32;
-/** Events that are sifted at once at the most. */
-const siftedMax = 5_000;
+export type FilteredLog = SearchedLog & Pick<EventLogStore, 'read' | 'fetch'>;
 
 /**
- * Reads the first events of a range that pass a filter, up to its limit, in bounded time whatever the filter and the
- * length of the log: where matching events are rare, `rest` is what the next call goes on with.
+ * Reads the first events of a range that pass a filter, up to its limit and 2 MiB, in bounded time: where matching events
+ * are rare, `rest` is what the next call goes on with.
  *
- * @throws DatabaseUnavailable
+ * @throws the reason of the signal, DatabaseUnavailable
  */
 export async function readMatching(
   store: FilteredLog,
   { range, filter, signal }: MatchingQuery,
 ): Promise<MatchingEvents> {
+  const log = signal === undefined ? store : until(signal, store);
   if (isEverything(filter)) {
-    const { events, isCut, state } = await store.read(range, signal);
+    const { events, isCut, state } = await log.read(range);
     const last = isCut || events.length === range.limit ? events.at(-1) : undefined;
     return { events, rest: last && restAfter(range, last.sequence), state };
   }
-  const search = await chooseSearch(store, range, filter);
-  const { entries, siftedTo } = await store.find(range, search, signal);
-  const seenTo = entries.length === range.limit ? entries.at(-1)?.sequence : siftedTo;
-  const { events, isCut, state } =
-    entries.length === 0 ? nothing : await store.fetch(range.workspaceId, entries, signal);
-  const last = isCut ? events.at(-1)?.sequence : seenTo;
-  return { events, rest: last === undefined ? undefined : restAfter(range, last), state };
+  const { entries, rest } = await findMatching(log, range, filter);
+  if (entries.length === 0) return { events: [], rest, state: undefined };
+  const { events, isCut, state } = await log.fetch(range.workspaceId, entries);
+  const last = isCut ? events.at(-1) : undefined;
+  return { events, rest: last ? restAfter(range, last.sequence) : rest, state };
 }
 
-const nothing = { events: [], isCut: false, state: undefined };
-
-async function chooseSearch(
-  store: FilteredLog,
-  { workspaceId, limit }: LogRange,
-  { subject, typePatterns }: EventFilter,
-): Promise<EntrySearch> {
-  const match = typeMatchOf(typePatterns);
-  if (subject !== undefined) {
-    return { by: 'subject', subject, match, siftedMax: match === anyType ? limit : siftedMax };
-  }
-  const types = await findFewTypes(store, workspaceId, match);
-  return types === undefined ? { by: 'sequence', match, siftedMax } : { by: 'type', types };
-}
-
-/** The types that there are of those that match; undefined where they are many. */
-async function findFewTypes(
-  store: FilteredLog,
-  workspaceId: string,
-  { types: exact, prefixes }: TypeMatch,
-): Promise<readonly string[] | undefined> {
-  const types = new Set(exact);
-  for (const prefix of prefixes) {
-    if (types.size > typesMax) break;
-    const room = typesMax - types.size + 1;
-    for (const type of await store.findTypes(workspaceId, prefix, room)) types.add(type);
-  }
-  return types.size > typesMax ? undefined : [...types];
+/** The same log for one who may leave. */
+function until(signal: AbortSignal, store: FilteredLog): FilteredLog {
+  return {
+    read: (range) => store.read(range, signal),
+    fetch: (workspaceId, entries) => store.fetch(workspaceId, entries, signal),
+    find: (range, search) => store.find(range, search, signal),
+    findTypes: (search) => store.findTypes(search, signal),
+    findUuid: (workspaceId, sequence) => store.findUuid(workspaceId, sequence, signal),
+    findBeyond: (range, ids) => store.findBeyond(range, ids, signal),
+    readPartitionStarts: () => store.readPartitionStarts(),
+  };
 }

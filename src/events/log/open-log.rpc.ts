@@ -4,10 +4,8 @@ import type {
   SubscribeEventsRequest,
 } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { assertMayUseWorkspace, getCaller, readablePatterns } from '../../api-keys/index.ts';
-import type { WorkspaceStore } from '../../workspaces/index.ts';
+import type { KnownWorkspaces } from '../../workspaces/index.ts';
 import type { EventFilter } from './event-filter.ts';
-
-export type KnownWorkspaces = Pick<WorkspaceStore, 'assertExists'>;
 
 /**
  * What a list or a stream of a workspace may hold of what it asks for.

@@ -1,5 +1,6 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import { findRefusal } from '../errors/errors.ts';
+import { InvalidField } from '../errors/request-errors.ts';
 import type { ExchangeRequest } from '../wire/exchange.ts';
 import { decodePercent } from '../wire/parameters.ts';
 import type { GivenField } from './given-fields.ts';
@@ -16,11 +17,20 @@ export async function* requestBody(
 ): AsyncIterable<Uint8Array> {
   let json: string;
   try {
+    if (route.method !== 'GET') await assertNoBody(request);
     json = JSON.stringify(readRequest(route, request));
   } catch (error) {
     throw findRefusal(error) ?? error;
   }
   yield Buffer.from(json);
+}
+
+/** What stands in a body that nobody reads, such as a workspace to keep to, must not be passed over. */
+async function assertNoBody({ body }: ExchangeRequest): Promise<void> {
+  for await (const chunk of body) {
+    if (chunk.byteLength === 0) continue;
+    throw new InvalidField('body', 'must be empty: fields are parameters of the query here');
+  }
 }
 
 /**

@@ -48,7 +48,7 @@ export function createRpcStream(stream: GuardedStream, inflation: Inflation): An
 
   /** Receives and opens what is asked for; what its handler adds to `answer` is sent. */
   function open(form: StreamForm, request: ExchangeRequest, answer: Answer) {
-    const { header, body, call } = request;
+    const { header, call } = request;
     const limits = { bytesMax, compressions: inflation.compressions };
     const { parse } = codecs.getI(form.isBinary);
     const asked = {
@@ -59,7 +59,7 @@ export function createRpcStream(stream: GuardedStream, inflation: Inflation): An
       timeoutMs: readTimeoutMs(header),
     };
     return stream.open(asked, () =>
-      inflation.counting(body, async () => parse(await readMessage(form, request, limits))),
+      inflation.counting(request, async () => parse(await readMessage(form, request, limits))),
     );
   }
 

@@ -14,11 +14,13 @@ const encodings = ['content-encoding', 'grpc-encoding', 'connect-content-encodin
 export interface Inflation {
   /** Those that are spoken. They inflate few messages at once, each up to its limit. */
   readonly compressions: readonly Compression[];
-  /** What `work` inflates counts among the bytes of this body. */
-  counting<T>(body: Pick<RequestBody, 'hold'>, work: () => Promise<T>): Promise<T>;
-  /** A handler that counts what it inflates; costs nothing where nothing is compressed. */
+  /** What `work` inflates counts among the bytes of the request's body. Costs nothing where nothing is compressed. */
+  counting<T>(request: Compressible, work: () => Promise<T>): Promise<T>;
+  /** A handler that counts what it inflates. */
   counted(handler: UniversalHandler): UniversalHandler;
 }
+
+type Compressible = Pick<UniversalServerRequest, 'method' | 'header' | 'body'>;
 
 export function createInflation(): Inflation {
   const bodies = new AsyncLocalStorage<Pick<RequestBody, 'hold'>>();
@@ -47,22 +49,23 @@ export function createInflation(): Inflation {
       }),
   });
 
+  function counting<T>(request: Compressible, work: () => Promise<T>): Promise<T> {
+    const { body } = request;
+    return isBody(body) && mayBeCompressed(request) ? bodies.run(body, work) : work();
+  }
+
   return {
     compressions: [compressionGzip, compressionBrotli].map(bounded),
-    counting: (body, work) => bodies.run(body, work),
+    counting,
     counted(handler) {
-      const run = (request: UniversalServerRequest) => {
-        const { body } = request;
-        if (!isBody(body) || !mayBeCompressed(request)) return handler(request);
-        return bodies.run(body, () => handler(request));
-      };
+      const run = (request: UniversalServerRequest) => counting(request, () => handler(request));
       return Object.assign(run, handler);
     },
   };
 }
 
 /** A GET has its message and the encoding in its query. */
-function mayBeCompressed({ method, header }: UniversalServerRequest): boolean {
+function mayBeCompressed({ method, header }: Compressible): boolean {
   return method === 'GET' || encodings.some((name) => header.has(name));
 }
 

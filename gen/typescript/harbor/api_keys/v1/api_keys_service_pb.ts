@@ -164,7 +164,7 @@ export type ListApiKeysResponse = Message<"harbor.api_keys.v1.ListApiKeysRespons
   apiKeys: ApiKey[];
 
   /**
-   * page_token of the next page; empty means that this is the last.
+   * page_token of the next page; empty means the end of the list.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -436,7 +436,8 @@ export const ApiKeysService: GenService<{
     output: typeof CreateApiKeyResponseSchema;
   },
   /**
-   * Lists API keys, newest first, revoked and expired ones included.
+   * Lists API keys, newest first, revoked and expired ones included. A page may hold fewer keys than were asked for,
+   * even none, before the end: only an empty next_page_token is the end.
    * Errors: INVALID_REQUEST when page_token is not one that this RPC gave.
    *
    * @generated from rpc harbor.api_keys.v1.ApiKeysService.ListApiKeys

@@ -126,8 +126,8 @@ export const ErrorReason = {
   METHOD_NOT_FOUND: 13,
 
   /**
-   * ALREADY_EXISTS. The idempotency key was used for an event with another type or payload within the
-   * last 24 hours. Nothing was stored. Metadata: event_id, expires_at (RFC 3339); none when the API key
+   * ALREADY_EXISTS. The idempotency key was used for an event with another type, payload or subject within
+   * the last 24 hours. Nothing was stored. Metadata: event_id, expires_at (RFC 3339); none when the API key
    * may not use the type of that event.
    *
    * @generated from enum value: ERROR_REASON_IDEMPOTENCY_KEY_REUSED = 14;
@@ -135,7 +135,7 @@ export const ErrorReason = {
   IDEMPOTENCY_KEY_REUSED: 14,
 
   /**
-   * ALREADY_EXISTS. A workspace has this id. Metadata: workspace_id.
+   * ALREADY_EXISTS. A workspace has this id, or one that was deleted had it and is not gone yet. Metadata: workspace_id.
    *
    * @generated from enum value: ERROR_REASON_WORKSPACE_ALREADY_EXISTS = 15;
    */

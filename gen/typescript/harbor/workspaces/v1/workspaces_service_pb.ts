@@ -272,8 +272,8 @@ export const DeleteWorkspaceResponseSchema: GenMessage<DeleteWorkspaceResponse> 
 export const WorkspacesService: GenService<{
   /**
    * Creates a workspace with an empty log.
-   * Errors: INVALID_REQUEST; WORKSPACE_ALREADY_EXISTS; WORKSPACE_NOT_ALLOWED when the API key is
-   * restricted to other workspaces.
+   * Errors: INVALID_REQUEST; WORKSPACE_ALREADY_EXISTS, also while one of that id that was deleted is not gone yet;
+   * WORKSPACE_NOT_ALLOWED when the API key is restricted to other workspaces.
    *
    * @generated from rpc harbor.workspaces.v1.WorkspacesService.CreateWorkspace
    */
@@ -309,7 +309,8 @@ export const WorkspacesService: GenService<{
    * is past are gone for readers within a minute, and from the disk some time after; a longer one brings none
    * back.
    * Errors: INVALID_REQUEST; WORKSPACE_NOT_FOUND, also when the API key may not use it; SCOPE_MISSING when
-   * retention is shortened and the API key lacks events:erase.
+   * retention is shortened and the API key lacks events:erase; EVENT_TYPE_NOT_ALLOWED when it is shortened and the key is
+   * restricted to event types.
    *
    * @generated from rpc harbor.workspaces.v1.WorkspacesService.UpdateWorkspace
    */
@@ -323,7 +324,7 @@ export const WorkspacesService: GenService<{
    * its data goes from the disk as that which retention is past does. Its id is free again once all of it is gone;
    * until then, deleting it again changes nothing and succeeds.
    * Errors: WORKSPACE_NOT_FOUND, also when the API key may not use it; SCOPE_MISSING when the API key lacks
-   * events:erase.
+   * events:erase; EVENT_TYPE_NOT_ALLOWED when it is restricted to event types.
    *
    * @generated from rpc harbor.workspaces.v1.WorkspacesService.DeleteWorkspace
    */

@@ -1,0 +1,44 @@
+/**
+ * UUIDs from one on, and below another. Ids begin with their time, and events are partitioned by it: a range of ids that
+ * a statement is given lets PostgreSQL leave out the partitions beyond it before it prepares to read them.
+ */
+export interface IdRange {
+  readonly from: string;
+  readonly before: string;
+}
+
+export const everyId: IdRange = {
+  from: '00000000-0000-0000-0000-000000000000',
+  before: 'ffffffff-ffff-ffff-ffff-ffffffffffff',
+};
+
+/**
+ * Where the partitions of events begin: UUIDs in their order, the first of them `everyId.from`. A list that is out of date
+ * costs time, and nothing else: between two of them there may be several partitions, or none.
+ */
+export type PartitionStarts = readonly string[];
+
+/** Which partition an id is of. */
+export function partitionOf(starts: PartitionStarts, uuid: string): number {
+  return Math.max(
+    0,
+    starts.findLastIndex((start) => start <= uuid),
+  );
+}
+
+/** The ids of some partitions, from the one at a place on; of as many of them as there are. */
+export function idsOfPartitions(starts: PartitionStarts, place: number, count: number): IdRange {
+  return {
+    from: starts[Math.max(0, place)] ?? everyId.from,
+    before: starts[place + count] ?? everyId.before,
+  };
+}
+
+const timeMsMax = 2 ** 48 - 1;
+
+/** What no UUIDv7 of a time or later is below, and every earlier one is. */
+export function uuidAt(time: Date): string {
+  const ms = Math.min(Math.max(0, time.getTime()), timeMsMax);
+  const hex = ms.toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
+}
