@@ -56,7 +56,7 @@ an event is a line for people, in a pipe it is a line of JSON.`,
   return events;
 }
 
-function workspaceOption(): Option {
+export function workspaceOption(): Option {
   return new Option('--workspace <id>', 'default: HARBOR_WORKSPACE_ID').argParser(parseWorkspaceId);
 }
 
@@ -152,7 +152,7 @@ function collectPair(
   return { ...before, [name]: value };
 }
 
-function parseCount(given: string): number {
+export function parseCount(given: string): number {
   if (/^\d{1,15}$/.test(given)) return Number(given);
   throw new InvalidArgumentError('It must be a whole number, 0 or more.');
 }

@@ -1,3 +1,4 @@
 export type { DeliverySchedule } from './delivery/schedule.ts';
+export { newWebhookSecret, signatureHeaders, toSigningKey } from './signing/sign.ts';
 export { webhookRefusals } from './webhook-refusals.ts';
 export { createWebhooksFeature, type WebhooksFeatureNeeds } from './webhooks.feature.ts';

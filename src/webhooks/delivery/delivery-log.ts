@@ -14,7 +14,7 @@ const eventsMax = 500;
 const readTimeoutMs = 5_000;
 
 export interface DeliveryLogDeps {
-  readonly logs: Pick<EventLogStore, 'read' | 'find' | 'fetch' | 'findTypes'>;
+  readonly logs: EventLogStore;
   readonly events: Pick<EventStore, 'read'>;
   readonly failed: FailedStore;
 }

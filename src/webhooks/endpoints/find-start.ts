@@ -15,7 +15,10 @@ export function createFindStart(
   return async (workspaceId, start) => {
     const { sequence: last, firstSequence } = await readLogEnd(logs, workspaceId);
     if (start.kind === 'now') return last;
-    if (start.kind === 'time') return logs.findPlaceOfTime(workspaceId, start.after, true);
+    // Events have whole milliseconds: up to a time is before the next one.
+    if (start.kind === 'time') {
+      return logs.findPlaceOfTime(workspaceId, new Date(start.after.getTime() + 1));
+    }
     const { after } = start;
     if (after > last) throw new SequenceInFuture(after, last, 'start_after_sequence');
     // 0 is wherever the log begins by now.

@@ -1,0 +1,8 @@
+import { Command } from 'commander';
+import { listenCommand } from './webhooks-listen.ts';
+
+export function webhooksCommand(): Command {
+  return new Command('webhooks')
+    .description('send events to other systems, and to this machine')
+    .addCommand(listenCommand());
+}
