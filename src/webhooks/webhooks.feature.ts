@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises';
 import { WebhooksService } from '../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
 import { type CommitNews, createEventLogStore, createEventStore } from '../events/index.ts';
 import { type Feature, type FeatureDeps, type Loop, serve } from '../feature.ts';
@@ -16,6 +15,7 @@ import { createTellingStore } from './delivery/telling-store.ts';
 import { type AddressPolicy, createAddressPolicy } from './egress/address-policy.ts';
 import { createDial } from './egress/dial.ts';
 import { createHttpClient } from './egress/http-client.ts';
+import { createResolve, readHosts } from './egress/resolve.ts';
 import { findUrlFault } from './egress/webhook-url.ts';
 import { createEndpointStore } from './endpoints/endpoint-store.ts';
 import { createEndpointsRpc } from './endpoints/endpoints.rpc.ts';
@@ -77,7 +77,7 @@ interface SendingNeeds extends WebhooksFeatureNeeds {
 /** What carries a request to its endpoint. */
 function createSending({ log }: FeatureDeps, needs: SendingNeeds) {
   const { policy, encryption, authorities, schedule } = needs;
-  const resolve = (hostname: string) => lookup(hostname, { all: true });
+  const resolve = createResolve({ hosts: readHosts() });
   const client = createHttpClient(createDial({ policy, resolve, connectTimeoutMs, authorities }));
   const headersFor = createHeadersFor(encryption, (target, keyName) =>
     log.error(

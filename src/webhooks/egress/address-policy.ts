@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js';
+import { type Address, type AddressRange, isWithin, readAddress, toRange } from './address.ts';
 
 /** Which addresses the service may connect to for those who name a URL. */
 export interface AddressPolicy {
@@ -15,71 +16,44 @@ export interface AddressPolicyOptions {
   readonly denyCidrs: readonly string[];
 }
 
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
-type Range = [Address, number];
+/** All that is handed out to the public; the rest of IPv6 is reserved. */
+const globalUnicast = toRange('2000::/3');
 
-/** Public by their number, but led elsewhere by whoever runs the network: NAT64 of its own, and 6to4's relays. */
-const ledElsewhere = ['64:ff9b:1::/48', '192.88.99.0/24', '100::/64'].map((cidr) => toRange(cidr));
+/**
+ * Public by their number, but led elsewhere by whoever runs the network: Azure's own services for its machines, which
+ * give out their secrets.
+ */
+const ledElsewhere = [toRange('168.63.129.16/32')];
 
-/** By default every public address, and none that is not, however it is written. */
-export function createAddressPolicy({
-  allowCidrs,
-  denyCidrs,
-}: AddressPolicyOptions): AddressPolicy {
-  const allowed = allowCidrs.map(toRange);
-  const denied = [...denyCidrs.map(toRange), ...ledElsewhere];
+/**
+ * By default every public address, and none that is not, however it is written: an address of IPv4 inside of one of IPv6
+ * is judged as both.
+ *
+ * @throws an Error that quotes what is no CIDR.
+ */
+export function createAddressPolicy(options: AddressPolicyOptions): AddressPolicy {
+  const allowed = options.allowCidrs.map(toRange);
+  const denied = options.denyCidrs.map(toRange);
 
-  function isOpened(address: string): boolean {
-    const found = read(address);
-    return found !== undefined && isWithin(found, allowed) && !isWithin(found, denied);
+  function judge(address: string): 'opened' | 'public' | 'forbidden' {
+    const forms = readAddress(address);
+    const isIn = (ranges: readonly AddressRange[]) => forms.some((form) => isWithin(form, ranges));
+    if (forms.length === 0 || isIn(denied)) return 'forbidden';
+    if (isIn(allowed)) return 'opened';
+    return forms.every(isPublic) ? 'public' : 'forbidden';
   }
 
   return {
-    isOpened,
-    mayDial(address) {
-      const found = read(address);
-      if (found === undefined || isWithin(found, denied)) return false;
-      return isWithin(found, allowed) || found.range() === 'unicast';
-    },
+    mayDial: (address) => judge(address) !== 'forbidden',
+    isOpened: (address) => judge(address) === 'opened',
   };
 }
 
-/** A range as it is configured. @throws an Error for what is none. */
-export function toRange(cidr: string): Range {
-  return ipaddr.parseCIDR(cidr) as Range;
-}
+/** Forms of IPv6 that only carry an address of IPv4, which stands beside them and decides. */
+const carriers = new Set(['ipv4Mapped', 'rfc6145', 'rfc6052', '6to4']);
 
-/** An address without its zone; one of IPv4 inside of IPv6 is what it leads to. */
-function read(address: string): Address | undefined {
-  const [plain = ''] = address.split('%');
-  if (!ipaddr.isValid(plain)) return undefined;
-  const found = ipaddr.parse(plain);
-  return found instanceof ipaddr.IPv6 ? innermost(found) : found;
-}
-
-function innermost(address: ipaddr.IPv6): Address {
-  const bytes = address.toByteArray();
-  switch (address.range()) {
-    case 'ipv4Mapped':
-    case 'rfc6145':
-    case 'rfc6052':
-      return new ipaddr.IPv4(bytes.slice(12));
-    case '6to4':
-      return new ipaddr.IPv4(bytes.slice(2, 6));
-    default:
-      // Written as ::a.b.c.d, which was given up but is still understood here and there.
-      return bytes.slice(0, 12).every((byte) => byte === 0) && !isLoopbackOrNone(bytes)
-        ? new ipaddr.IPv4(bytes.slice(12))
-        : address;
-  }
-}
-
-function isLoopbackOrNone(bytes: readonly number[]): boolean {
-  return bytes.slice(12, 15).every((byte) => byte === 0) && (bytes[15] ?? 0) <= 1;
-}
-
-function isWithin(address: Address, ranges: readonly Range[]): boolean {
-  return ranges.some(
-    ([base, bits]) => base.kind() === address.kind() && address.match(base as never, bits),
-  );
+function isPublic(form: Address): boolean {
+  const range = form.range();
+  if (form instanceof ipaddr.IPv4) return range === 'unicast' && !isWithin(form, ledElsewhere);
+  return carriers.has(range) || (range === 'unicast' && isWithin(form, [globalUnicast]));
 }

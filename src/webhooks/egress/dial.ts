@@ -1,7 +1,9 @@
 import type { LookupAddress, LookupOptions } from 'node:dns';
 import { isIP } from 'node:net';
+import { createSecureContext, getCACertificates } from 'node:tls';
 import { buildConnector } from 'undici';
 import type { AddressPolicy } from './address-policy.ts';
+import type { Resolve } from './resolve.ts';
 
 /** The address may not be connected to; which one it was is nobody's business outside. */
 export class AddressNotAllowed extends Error {
@@ -12,9 +14,6 @@ export class AddressNotAllowed extends Error {
   }
 }
 
-/** All addresses of a name, as the system resolves it. */
-export type Resolve = (hostname: string) => Promise<readonly LookupAddress[]>;
-
 export interface DialOptions {
   readonly policy: AddressPolicy;
   readonly resolve: Resolve;
@@ -23,11 +22,9 @@ export interface DialOptions {
   readonly authorities: readonly string[];
 }
 
-type Lookup = (
-  hostname: string,
-  options: LookupOptions,
-  callback: (error: Error | null, addresses: LookupAddress[] | string, family?: number) => void,
-) => void;
+/** Addresses of one name that are tried for a connection: a name with thousands is no way to knock on all of them. */
+const addressesMax = 6;
+const sessionsMax = 1_000;
 
 /**
  * Connects to whatever a URL names, if that may be dialled. It is judged at each connection, on the addresses that are
@@ -35,35 +32,54 @@ type Lookup = (
  */
 export function createDial(options: DialOptions): buildConnector.connector {
   const { policy, resolve, connectTimeoutMs, authorities } = options;
-  const dial = (mayDial: (address: string) => boolean) => {
-    const lookup: Lookup = (hostname, { all }, callback) => {
-      resolve(hostname).then(
-        (addresses) => {
-          const isAllowed = addresses.length > 0 && addresses.every((one) => mayDial(one.address));
-          const [first] = addresses;
-          if (!isAllowed || first === undefined) callback(new AddressNotAllowed(), []);
-          else if (all) callback(null, [...addresses]);
-          else callback(null, first.address, first.family);
-        },
-        (error: Error) => callback(error, []),
-      );
-    };
-    return buildConnector({
-      lookup: lookup as never,
-      timeout: connectTimeoutMs,
-      maxCachedSessions: 1_000,
-      ...(authorities.length > 0 && { ca: [...authorities] }),
-    });
-  };
-  const plain = dial((address) => policy.isOpened(address));
-  const secure = dial((address) => policy.mayDial(address));
+  const common = { timeout: connectTimeoutMs, allowH2: false };
+  const plain = buildConnector({ ...common, lookup: vetted(resolve, policy.isOpened) as never });
+  const secure = buildConnector({
+    ...common,
+    lookup: vetted(resolve, policy.mayDial) as never,
+    maxCachedSessions: sessionsMax,
+    // Said aloud, as the environment of Node could say otherwise.
+    rejectUnauthorized: true,
+    ...(authorities.length > 0 && { secureContext: trusting(authorities) }),
+  });
 
   return (target, callback) => {
     const isSecure = target.protocol === 'https:';
     const address = target.hostname.replace(/^\[|\]$/g, '');
+    const mayDial = isSecure ? policy.mayDial : policy.isOpened;
     // Nobody looks up what is an address already.
-    const mayDial = isSecure ? policy.mayDial(address) : policy.isOpened(address);
-    if (isIP(address) !== 0 && !mayDial) return callback(new AddressNotAllowed(), null);
+    if (isIP(address) !== 0 && !mayDial(address)) return callback(new AddressNotAllowed(), null);
     return (isSecure ? secure : plain)(target, callback);
+  };
+}
+
+/** Made once: reading some hundred certificates takes milliseconds. */
+function trusting(authorities: readonly string[]) {
+  return createSecureContext({ ca: [...getCACertificates('default'), ...authorities] });
+}
+
+type Lookup = (
+  hostname: string,
+  options: LookupOptions,
+  callback: (error: Error | null, addresses: LookupAddress[] | string, family?: number) => void,
+) => void;
+
+/** A look-up that gives no address to dial unless all of a name's may be. */
+function vetted(resolve: Resolve, mayDial: (address: string) => boolean): Lookup {
+  const find = async (hostname: string): Promise<LookupAddress[]> => {
+    const addresses = await resolve(hostname);
+    const isAllowed = addresses.length > 0 && addresses.every(({ address }) => mayDial(address));
+    if (!isAllowed) throw new AddressNotAllowed();
+    return addresses.slice(0, addressesMax);
+  };
+  return (hostname, { all }, callback) => {
+    find(hostname).then(
+      (addresses) => {
+        const [first] = addresses as [LookupAddress];
+        if (all) callback(null, addresses);
+        else callback(null, first.address, first.family);
+      },
+      (error: Error) => callback(error, []),
+    );
   };
 }

@@ -1,7 +1,13 @@
 import { isIP } from 'node:net';
 import type { AddressPolicy } from './address-policy.ts';
+import { isLocalhost } from './resolve.ts';
 
-/** Why a URL cannot be an endpoint's; a sentence that begins with "must". */
+/**
+ * Why a URL cannot be an endpoint's, as far as it tells by itself; a sentence that begins with "must". Where its name
+ * leads to is judged at each connection.
+ *
+ * @param opensAny whether the operator has opened any address, which a name may lead to.
+ */
 export function findUrlFault(
   text: string,
   policy: AddressPolicy,
@@ -9,10 +15,10 @@ export function findUrlFault(
 ): string | undefined {
   if (!URL.canParse(text)) return 'must be a URL, such as https://example.com/hooks';
   const url = new URL(text);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'must begin with https://';
   if (url.username !== '' || url.password !== '') {
     return 'must not hold a user name or password: use headers';
   }
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'must begin with https://';
   if (!isPortAllowed(url)) return 'must have the port 443, 80 with http, or 1024 and higher';
   const address = addressOf(url);
   if (address !== undefined && !policy.mayDial(address)) {
@@ -25,11 +31,12 @@ export function findUrlFault(
 
 function isPortAllowed({ protocol, port }: URL): boolean {
   if (port === '') return true;
-  return Number(port) >= 1024 || (protocol === 'http:' ? port === '80' : port === '443');
+  return Number(port) >= 1024 || (protocol === 'http:' && port === '443');
 }
 
-/** The address that a URL has in place of a name. */
-export function addressOf({ hostname }: URL): string | undefined {
+/** The address that a URL has in place of a name, or that its name has everywhere. */
+function addressOf({ hostname }: URL): string | undefined {
+  if (isLocalhost(hostname)) return '127.0.0.1';
   const plain = hostname.replace(/^\[|\]$/g, '');
   return isIP(plain) === 0 ? undefined : plain;
 }
