@@ -1,4 +1,5 @@
 import { idOf } from '../../type-id.ts';
+import { dateOfMs } from '../row-time.ts';
 import type { EndpointStatus, Ordering, WebhookEndpoint } from './webhook-endpoint.ts';
 
 /** A row that `readEndpointsStatement` returns. */
@@ -16,16 +17,16 @@ export interface EndpointRow {
   readonly ordering: Ordering;
   readonly status: EndpointStatus;
   readonly disabled_reason: 'gone' | 'failing' | null;
-  readonly status_changed_at: Date;
-  readonly created_at: Date;
-  readonly updated_at: Date;
+  readonly status_changed_at_ms: number;
+  readonly created_at_ms: number;
+  readonly updated_at_ms: number;
   readonly api_key_id: string | null;
   readonly position: number;
   readonly lag: number;
-  readonly last_success_at: Date | null;
-  readonly last_failure_at: Date | null;
-  readonly circuit_open_until: Date | null;
-  readonly oldest_undelivered_at: Date | null;
+  readonly last_success_at_ms: number | null;
+  readonly last_failure_at_ms: number | null;
+  readonly circuit_open_until_ms: number | null;
+  readonly oldest_undelivered_at_ms: number | null;
 }
 
 export function toWebhookEndpoint(row: EndpointRow): WebhookEndpoint {
@@ -43,15 +44,15 @@ export function toWebhookEndpoint(row: EndpointRow): WebhookEndpoint {
     ordering: row.ordering,
     status: row.status,
     disabledReason: row.disabled_reason ?? undefined,
-    statusChangedAt: row.status_changed_at,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
+    statusChangedAt: new Date(row.status_changed_at_ms),
+    createdAt: new Date(row.created_at_ms),
+    updatedAt: new Date(row.updated_at_ms),
     apiKeyId: row.api_key_id === null ? undefined : idOf('key', row.api_key_id),
     position: row.position,
     lag: row.lag,
-    oldestUndeliveredAt: row.oldest_undelivered_at ?? undefined,
-    lastSuccessAt: row.last_success_at ?? undefined,
-    lastFailureAt: row.last_failure_at ?? undefined,
-    circuitOpenUntil: row.circuit_open_until ?? undefined,
+    oldestUndeliveredAt: dateOfMs(row.oldest_undelivered_at_ms),
+    lastSuccessAt: dateOfMs(row.last_success_at_ms),
+    lastFailureAt: dateOfMs(row.last_failure_at_ms),
+    circuitOpenUntil: dateOfMs(row.circuit_open_until_ms),
   };
 }

@@ -1,4 +1,14 @@
 import type { Statement } from '../../database/statements.ts';
+import { selectMs } from '../row-time.ts';
+
+const endpointTimes = [
+  selectMs('endpoints.status_changed_at', 'status_changed_at'),
+  selectMs('endpoints.created_at', 'created_at'),
+  selectMs('endpoints.updated_at', 'updated_at'),
+  selectMs('states.last_success_at', 'last_success_at'),
+  selectMs('states.last_failure_at', 'last_failure_at'),
+  selectMs('states.circuit_open_until', 'circuit_open_until'),
+].join(', ');
 
 /** An endpoint with how it fares; `$1` are ids, of those that are not deleted. */
 export const readEndpointsStatement: Statement = {
@@ -7,17 +17,18 @@ export const readEndpointsStatement: Statement = {
     select endpoints.id, endpoints.workspace_id, endpoints.url, endpoints.description, endpoints.type_patterns,
       endpoints.subject, endpoints.header_names, endpoints.max_in_flight, endpoints.max_per_second,
       endpoints.timeout_ms, endpoints.ordering, endpoints.status, endpoints.disabled_reason,
-      endpoints.status_changed_at, endpoints.created_at, endpoints.updated_at, endpoints.api_key_id,
-      cursors.position::float8 as position,
+      ${endpointTimes}, endpoints.api_key_id, cursors.position::float8 as position,
       greatest(0, workspaces.last_sequence - cursors.position)::float8 as lag,
-      states.last_success_at, states.last_failure_at, states.circuit_open_until, (
+      ${selectMs(
+        `(
         select created_at from events where events.workspace_id = endpoints.workspace_id and events.sequence = least(
           (select min(work.sequence) from webhook_work work where work.endpoint_id = endpoints.id),
           (select min(windows.sequences[1]) from webhook_windows windows
             where windows.endpoint_id = endpoints.id and windows.workspace_id = endpoints.workspace_id),
           case when cursors.position < workspaces.last_sequence
-            then greatest(cursors.position + 1, workspaces.first_sequence) end)
-      ) as oldest_undelivered_at
+            then greatest(cursors.position + 1, workspaces.first_sequence) end))`,
+        'oldest_undelivered_at',
+      )}
     from unnest($1::uuid[]) as asked (id)
     join webhook_endpoints endpoints on endpoints.id = asked.id and endpoints.deleted_at is null
     join webhook_cursors cursors
@@ -93,8 +104,8 @@ function cancelWork(which: string): string {
       from state where webhook_states.endpoint_id = state.endpoint_id
         and webhook_states.workspace_id = state.workspace_id
     )
-    update webhook_cursors set unfinished = greatest(0, unfinished - counted.unfinished::int),
-      parked = greatest(0, parked - counted.parked::int)
+    update webhook_cursors set unfinished = greatest(0, webhook_cursors.unfinished - counted.unfinished::int),
+      parked = greatest(0, webhook_cursors.parked - counted.parked::int)
     from (
       select cursor_id, count(*) filter (where not is_manual) as unfinished, count(*) filter (where is_parked) as parked
       from work group by cursor_id order by cursor_id

@@ -1,5 +1,5 @@
 import { durationMs, timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { ContextValues, ServiceImpl } from '@connectrpc/connect';
+import type { ContextValues, HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import type { WebhooksService } from '../../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
 import {
   assertMayUseWorkspace,
@@ -76,7 +76,9 @@ export function createEndpointsRpc(deps: EndpointsRpcDeps): EndpointRpcs {
   }
 
   return {
-    async createWebhookEndpoint(request, { values }) {
+    async createWebhookEndpoint(request, context) {
+      const { values } = context;
+      keepSecret(context);
       const { workspaceId, typePatterns, requestId } = request;
       const by = getActor(values);
       assertMayRead(by.caller);
@@ -158,7 +160,9 @@ export function createEndpointsRpc(deps: EndpointsRpcDeps): EndpointRpcs {
       return { endpoint: await getMessage(values, id) };
     },
 
-    async revealSecret({ id }, { values }) {
+    async revealSecret({ id }, context) {
+      const { values } = context;
+      keepSecret(context);
       const found = await secrets.reveal(id, toOptions(values, id));
       return {
         secrets: found.map(({ secret, createdAt, expiresAt }) => ({
@@ -169,7 +173,9 @@ export function createEndpointsRpc(deps: EndpointsRpcDeps): EndpointRpcs {
       };
     },
 
-    async rotateSecret({ id, overlap }, { values }) {
+    async rotateSecret({ id, overlap }, context) {
+      const { values } = context;
+      keepSecret(context);
       const overlapMs = overlap === undefined ? overlapMsUsual : Math.ceil(durationMs(overlap));
       return { secret: await secrets.rotate(id, overlapMs, toOptions(values, id)) };
     },
@@ -179,6 +185,11 @@ export function createEndpointsRpc(deps: EndpointsRpcDeps): EndpointRpcs {
       return { attempt: toAttemptMessage({ number: 1, ...(await sendTestEvent(endpoint)) }) };
     },
   };
+}
+
+/** An answer that nobody on the way may keep. */
+function keepSecret({ responseHeader }: HandlerContext): void {
+  responseHeader.set('cache-control', 'no-store');
 }
 
 /** Whoever has events sent to a URL can read them there. */

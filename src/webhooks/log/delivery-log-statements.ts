@@ -1,4 +1,5 @@
 import type { Statement } from '../../database/statements.ts';
+import { selectMs } from '../row-time.ts';
 
 /** What has become of the deliveries in `keys`, each from its newest request, its work and its window. */
 const deliveries = `
@@ -12,8 +13,8 @@ const deliveries = `
         case when keys.place = 0 then windows.previous_sequence else windows.sequences[keys.place] end
       )::float8 as previous_sequence,
       coalesce(last.attempt, work.attempts, 0) as attempts,
-      last.started_at + last.duration_ms * interval '1 millisecond' as last_attempt_at,
-      case when work.due_at = 'infinity' or work.in_flight then null else work.due_at end as next_attempt_at,
+      ${selectMs("last.started_at + last.duration_ms * interval '1 millisecond'", 'last_attempt_at')},
+      ${selectMs("case when work.due_at < 'infinity' and not work.in_flight then work.due_at end", 'next_attempt_at')},
       case when work.in_flight then 'in_flight'
         when work.window_id is not null then 'pending'
         when last.outcome = 'succeeded' then 'succeeded'
@@ -80,7 +81,7 @@ export const readAttemptsStatement: Statement = {
   name: 'harbor_webhooks_read_attempts',
   text: `
     select * from (
-      select attempt, started_at, duration_ms, status, error, response from webhook_attempts
+      select attempt, ${selectMs('started_at', 'started_at')}, duration_ms, status, error, response from webhook_attempts
       where window_id = $1::uuid and place = $2::int order by attempt desc limit $3::int
     ) as newest order by attempt`,
 };

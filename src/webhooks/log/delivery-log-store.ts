@@ -1,5 +1,6 @@
 import type { Statement, StatementRunner } from '../../database/statements.ts';
 import { findUuid, idOf } from '../../type-id.ts';
+import { dateOfMs } from '../row-time.ts';
 import { type DeliveryKey, toDeliveryId } from './delivery-id.ts';
 import {
   findDeliveryStatement,
@@ -79,7 +80,7 @@ export function createDeliveryLogStore(statements: StatementRunner): DeliveryLog
       const rows = await run<AttemptRow>(readAttemptsStatement, values);
       return rows.map((row) => ({
         number: row.attempt,
-        startedAt: row.started_at,
+        startedAt: new Date(row.started_at_ms),
         durationMs: row.duration_ms,
         status: row.status ?? undefined,
         error: row.error ?? undefined,
@@ -104,14 +105,14 @@ interface DeliveryRow {
   readonly sequence: number;
   readonly previous_sequence: number;
   readonly attempts: number;
-  readonly last_attempt_at: Date | null;
-  readonly next_attempt_at: Date | null;
+  readonly last_attempt_at_ms: number | null;
+  readonly next_attempt_at_ms: number | null;
   readonly state: DeliveryState;
 }
 
 interface AttemptRow {
   readonly attempt: number;
-  readonly started_at: Date;
+  readonly started_at_ms: number;
   readonly duration_ms: number;
   readonly status: number | null;
   readonly error: string | null;
@@ -131,7 +132,7 @@ function toRecord(row: DeliveryRow): DeliveryRecord {
     replayId: row.cursor_id === row.endpoint_id ? undefined : idOf('rpl', row.cursor_id),
     state: row.state,
     attempts: row.attempts,
-    nextAttemptAt: row.next_attempt_at ?? undefined,
-    lastAttemptAt: row.last_attempt_at ?? undefined,
+    nextAttemptAt: dateOfMs(row.next_attempt_at_ms),
+    lastAttemptAt: dateOfMs(row.last_attempt_at_ms),
   };
 }
