@@ -18,7 +18,7 @@ export interface DeliveryLog {
   readFor(cursor: Cursor, upTo: number): Promise<LogPart>;
   /** Whether the cursor takes so little of the log that it is better found than read through. */
   isNarrow(cursor: Cursor): boolean;
-  /** Events by id, of those that are kept, until they hold `bytesMax` bytes or so: others are left out. */
+  /** Events by id, of those that are kept. */
   readByIds(ids: readonly string[]): Promise<ReadonlyMap<string, Event>>;
 }
 
