@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createDeliveryLab, type DeliveryLab, labWorkspace } from '../support/delivery-lab.ts';
-import { fillLog } from '../support/filled-log.ts';
+import { deleteBelowFloor, fillLog, moveFloor } from '../support/filled-log.ts';
 import { type Receiver, startReceiver } from '../support/webhook-receiver.ts';
 
 let lab: DeliveryLab;
@@ -172,4 +172,21 @@ test('events that retention has taken before they were sent are told of, and pas
       payload: { first_sequence: 1, last_sequence: 14 },
     },
   ]);
+});
+
+test('a floor that moves between two looks is seen when the log is read', async () => {
+  await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks` });
+  const sender = await lab.start({ lookEveryMs: 60_000 });
+  const names = () => sender.statements.map(({ name }) => name);
+  await expect.poll(names).toContain('harbor_webhooks_read_cursors');
+  await fill(20);
+  await moveFloor(lab.database, labWorkspace, 15);
+  await deleteBelowFloor(lab.database, labWorkspace);
+  await expect
+    .poll(() => {
+      sender.engine.wake(labWorkspace, 20, 'here');
+      return receiver.at('/hooks').length;
+    })
+    .toBe(6);
+  expect(await ownEvents()).toMatchObject([{ payload: { first_sequence: 1, last_sequence: 14 } }]);
 });

@@ -23,18 +23,19 @@ export interface DeliveryLogDeps {
 export function createDeliveryLog({ logs, events: store, failed }: DeliveryLogDeps): DeliveryLog {
   return {
     async readAfter(workspaceId, after, upTo) {
-      const { events, isCut } = await logs.read(rangeOf(workspaceId, after, upTo));
+      const { events, isCut, state } = await logs.read(rangeOf(workspaceId, after, upTo));
       const last = events.at(-1)?.sequence ?? after;
       const isWhole = !isCut && events.length < eventsMax && events.length > 0;
-      return { after, events, end: isWhole ? Math.max(last, upTo) : last };
+      const end = isWhole ? Math.max(last, upTo) : last;
+      return { after, events, end, floor: state?.firstSequence };
     },
 
     async readFor(cursor, upTo) {
       const { target, scanned: after } = cursor;
       if (cursor.onlyFailed) return readFailed(cursor, upTo);
       const range = rangeOf(target.workspaceId, after, upTo);
-      const { events, rest } = await readMatching(logs, { range, filter: filterOf(cursor) });
-      return { after, events, end: rest?.low ?? upTo };
+      const { events, rest, state } = await readMatching(logs, { range, filter: filterOf(cursor) });
+      return { after, events, end: rest?.low ?? upTo, floor: state?.firstSequence };
     },
 
     isNarrow: (cursor) => !isEverything(filterOf(cursor)),

@@ -8,6 +8,8 @@ export interface LogPart {
   readonly end: number;
   /** By their sequence. */
   readonly events: readonly Event[];
+  /** The first sequence that was kept when the events were read, where that is known. */
+  readonly floor?: number | undefined;
 }
 
 /** What the engine reads of the log. */
@@ -65,7 +67,7 @@ export function createLogParts(log: DeliveryLog): LogParts {
     );
     if (part === undefined || part.after === scanned) return part;
     const events = part.events.filter(({ sequence }) => sequence > scanned);
-    return { after: scanned, end: part.end, events };
+    return { ...part, after: scanned, events };
   }
 
   return {

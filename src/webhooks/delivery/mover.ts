@@ -1,7 +1,4 @@
-import type { Event } from '../../events/index.ts';
-import { uuidOf } from '../../type-id.ts';
 import type { Courier } from './courier.ts';
-import type { Delivery } from './delivery.ts';
 import type { DeliveryStore } from './delivery-store.ts';
 import type { Directory } from './directory.ts';
 import type { LogParts } from './log-parts.ts';
@@ -9,10 +6,11 @@ import type { Moved } from './move-store.ts';
 import type { Occupancy } from './occupancy.ts';
 import { createPlanner, type Plan } from './planner.ts';
 import type { DeliverySchedule } from './schedule.ts';
-import type { Sender, Sending } from './sender.ts';
+import type { Sender } from './sender.ts';
 import { createStanding, type StandingFor } from './standing.ts';
 import { createSubjectQueue } from './subject-queue.ts';
-import { type Cursor, goalOf, laneOf } from './target.ts';
+import { type Cursor, goalOf } from './target.ts';
+import { toSendings } from './window-sendings.ts';
 
 export interface MoverDeps {
   readonly store: Pick<DeliveryStore, 'move' | 'moveBySubject' | 'positions'>;
@@ -24,7 +22,7 @@ export interface MoverDeps {
   readonly schedule: DeliverySchedule;
   readonly newUuid: () => string;
   /** Retention has taken what comes next of a cursor; resolves once that is past. */
-  readonly onExpired: (cursor: Cursor, firstSequence: number) => Promise<void>;
+  readonly onExpired: (cursor: Cursor) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -91,6 +89,7 @@ export function createMover(deps: MoverDeps): Mover {
   }
 
   function markLater(workspaceId: string, afterMs: number): void {
+    if (isStopped) return;
     const timer = setTimeout(() => {
       timers.delete(timer);
       mark(workspaceId);
@@ -110,7 +109,10 @@ export function createMover(deps: MoverDeps): Mover {
     for (const id of found.unfinished) dirty.add(id);
     for (const id of found.crowded) crowded.add(id);
     for (const id of found.failed) markLater(id, 1_000);
-    await Promise.all(found.expired.map(({ cursor, floor }) => deps.onExpired(cursor, floor)));
+    for (const cursor of found.expired) {
+      await deps.onExpired(cursor);
+      dirty.add(cursor.target.workspaceId);
+    }
     const { plans } = found;
     // One transaction each, which the others are not to wait for.
     for (const plan of plans.filter(isBySubject)) {
@@ -178,7 +180,7 @@ export function createMover(deps: MoverDeps): Mover {
       cursor.position = moved.position;
       cursor.scanned = moved.position;
     }
-    if (outcome === 'moved' && moved.taken > 0) send(plan, moved, leasedUntilMs);
+    if (outcome === 'moved') send(plan, moved, leasedUntilMs);
     if (outcome === 'closed') stand(cursor, 'closed', waitMs);
     else if (outcome === 'busy') stand(cursor, 'room', busyWaitMs);
     else if (outcome === 'waits') stand(cursor, 'room', roomWaitMs);
@@ -189,31 +191,16 @@ export function createMover(deps: MoverDeps): Mover {
     }
   }
 
+  function send(plan: Plan, moved: Moved, leasedUntilMs: number): void {
+    const sendings = toSendings(plan, moved);
+    if (sendings.length > 0) deps.sender.sendWindow(moved.windowId, sendings, leasedUntilMs);
+  }
+
   function stand(cursor: Cursor, why: StandingFor, waitMs: number | undefined): void {
     const knownMs = waitMs === undefined || waitMs <= 0 ? undefined : waitMs;
     const stoodMs = standing.stand(cursor.id, why, knownMs);
     // Longer ones are found by the look of each second.
     if (stoodMs < 1_000) markLater(cursor.target.workspaceId, stoodMs + 1);
-  }
-
-  function send({ cursor, events, move }: Plan, moved: Moved, leasedUntilMs: number): void {
-    const { windowId, parkedPlaces } = moved;
-    const sendings: Sending[] = [];
-    for (const [place, event] of events.slice(0, moved.taken).entries()) {
-      if (parkedPlaces?.has(place) === true) continue;
-      const previousSequence =
-        place === 0 ? moved.previousSequence : (events[place - 1] as Event).sequence;
-      const eventId = move.matches[place]?.eventId ?? uuidOf(event.id);
-      const delivery = toDelivery(cursor, event, {
-        windowId,
-        place,
-        eventId,
-        previousSequence,
-        isProbe: moved.isProbe,
-      });
-      sendings.push({ delivery, event });
-    }
-    if (sendings.length > 0) deps.sender.sendWindow(windowId, sendings, leasedUntilMs);
   }
 
   return {
@@ -259,23 +246,6 @@ export function createMover(deps: MoverDeps): Mover {
       await pumping;
       await subjects.drained();
     },
-  };
-}
-
-function toDelivery(
-  cursor: Cursor,
-  event: Event,
-  place: Pick<Delivery, 'windowId' | 'place' | 'eventId' | 'previousSequence' | 'isProbe'>,
-): Delivery {
-  return {
-    ...place,
-    workspaceId: cursor.target.workspaceId,
-    cursorId: cursor.id,
-    endpointId: cursor.target.id,
-    lane: laneOf(cursor.target, event),
-    sequence: event.sequence,
-    attempt: 1,
-    tries: 0,
   };
 }
 

@@ -33,7 +33,7 @@ export interface PlannedMoves {
   /** Workspaces whose log could not be read. */
   readonly failed: readonly string[];
   /** Cursors before the floor of their log. */
-  readonly expired: readonly { readonly cursor: Cursor; readonly floor: number }[];
+  readonly expired: readonly Cursor[];
 }
 
 export interface PlannerDeps {
@@ -78,7 +78,7 @@ export function createPlanner(deps: PlannerDeps): Planner {
     let reads = 0;
     for (const cursor of behind) {
       if (cursor.scanned + 1 < floor) {
-        planned.expired.push({ cursor, floor });
+        planned.expired.push(cursor);
         continue;
       }
       const known = parts.find(cursor);
@@ -90,7 +90,8 @@ export function createPlanner(deps: PlannerDeps): Planner {
       const part = known ?? (await parts.read(cursor, goalOf(cursor, end)));
       cursor.turn = ++turns;
       // Nothing, where there must be something: its floor has gone on, or the log was set back.
-      if (part.end <= cursor.scanned) planned.failed.add(workspaceId);
+      if (cursor.scanned + 1 < (part.floor ?? floor)) planned.expired.push(cursor);
+      else if (part.end <= cursor.scanned) planned.failed.add(workspaceId);
       else planCursor(cursor, { part, end }, planned);
     }
   }
@@ -190,7 +191,7 @@ class Building implements Planned {
   readonly unfinished = new Set<string>();
   readonly crowded = new Set<string>();
   readonly failed = new Set<string>();
-  readonly expired: { cursor: Cursor; floor: number }[] = [];
+  readonly expired: Cursor[] = [];
   requests = 0;
   bytes = 0;
   readonly #events = new Set<Event>();

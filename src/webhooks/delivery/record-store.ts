@@ -9,11 +9,8 @@ import {
 import type { StatementRunner } from '../../database/statements.ts';
 import type { InTransaction } from '../../database/transaction.ts';
 import { keyOf, type Result } from './delivery.ts';
-import {
-  recordWindowsStatement,
-  recordWorkStatement,
-  releaseLanesStatement,
-} from './record-statements.ts';
+import { releaseLanesStatement } from './lane-statements.ts';
+import { recordWindowsStatement, recordWorkStatement } from './record-statements.ts';
 import type { DeliverySchedule } from './schedule.ts';
 
 /** Where deliveries are before they are sent: in a window, or in the work that waits. */
