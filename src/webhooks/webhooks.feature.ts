@@ -1,7 +1,8 @@
 import { WebhooksService } from '../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
+import { describeCause } from '../describe-cause.ts';
 import { type CommitNews, createEventLogStore, createEventStore } from '../events/index.ts';
 import { type Feature, type FeatureDeps, type Loop, serve } from '../feature.ts';
-import { newUuid } from '../type-id.ts';
+import { idOf, newUuid } from '../type-id.ts';
 import { type Courier, createCourier } from './delivery/courier.ts';
 import { createDeliveryLog } from './delivery/delivery-log.ts';
 import { createDeliveryStore } from './delivery/delivery-store.ts';
@@ -79,10 +80,10 @@ function createSending({ log }: FeatureDeps, needs: SendingNeeds) {
   const { policy, encryption, authorities, schedule } = needs;
   const resolve = createResolve({ hosts: readHosts() });
   const client = createHttpClient(createDial({ policy, resolve, connectTimeoutMs, authorities }));
-  const headersFor = createHeadersFor(encryption, (target, keyName) =>
+  const headersFor = createHeadersFor(encryption, (target, error) =>
     log.error(
-      { endpoint: target.id, keyName },
-      'no encryption key for the secrets of a webhook endpoint',
+      { endpoint: idOf('whe', target.id), cause: describeCause(error) },
+      'nothing is sent to a webhook endpoint by this process, which cannot sign for it',
     ),
   );
   const courier = createCourier({

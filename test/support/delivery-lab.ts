@@ -22,7 +22,8 @@ import { createDial } from '../../src/webhooks/egress/dial.ts';
 import { createHttpClient } from '../../src/webhooks/egress/http-client.ts';
 import { toDeliveryId } from '../../src/webhooks/log/delivery-id.ts';
 import { createEncryption } from '../../src/webhooks/signing/encryption.ts';
-import { createHeadersFor, secretPlace } from '../../src/webhooks/signing/request-headers.ts';
+import { secretPlace } from '../../src/webhooks/signing/places.ts';
+import { createHeadersFor } from '../../src/webhooks/signing/request-headers.ts';
 import { newWebhookSecret } from '../../src/webhooks/signing/sign.ts';
 import { createTestDatabase, type TestDatabase } from './test-database.ts';
 

@@ -20,10 +20,11 @@ const timeoutMs = 10_000;
 const targetColumns = `
   endpoints.id, endpoints.workspace_id, endpoints.url, endpoints.type_patterns, endpoints.subject,
   endpoints.max_in_flight, endpoints.timeout_ms, endpoints.ordering, endpoints.headers, endpoints.status,
-  secrets.ids as secret_ids, secrets.ciphertexts`;
+  secrets.ids as secret_ids, secrets.ciphertexts, secrets.expiries`;
 /** Secrets sign until their overlap ends. */
 const secretsJoin = `cross join lateral (
-    select array_agg(id order by id desc) as ids, array_agg(ciphertext order by id desc) as ciphertexts
+    select array_agg(id order by id desc) as ids, array_agg(ciphertext order by id desc) as ciphertexts,
+      array_agg(expires_at order by id desc) as expiries
     from webhook_secrets where webhook_secrets.endpoint_id = endpoints.id
       and (expires_at is null or expires_at > clock_timestamp())
   ) as secrets`;
@@ -91,6 +92,7 @@ interface TargetRow {
   readonly status: Target['status'];
   readonly secret_ids: string[] | null;
   readonly ciphertexts: Buffer[] | null;
+  readonly expiries: (Date | null)[] | null;
 }
 
 function toTarget(row: TargetRow): Target {
@@ -107,6 +109,7 @@ function toTarget(row: TargetRow): Target {
     secrets: (row.secret_ids ?? []).map((id, index) => ({
       id,
       ciphertext: row.ciphertexts?.[index] as Buffer,
+      expiresAt: row.expiries?.[index] ?? undefined,
     })),
     status: row.status,
   };

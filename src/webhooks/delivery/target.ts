@@ -3,6 +3,14 @@ import { matchesAny } from '../../type-pattern.ts';
 /** What order an endpoint is promised. */
 export type Ordering = 'none' | 'workspace' | 'subject';
 
+export interface TargetSecret {
+  readonly id: string;
+  /** Encrypted. */
+  readonly ciphertext: Buffer;
+  /** Undefined: it has no end. */
+  readonly expiresAt: Date | undefined;
+}
+
 /** An endpoint as those who send to it know it; ids are UUIDs, as the database has them. */
 export interface Target {
   readonly id: string;
@@ -17,8 +25,8 @@ export interface Target {
   readonly ordering: Ordering;
   /** Encrypted; undefined where there are none. */
   readonly headers: Buffer | undefined;
-  /** Encrypted, the newest first: each of them signs. */
-  readonly secrets: readonly { readonly id: string; readonly ciphertext: Buffer }[];
+  /** The newest first: each of them signs. */
+  readonly secrets: readonly TargetSecret[];
   readonly status: 'enabled' | 'paused' | 'disabled';
 }
 

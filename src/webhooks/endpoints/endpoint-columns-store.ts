@@ -1,5 +1,5 @@
 import type { Encryption } from '../signing/encryption.ts';
-import { headersPlace } from '../signing/request-headers.ts';
+import { headersPlace } from '../signing/places.ts';
 import type { WebhookEndpointRow } from './webhook-endpoint.entity.ts';
 import type { EndpointSettings } from './webhook-endpoint.ts';
 

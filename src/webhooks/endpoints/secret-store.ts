@@ -1,7 +1,7 @@
 import type { Transaction } from '../../database/transaction.ts';
 import { newUuid } from '../../type-id.ts';
 import type { Encryption } from '../signing/encryption.ts';
-import { secretPlace } from '../signing/request-headers.ts';
+import { secretPlace } from '../signing/places.ts';
 import { newWebhookSecret } from '../signing/sign.ts';
 import { WebhookSecretsFull } from '../webhook-errors.ts';
 import {
