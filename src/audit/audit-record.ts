@@ -14,7 +14,11 @@ export type AuditAction =
   | 'webhook_endpoint.resumed'
   | 'webhook_endpoint.deleted'
   | 'webhook_endpoint.secret_revealed'
-  | 'webhook_endpoint.secret_rotated';
+  | 'webhook_endpoint.secret_rotated'
+  | 'webhook_endpoint.replay_created'
+  | 'webhook_endpoint.replay_paused'
+  | 'webhook_endpoint.replay_resumed'
+  | 'webhook_endpoint.replay_cancelled';
 
 /** Who made a change; both undefined for the command line and for the service itself. */
 export interface Actor {

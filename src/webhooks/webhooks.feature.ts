@@ -21,12 +21,19 @@ import { findUrlFault } from './egress/webhook-url.ts';
 import { createEndpointStore } from './endpoints/endpoint-store.ts';
 import { createEndpointsRpc } from './endpoints/endpoints.rpc.ts';
 import { createFindStart } from './endpoints/find-start.ts';
+import { createGetEndpoint } from './endpoints/get-endpoint.rpc.ts';
 import { createChangeEndpoint } from './endpoints/held-endpoint-store.ts';
 import { createSecretStore } from './endpoints/secret-store.ts';
-import { createSendTestEvent } from './endpoints/send-test-event.ts';
+import { createSendTestEvent, type SendTestEvent } from './endpoints/send-test-event.ts';
 import { createTestRequestStore } from './endpoints/test-request-store.ts';
 import { createAttemptPartitions } from './log/attempt-partitions-store.ts';
+import { createDeliveriesRpc } from './log/deliveries.rpc.ts';
 import { toDeliveryId } from './log/delivery-id.ts';
+import { createDeliveryLogStore } from './log/delivery-log-store.ts';
+import { createCountMatching } from './replays/matching-store.ts';
+import { createFindRange } from './replays/replay-range.ts';
+import { createReplayStore } from './replays/replay-store.ts';
+import { createReplaysRpc } from './replays/replays.rpc.ts';
 import { createEncryption, type Encryption } from './signing/encryption.ts';
 import { createHeadersFor } from './signing/request-headers.ts';
 
@@ -57,9 +64,10 @@ export function createWebhooksFeature(deps: FeatureDeps, needs: WebhooksFeatureN
   needs.commits.listen(engine.wake);
   return {
     rpcs: [
-      serve(WebhooksService, {
-        ...createEndpoints(deps, { ...needs, ...sending, policy, encryption, engine }),
-      }),
+      serve(
+        WebhooksService,
+        createRpcs(deps, { ...needs, ...sending, policy, encryption, engine }),
+      ),
     ],
     loops: [...loopsOf(engine, schedule), partitionLoop(deps, needs)],
     async close() {
@@ -122,32 +130,52 @@ function createEngine({ database, report }: FeatureDeps, needs: EngineNeeds): De
   });
 }
 
-interface EndpointNeeds extends WebhooksFeatureNeeds {
+interface RpcNeeds extends WebhooksFeatureNeeds {
   readonly policy: AddressPolicy;
   readonly encryption: Encryption;
   readonly courier: Courier;
   readonly engine: DeliveryEngine;
 }
 
-function createEndpoints({ database, report }: FeatureDeps, needs: EndpointNeeds) {
-  const { policy, encryption, courier, engine, workspaces, allowCidrs } = needs;
+/** The RPCs of all floors, over the same endpoints. */
+function createRpcs(deps: FeatureDeps, needs: RpcNeeds) {
+  const { database, report } = deps;
+  const { encryption, engine } = needs;
   const { statements } = database;
+  const logs = createEventLogStore(statements);
   const onTouched = (id: string) =>
     void engine.touched([id]).catch(report('read a webhook endpoint again'));
   const change = createChangeEndpoint(database, onTouched);
-  const directory = createDirectoryStore(statements);
-  return createEndpointsRpc({
-    store: createEndpointStore({ database, change, encryption, onTouched }),
-    secrets: createSecretStore(change, encryption),
-    workspaces,
-    findStart: createFindStart(createEventLogStore(statements)),
-    findUrlFault: (url) => findUrlFault(url, policy, allowCidrs.length > 0),
-    sendTestEvent: createSendTestEvent({
-      courier,
-      findTarget: async (id) => (await directory.read([id])).targets[0],
-      store: createTestRequestStore(statements),
-      onError: report('end a test of a webhook endpoint'),
+  const store = createEndpointStore({ database, change, encryption, onTouched });
+  const getEndpoint = createGetEndpoint(store);
+  return {
+    ...createEndpointsRpc({
+      store,
+      getEndpoint,
+      secrets: createSecretStore(change, encryption),
+      workspaces: needs.workspaces,
+      findStart: createFindStart(logs),
+      findUrlFault: (url) => findUrlFault(url, needs.policy, needs.allowCidrs.length > 0),
+      sendTestEvent: createTestSending(deps, needs.courier),
     }),
+    ...createDeliveriesRpc({ store: createDeliveryLogStore(statements), getEndpoint, onTouched }),
+    ...createReplaysRpc({
+      store: createReplayStore(database, change),
+      getEndpoint,
+      findRange: createFindRange(logs),
+      countMatching: createCountMatching(statements),
+    }),
+  };
+}
+
+function createTestSending({ database, report }: FeatureDeps, courier: Courier): SendTestEvent {
+  const { statements } = database;
+  const directory = createDirectoryStore(statements);
+  return createSendTestEvent({
+    courier,
+    findTarget: async (id) => (await directory.read([id])).targets[0],
+    store: createTestRequestStore(statements),
+    onError: report('end a test of a webhook endpoint'),
   });
 }
 

@@ -105,6 +105,9 @@ export const webhooks: Migration = {
       ) with (fillfactor = 50)`,
       'create index webhook_cursors_endpoint_id_index on webhook_cursors (endpoint_id, id)',
       `
+      create index webhook_cursors_replays_index on webhook_cursors (workspace_id)
+      where kind = 'replay' and state in ('running', 'paused')`,
+      `
       create unique index webhook_cursors_request_index on webhook_cursors (api_key_id, request_id)
       where request_id is not null`,
       // As long as a window is in flight; none of its columns is indexed but the key.
@@ -169,6 +172,11 @@ export const webhooks: Migration = {
       // What belongs to no week that has a partition; those are made as time goes by.
       'create table webhook_attempts_rest partition of webhook_attempts default',
       'create index webhook_attempts_endpoint_id_index on webhook_attempts (endpoint_id, window_id, place)',
+      // By which the deliveries of an event are found. Events come in the order of their ids but in replays: so it costs
+      // next to nothing, where a tree would cost a quarter of what a row does.
+      `
+      create index webhook_attempts_event_id_index on webhook_attempts using brin (event_id)
+      with (pages_per_range = 32, autosummarize = on)`,
       // By which a replay finds what was given up.
       `
       create index webhook_attempts_failed_index on webhook_attempts (endpoint_id, sequence)

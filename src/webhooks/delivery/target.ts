@@ -49,6 +49,13 @@ export interface Cursor {
   turn: number;
 }
 
+/** What of a cursor decides what it is sent. */
+export interface Matcher {
+  readonly target: Pick<Target, 'typePatterns' | 'subject'>;
+  /** Within those of the target; empty: all of them. */
+  readonly typePatterns: readonly string[];
+}
+
 /** What of an event decides who is sent it. */
 export interface Matchable {
   readonly type: string;
@@ -64,7 +71,7 @@ const ownTypePrefix = 'harbor.';
  *
  * @param endpointId the target's id as payloads name it, `whe_…`.
  */
-export function isFor(cursor: Cursor, endpointId: string, event: Matchable): boolean {
+export function isFor(cursor: Matcher, endpointId: string, event: Matchable): boolean {
   const { typePatterns, subject } = cursor.target;
   if (subject !== undefined && event.subject !== subject) return false;
   if (event.type.startsWith(ownTypePrefix)) {

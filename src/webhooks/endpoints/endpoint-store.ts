@@ -21,9 +21,9 @@ import {
 import {
   type ChangeEndpoint,
   type ChangeOptions,
-  type OnTouched,
   recordEndpointChange,
 } from './held-endpoint-store.ts';
+import type { OnTouched } from './on-touched.ts';
 import { type WebhookEndpointRow, WebhookSecretEntity } from './webhook-endpoint.entity.ts';
 import type { EndpointSettings, WebhookEndpoint } from './webhook-endpoint.ts';
 

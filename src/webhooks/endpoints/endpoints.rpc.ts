@@ -3,16 +3,13 @@ import type { ContextValues, HandlerContext, ServiceImpl } from '@connectrpc/con
 import type { WebhooksService } from '../../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
 import {
   assertMayUseWorkspace,
-  type Caller,
   getActor,
   getCaller,
-  hasScope,
   readablePatterns,
-  ScopeMissing,
 } from '../../api-keys/index.ts';
 import { decodePageToken, encodePageToken, pageSizeOf } from '../../page-token.ts';
 import { toAttemptMessage } from '../log/delivery-message.rpc.ts';
-import { WebhookEndpointNotFound, WebhookSettingInvalid } from '../webhook-errors.ts';
+import { WebhookSettingInvalid } from '../webhook-errors.ts';
 import {
   fingerprintOf,
   toEndpointMessage,
@@ -22,14 +19,15 @@ import {
 } from './endpoint-message.rpc.ts';
 import type { EndpointStore } from './endpoint-store.ts';
 import type { FindStart } from './find-start.ts';
-import type { ChangeOptions } from './held-endpoint-store.ts';
+import { assertMayRead, type GetEndpoint, toChangeOptions } from './get-endpoint.rpc.ts';
 import type { SecretStore } from './secret-store.ts';
 import type { SendTestEvent } from './send-test-event.ts';
-import { checkHeaders, coversEndpoint, type WebhookEndpoint } from './webhook-endpoint.ts';
+import { checkHeaders, coversEndpoint } from './webhook-endpoint.ts';
 
 export interface EndpointsRpcDeps {
   readonly store: EndpointStore;
   readonly secrets: SecretStore;
+  readonly getEndpoint: GetEndpoint;
   readonly workspaces: { assertExists(id: string): Promise<void> };
   readonly findStart: FindStart;
   /** Why a URL cannot be an endpoint's, as a sentence that begins with "must". */
@@ -55,24 +53,15 @@ const overlapMsUsual = 24 * 60 * 60_000;
 
 /** The RPCs of harbor.webhooks.v1.WebhooksService about endpoints and their secrets. */
 export function createEndpointsRpc(deps: EndpointsRpcDeps): EndpointRpcs {
-  const { store, secrets, workspaces, findStart, findUrlFault, sendTestEvent } = deps;
+  const { store, secrets, getEndpoint, workspaces, findStart, findUrlFault, sendTestEvent } = deps;
 
   function assertUrl(url: string): void {
     const fault = findUrlFault(url);
     if (fault !== undefined) throw new WebhookSettingInvalid('url', fault);
   }
 
-  /** The endpoint, where it exists for the caller. @throws WebhookEndpointNotFound */
-  async function get(caller: Caller, id: string): Promise<WebhookEndpoint> {
-    const [endpoint] = await store.read([id]);
-    if (endpoint === undefined || !coversEndpoint(caller, endpoint)) {
-      throw new WebhookEndpointNotFound(id);
-    }
-    return endpoint;
-  }
-
   async function getMessage(values: ContextValues, id: string) {
-    return toEndpointMessage(await get(getCaller(values), id));
+    return toEndpointMessage(await getEndpoint(getCaller(values), id));
   }
 
   return {
@@ -137,7 +126,7 @@ export function createEndpointsRpc(deps: EndpointsRpcDeps): EndpointRpcs {
 
     async updateWebhookEndpoint(request, { values }) {
       const { id, url, typePatterns } = request;
-      const options = toOptions(values, id);
+      const options = toChangeOptions(values, id);
       assertMayRead(getCaller(values));
       if (url !== undefined) assertUrl(url);
       const wanted = typePatterns && readablePatterns(getCaller(values), typePatterns.typePatterns);
@@ -146,24 +135,24 @@ export function createEndpointsRpc(deps: EndpointsRpcDeps): EndpointRpcs {
     },
 
     async deleteWebhookEndpoint({ id }, { values }) {
-      await store.delete(id, toOptions(values, id));
+      await store.delete(id, toChangeOptions(values, id));
       return {};
     },
 
     async pauseWebhookEndpoint({ id }, { values }) {
-      await store.pause(id, toOptions(values, id));
+      await store.pause(id, toChangeOptions(values, id));
       return { endpoint: await getMessage(values, id) };
     },
 
     async resumeWebhookEndpoint({ id, fromNow }, { values }) {
-      await store.resume(id, { ...toOptions(values, id), fromNow });
+      await store.resume(id, { ...toChangeOptions(values, id), fromNow });
       return { endpoint: await getMessage(values, id) };
     },
 
     async revealSecret({ id }, context) {
       const { values } = context;
       keepSecret(context);
-      const found = await secrets.reveal(id, toOptions(values, id));
+      const found = await secrets.reveal(id, toChangeOptions(values, id));
       return {
         secrets: found.map(({ secret, createdAt, expiresAt }) => ({
           secret,
@@ -177,11 +166,11 @@ export function createEndpointsRpc(deps: EndpointsRpcDeps): EndpointRpcs {
       const { values } = context;
       keepSecret(context);
       const overlapMs = overlap === undefined ? overlapMsUsual : Math.ceil(durationMs(overlap));
-      return { secret: await secrets.rotate(id, overlapMs, toOptions(values, id)) };
+      return { secret: await secrets.rotate(id, overlapMs, toChangeOptions(values, id)) };
     },
 
     async sendTestEvent({ id }, { values }) {
-      const endpoint = await get(getCaller(values), id);
+      const endpoint = await getEndpoint(getCaller(values), id);
       return { attempt: toAttemptMessage({ number: 1, ...(await sendTestEvent(endpoint)) }) };
     },
   };
@@ -190,20 +179,4 @@ export function createEndpointsRpc(deps: EndpointsRpcDeps): EndpointRpcs {
 /** An answer that nobody on the way may keep. */
 function keepSecret({ responseHeader }: HandlerContext): void {
   responseHeader.set('cache-control', 'no-store');
-}
-
-/** Whoever has events sent to a URL can read them there. */
-function assertMayRead(caller: Caller): void {
-  if (!hasScope(caller, 'events:read')) throw new ScopeMissing('events:read');
-}
-
-/** A change is made only of an endpoint that exists for the caller, as it is when its row is held. */
-function toOptions(values: ContextValues, id: string): Required<ChangeOptions> {
-  const by = getActor(values);
-  return {
-    by,
-    check(endpoint) {
-      if (!coversEndpoint(by.caller, endpoint)) throw new WebhookEndpointNotFound(id);
-    },
-  };
 }

@@ -5,6 +5,7 @@ import type { Transaction } from '../../database/transaction.ts';
 import { findUuid, idOf } from '../../type-id.ts';
 import { WebhookEndpointNotFound } from '../webhook-errors.ts';
 import { touchStatement } from './endpoint-statements.ts';
+import type { OnTouched } from './on-touched.ts';
 import { WebhookEndpointEntity, type WebhookEndpointRow } from './webhook-endpoint.entity.ts';
 
 /** Who makes a change, and whether the endpoint exists for them. */
@@ -37,9 +38,6 @@ export type ChangeEndpoint = <T>(
   options: ChangeOptions & { readonly evenDeleted?: boolean },
   work: (held: HeldEndpoint) => Promise<T>,
 ) => Promise<T>;
-
-/** Hears of a change once it is on disk; the id is a UUID. */
-export type OnTouched = (endpointUuid: string) => void;
 
 export function createChangeEndpoint(
   { change }: Pick<Database, 'change'>,

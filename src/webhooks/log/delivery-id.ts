@@ -1,4 +1,4 @@
-import { idOf, uuidOf } from '../../type-id.ts';
+import { findUuid, idOf } from '../../type-id.ts';
 
 /** What tells a delivery from others: a window of a cursor, and the place in it. */
 export interface DeliveryKey {
@@ -17,7 +17,9 @@ export function toDeliveryId({ windowId, place }: DeliveryKey): string {
 export function parseDeliveryId(id: string): DeliveryKey | undefined {
   const [, window, place] = form.exec(id) ?? [];
   if (window === undefined || place === undefined) return undefined;
-  const key = { windowId: uuidOf(`win_${window}`), place: Number(place) };
+  const windowId = findUuid('win', `win_${window}`);
+  if (windowId === undefined) return undefined;
+  const key = { windowId, place: Number(place) };
   // Only the usual way to write it.
   return toDeliveryId(key) === id ? key : undefined;
 }
