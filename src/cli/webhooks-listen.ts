@@ -1,9 +1,9 @@
-import { Command, InvalidArgumentError } from 'commander';
-import type { Event } from '../../sdk/src/index.ts';
-import { newWebhookSecret, signatureHeaders, toSigningKey } from '../webhooks/index.ts';
-import { printEvent, toWebhookBody } from './event-line.ts';
-import { parseCount, workspaceOption } from './events.ts';
-import { toTerminalText } from './terminal-text.ts';
+import { createHmac } from 'node:crypto';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { isTypeFor } from '../webhooks/index.ts';
+import { printEvent } from './event-line.ts';
+import { followEvents, parseCount, workspaceOption } from './events.ts';
+import { createForwarder, type Forwarder } from './webhook-forwarder.ts';
 import { openWorkspace } from './with-harbor.ts';
 
 interface ListenOptions {
@@ -16,15 +16,19 @@ interface ListenOptions {
   readonly print?: true;
 }
 
-const answerTimeoutMs = 15_000;
-
 export function listenCommand(): Command {
   return new Command('listen')
     .description('forward events as signed webhooks to this machine, which needs no public address')
     .addOption(workspaceOption())
     .option('--forward-to <url>', 'where to, such as http://localhost:3000/hooks', parseTarget)
-    .option('--print', 'print events instead of forwarding them')
-    .option('--secret <whsec>', 'sign with this; made and printed when left out', parseSecret)
+    .addOption(
+      new Option('--print', 'print events instead of forwarding them').conflicts('forwardTo'),
+    )
+    .option(
+      '--secret <whsec>',
+      'sign with this; when left out, with one that is the same whenever the API key is',
+      parseSecret,
+    )
     .option('--type, --type-pattern <patterns...>', 'only these types, such as "invoice.*"')
     .option('--subject <subject>', 'only events about this')
     .option(
@@ -32,72 +36,67 @@ export function listenCommand(): Command {
       'begin after this sequence, 0 with the first; from now when left out',
       parseCount,
     )
+    .addHelpText(
+      'after',
+      `
+Each event is sent once, in the order of the log, and told of in a line: the status of the answer or what went wrong, the
+time it took, type and id. As with endpoints, events of the service's own come only by a pattern that begins with "harbor.".`,
+    )
     .action(listen);
 }
 
 async function listen(options: ListenOptions): Promise<void> {
-  const { forwardTo, print, secret = newWebhookSecret() } = options;
+  const { forwardTo, print, typePattern: typePatterns = [] } = options;
   if (forwardTo === undefined && print === undefined) {
     throw new Error('nowhere to forward to: pass --forward-to, or --print');
   }
-  const { harbor, workspaceId } = await openWorkspace(options.workspace);
-  if (forwardTo !== undefined) {
-    const told = options.secret === undefined ? `, signed with ${secret}` : '';
-    process.stderr.write(`forwarding events of ${workspaceId} to ${forwardTo}${told}\n`);
-  }
+  const target = await openWorkspace(options.workspace);
+  const forwarder = forwardTo === undefined ? undefined : openForwarder(forwardTo, options, target);
   const interrupt = new AbortController();
-  process.once('SIGINT', () => interrupt.abort());
-  process.once('SIGTERM', () => interrupt.abort());
-  const { typePattern: typePatterns, subject, after: afterSequence } = options;
-  const events = harbor.events.subscribe(
-    { workspaceId, typePatterns, subject, afterSequence },
-    { signal: interrupt.signal },
-  );
-  for await (const event of events) {
-    if (forwardTo === undefined) printEvent(event);
-    else process.stdout.write(`${await forward(event, forwardTo, secret)}\n`);
+  interrupt.signal.addEventListener('abort', () => void forwarder?.close());
+  try {
+    for await (const event of followEvents(target, options, interrupt)) {
+      if (!isTypeFor(typePatterns, event.type)) continue;
+      if (forwarder === undefined) {
+        printEvent(event);
+        continue;
+      }
+      const line = await forwarder.forward(event);
+      if (!interrupt.signal.aborted) process.stdout.write(`${line}\n`);
+    }
+  } finally {
+    await forwarder?.close();
   }
 }
 
-/** Sends an event once, and tells in a line what came of it. */
-async function forward(event: Event, url: string, secret: string): Promise<string> {
-  const body = Buffer.from(toWebhookBody(event));
-  const beganAtMs = performance.now();
-  const outcome = await fetch(url, {
-    method: 'POST',
-    redirect: 'manual',
-    signal: AbortSignal.timeout(answerTimeoutMs),
-    headers: {
-      'content-type': 'application/json',
-      'harbor-attempt': '1',
-      'harbor-sequence': `${event.sequence}`,
-      ...signatureHeaders([toSigningKey(secret)], { id: event.id, atMs: Date.now(), body }),
-    },
-    body,
-  }).then(
-    async (response) => {
-      await response.body?.cancel();
-      return `${response.status}`;
-    },
-    (error: Error) => describe(error),
-  );
-  const durationMs = Math.round(performance.now() - beganAtMs);
-  return toTerminalText(`${outcome}  ${durationMs} ms  ${event.type}  ${event.id}`);
+function openForwarder(
+  url: string,
+  { secret: given }: ListenOptions,
+  { workspaceId, secretKey }: { readonly workspaceId: string; readonly secretKey: string },
+): Forwarder {
+  const secret = given ?? toListenSecret(secretKey);
+  const told = given === undefined ? `, signed with ${secret}` : '';
+  process.stderr.write(`forwarding events of ${workspaceId} to ${url}${told}\n`);
+  return createForwarder(url, secret);
 }
 
-function describe(error: Error): string {
-  if (error.name === 'TimeoutError') return 'no answer';
-  const { cause } = error;
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : error.message;
+/** The same at each run, so that a receiver can be told it once. It tells nothing of the API key. */
+function toListenSecret(secretKey: string): string {
+  return `whsec_${createHmac('sha256', secretKey).update('webhooks listen').digest('base64')}`;
 }
 
 function parseTarget(given: string): string {
-  const isHttp = URL.canParse(given) && /^https?:$/.test(new URL(given).protocol);
-  if (isHttp) return given;
-  throw new InvalidArgumentError('It must be a URL, such as http://localhost:3000/hooks.');
+  const url = URL.parse(given);
+  const isHttp = url !== null && /^https?:$/.test(url.protocol);
+  if (isHttp && url.username === '' && url.password === '') return url.href;
+  throw new InvalidArgumentError(
+    'It must be a URL without a user name, such as http://localhost:3000/hooks.',
+  );
 }
 
 function parseSecret(given: string): string {
-  if (/^whsec_[0-9A-Za-z+/]{22,}={0,2}$/.test(given)) return given;
-  throw new InvalidArgumentError('It must be whsec_ and base64.');
+  if (/^whsec_(?:[0-9A-Za-z+/]{4}){6,}(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?$/.test(given)) {
+    return given;
+  }
+  throw new InvalidArgumentError('It must be whsec_ and base64, such as an endpoint has.');
 }

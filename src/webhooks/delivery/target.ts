@@ -74,14 +74,17 @@ const ownTypePrefix = 'harbor.';
 export function isFor(cursor: Matcher, endpointId: string, event: Matchable): boolean {
   const { typePatterns, subject } = cursor.target;
   if (subject !== undefined && event.subject !== subject) return false;
-  if (event.type.startsWith(ownTypePrefix)) {
-    const asked = typePatterns.filter((pattern) => pattern.startsWith(ownTypePrefix));
-    if (asked.length === 0 || !matchesAny(asked, event.type)) return false;
-    if (event.payload.endpoint_id === endpointId) return false;
-  } else if (!matchesAny(typePatterns, event.type)) {
+  if (!isTypeFor(typePatterns, event.type)) return false;
+  if (event.type.startsWith(ownTypePrefix) && event.payload.endpoint_id === endpointId)
     return false;
-  }
   return matchesAny(cursor.typePatterns, event.type);
+}
+
+/** Whether patterns ask for a type: for one of the service's own, only those that begin as its types do. */
+export function isTypeFor(typePatterns: readonly string[], type: string): boolean {
+  if (!type.startsWith(ownTypePrefix)) return matchesAny(typePatterns, type);
+  const asked = typePatterns.filter((pattern) => pattern.startsWith(ownTypePrefix));
+  return asked.length > 0 && matchesAny(asked, type);
 }
 
 /** Deliveries of a target with the same lane go one after another; undefined: whenever there is room. */
