@@ -7,6 +7,7 @@ import { type HarborOptions, parseOptions } from './options.ts';
 import { createErrorTranslation } from './to-harbor-error.ts';
 import { createTransport } from './transport.ts';
 import { wait } from './wait.ts';
+import { Webhooks } from './webhooks/webhooks.ts';
 
 /** Two heartbeats of the service, which are 15 s apart, and as much again for the way. */
 const streamIdleMs = 45_000;
@@ -21,6 +22,8 @@ const streamIdleMs = 45_000;
 export class Harbor {
   /** Creates events, reads them back, and follows them as they are recorded. */
   readonly events: Events;
+  /** Verifies and signs webhooks, with the payload keys of this client. It calls nothing. */
+  readonly webhooks: Webhooks;
 
   /** Throws InvalidOptionError, which names the option and its rule. Sends nothing. */
   constructor(options: HarborOptions) {
@@ -32,6 +35,7 @@ export class Harbor {
       wait,
       toHarborError: createErrorTranslation(settings),
     };
+    this.webhooks = new Webhooks(settings.payloadKeys);
     this.events = new Events({
       ...deps,
       client: createClient(EventsService, transport),

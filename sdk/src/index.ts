@@ -11,6 +11,8 @@ export {
   PermissionError,
   UnavailableError,
   type Violation,
+  type WebhookCheck,
+  WebhookVerificationError,
 } from './errors.ts';
 export type { BatchItem, BatchResult } from './events/batch.ts';
 export type { CreatedEvent, Event, NewEvent } from './events/event.ts';
@@ -22,3 +24,11 @@ export { Harbor } from './harbor.ts';
 export type { JsonObject, JsonValue } from './json.ts';
 export type { HarborOptions, RequestOptions } from './options.ts';
 export { fromWireKeys, toWireKeys } from './payload-keys.ts';
+export type { WebhookBody, WebhookHeaders, WebhookSecrets } from './webhooks/webhook-request.ts';
+export {
+  type SignOptions,
+  type UnwrapOptions,
+  type VerifyOptions,
+  type Webhooks,
+  webhooks,
+} from './webhooks/webhooks.ts';
