@@ -71,10 +71,10 @@ describe('the packed package', () => {
     expect((await runNode(folder, 'page.ts', server.baseUrl)).stdout).toBe('4200\n');
   });
 
-  test('adds at most 49,000 bytes to a bundle, minified and with gzip', async () => {
+  test('adds at most 59,000 bytes to a bundle, minified and with gzip', async () => {
     const entry = `import { Harbor } from '@harbor/sdk'; globalThis.harbor = new Harbor({});`;
     const code = await bundleForBrowser(folder, entry, { minify: true });
-    expect(gzipSync(code).length).toBeLessThan(49_000);
+    expect(gzipSync(code).length).toBeLessThan(59_000);
   });
 
   test('has webhooks that add at most 5,000 bytes of their own, and run where there is no process', async () => {

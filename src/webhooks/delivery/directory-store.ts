@@ -1,5 +1,6 @@
 import { uuidArray } from '../../database/binary-arrays.ts';
 import type { Statement, StatementRunner } from '../../database/statements.ts';
+import { dateOfMs } from '../row-time.ts';
 import type { Cursor, Ordering, Target } from './target.ts';
 
 /** Reads endpoints as those who send to them know them. */
@@ -20,11 +21,11 @@ const timeoutMs = 10_000;
 const targetColumns = `
   endpoints.id, endpoints.workspace_id, endpoints.url, endpoints.type_patterns, endpoints.subject,
   endpoints.max_in_flight, endpoints.timeout_ms, endpoints.ordering, endpoints.headers, endpoints.status,
-  secrets.ids as secret_ids, secrets.ciphertexts, secrets.expiries`;
+  secrets.ids as secret_ids, secrets.ciphertexts, secrets.expiries_ms`;
 /** Secrets sign until their overlap ends. */
 const secretsJoin = `cross join lateral (
     select array_agg(id order by id desc) as ids, array_agg(ciphertext order by id desc) as ciphertexts,
-      array_agg(expires_at order by id desc) as expiries
+      array_agg((extract(epoch from expires_at) * 1000)::float8 order by id desc) as expiries_ms
     from webhook_secrets where webhook_secrets.endpoint_id = endpoints.id
       and (expires_at is null or expires_at > clock_timestamp())
   ) as secrets`;
@@ -92,7 +93,7 @@ interface TargetRow {
   readonly status: Target['status'];
   readonly secret_ids: string[] | null;
   readonly ciphertexts: Buffer[] | null;
-  readonly expiries: (Date | null)[] | null;
+  readonly expiries_ms: (number | null)[] | null;
 }
 
 function toTarget(row: TargetRow): Target {
@@ -109,7 +110,7 @@ function toTarget(row: TargetRow): Target {
     secrets: (row.secret_ids ?? []).map((id, index) => ({
       id,
       ciphertext: row.ciphertexts?.[index] as Buffer,
-      expiresAt: row.expiries?.[index] ?? undefined,
+      expiresAt: dateOfMs(row.expiries_ms?.[index] ?? null),
     })),
     status: row.status,
   };
