@@ -25,6 +25,7 @@ import { createGetEndpoint } from './endpoints/get-endpoint.rpc.ts';
 import { createChangeEndpoint } from './endpoints/held-endpoint-store.ts';
 import { createSecretStore } from './endpoints/secret-store.ts';
 import { createSendTestEvent, type SendTestEvent } from './endpoints/send-test-event.ts';
+import { createSweepEndpoints } from './endpoints/sweep-endpoints-store.ts';
 import { createTestRequestStore } from './endpoints/test-request-store.ts';
 import { createAttemptPartitions } from './log/attempt-partitions-store.ts';
 import { createDeliveriesRpc } from './log/deliveries.rpc.ts';
@@ -51,6 +52,7 @@ export interface WebhooksFeatureNeeds {
 
 const lookEveryMs = 1_000;
 const keepPartitionsEveryMs = 600_000;
+const sweepEveryMs = 60_000;
 const connectTimeoutMs = 10_000;
 /** What is being sent when the process stops has this long to end; the rest is somebody else's. */
 const stopGraceMs = 3_000;
@@ -69,7 +71,7 @@ export function createWebhooksFeature(deps: FeatureDeps, needs: WebhooksFeatureN
         createRpcs(deps, { ...needs, ...sending, policy, encryption, engine }),
       ),
     ],
-    loops: [...loopsOf(engine, schedule), partitionLoop(deps, needs)],
+    loops: [...loopsOf(engine, schedule), ...keepingLoops(deps, needs)],
     async close() {
       await engine.stop(stopGraceMs);
       await sending.close();
@@ -190,14 +192,22 @@ function loopsOf(engine: DeliveryEngine, { leaseMs }: DeliverySchedule): Loop[] 
   ];
 }
 
-function partitionLoop({ database, log }: FeatureDeps, { logDays }: WebhooksFeatureNeeds): Loop {
+/** What keeps the tables as long as they are to be. */
+function keepingLoops({ database, log }: FeatureDeps, { logDays }: WebhooksFeatureNeeds): Loop[] {
   const partitions = createAttemptPartitions(database, logDays);
-  return {
-    name: 'keep the partitions of webhook attempts',
-    intervalMs: keepPartitionsEveryMs,
-    async round() {
-      const kept = await partitions.keep();
-      if (kept.made.length + kept.dropped.length > 0) log.info(kept, 'webhook attempts');
+  return [
+    {
+      name: 'keep the partitions of webhook attempts',
+      intervalMs: keepPartitionsEveryMs,
+      async round() {
+        const kept = await partitions.keep();
+        if (kept.made.length + kept.dropped.length > 0) log.info(kept, 'webhook attempts');
+      },
     },
-  };
+    {
+      name: 'sweep webhook endpoints',
+      intervalMs: sweepEveryMs,
+      round: createSweepEndpoints(database.statements, logDays),
+    },
+  ];
 }
