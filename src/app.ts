@@ -17,6 +17,7 @@ import { explainItem } from './server/errors/item-error.ts';
 import { compileRules, createContractValidator } from './server/rpc/contract-validator.ts';
 import { createMessageCheck } from './server/rpc/interceptors.ts';
 import { createHealth, createServer, type ServerLoad } from './server/server.ts';
+import { createWebhooksFeature } from './webhooks/index.ts';
 import { createWorkspacesFeature, type WorkspaceStore } from './workspaces/index.ts';
 
 /** Calls in flight get this long to finish after a stop begins; the whole stop takes at most 25 s. */
@@ -107,8 +108,13 @@ function assemble(config: Config, database: Database, log: Log) {
     onPartitionMissing: partitionKeeper.renew,
   });
   const audit = createAuditFeature(deps, auditReaders);
+  const webhooks = createWebhooksFeature(deps, {
+    ...config.webhooks,
+    commits: events.commits,
+    workspaces: workspaces.store,
+  });
   const upkeep = { rpcs: [], loops: [partitionKeeper.loop] };
-  const features = joinFeatures([workspaces, apiKeys, events, audit, upkeep], report);
+  const features = joinFeatures([workspaces, apiKeys, events, audit, webhooks, upkeep], report);
 
   compileRules(validator, features.services);
   const server = createServer({

@@ -5,6 +5,7 @@ import { eventsCommand } from './cli/events.ts';
 import { explain } from './cli/explain.ts';
 import { keysCommand } from './cli/keys.ts';
 import { migrateCommand } from './cli/migrate.ts';
+import { webhooksCommand } from './cli/webhooks.ts';
 import { workspacesCommand } from './cli/workspaces.ts';
 import { mendJsonParse } from './json-parse.ts';
 import type { ServeOptions } from './main.ts';
@@ -39,6 +40,7 @@ program.addCommand(migrateCommand());
 program.addCommand(workspacesCommand());
 program.addCommand(keysCommand());
 program.addCommand(eventsCommand());
+program.addCommand(webhooksCommand());
 program.addCommand(auditCommand());
 
 function readVersion(): string {

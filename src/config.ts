@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { PartitionPeriod } from './database/partitions/period.ts';
+import { toWebhooksConfig, type WebhooksConfig, webhooksEnvironment } from './webhooks-config.ts';
 
 /** Everything that the service is told from outside; read once, frozen. */
 export interface Config {
@@ -20,6 +21,7 @@ export interface Config {
   /** Origins of browser apps; `*` for every one. */
   readonly corsOrigins: readonly string[];
   readonly logLevel: string;
+  readonly webhooks: WebhooksConfig;
   /** Where the quick start keeps its database and its key. */
   readonly dataDirectory: string;
   /** What the CLI talks to. */
@@ -105,6 +107,8 @@ const environment = z.object({
   TLS_KEY_FILE: file.optional(),
   CORS_ORIGINS: corsOrigins.default([]),
   STREAM_STALL_MS: wholeNumber(1_000, 600_000).default(30_000),
+  WEBHOOK_CA_FILE: file.optional(),
+  ...webhooksEnvironment,
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
   HARBOR_DATA_DIR: z.string().default(resolve(projectDirectory, '.harbor')),
   HARBOR_BASE_URL: z
@@ -150,6 +154,7 @@ export function readConfig(
     corsOrigins: values.CORS_ORIGINS,
     streamStallMs: values.STREAM_STALL_MS,
     logLevel: values.LOG_LEVEL,
+    webhooks: toWebhooksConfig(values),
     dataDirectory: resolve(values.HARBOR_DATA_DIR),
     baseUrl: values.HARBOR_BASE_URL,
     secretKey: values.HARBOR_SECRET_KEY,

@@ -3,6 +3,7 @@ import { readConfig } from './config.ts';
 import { devEnvFile } from './dev-env.ts';
 import { createLog } from './log.ts';
 import { describeQuickStart, prepareQuickStart } from './quick-start.ts';
+import { withQuickStartWebhooks } from './quick-start-webhooks.ts';
 import { startServiceDatabase } from './service-database.ts';
 import { createStandardOutput } from './standard-output.ts';
 import { explainStartError } from './start-errors.ts';
@@ -18,7 +19,8 @@ export interface ServeOptions {
 /** Runs the service until a signal ends it. */
 export async function main({ quickStart = false, embedded = false }: ServeOptions): Promise<void> {
   const database = embedded ? 'embedded' : quickStart ? 'either' : 'url';
-  const config = readConfig(undefined, database);
+  const given = readConfig(undefined, database);
+  const config = quickStart ? await withQuickStartWebhooks(given) : given;
   const stdout = createStandardOutput();
   const log = createLog(config.logLevel, stdout);
   const shutdown = stopOnSignal(log);

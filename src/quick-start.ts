@@ -43,6 +43,7 @@ Harbor Events is ready at ${baseUrl}
   secret key   ${secretKey}
   workspace    ${workspaceId}
   (also in ${devEnvPath})
+  webhooks     may also go to this machine, and to no private network (WEBHOOK_ALLOW_CIDRS changes it)
 
 Create an event:
 

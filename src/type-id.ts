@@ -2,7 +2,7 @@ import { randomUUIDv7 } from 'node:crypto';
 import { fromUUID, type TypeId, toUUID } from 'typeid-js';
 
 /** The prefixes of Harbor's ids; the id of a workspace is opaque text instead. */
-export type IdPrefix = 'evt' | 'key' | 'aud';
+export type IdPrefix = 'evt' | 'key' | 'aud' | 'whe' | 'rpl' | 'win';
 
 /** A new id, `<prefix>_` and 26 characters of base32: a TypeID with a UUIDv7 inside. */
 export function newId(prefix: IdPrefix): string {

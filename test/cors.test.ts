@@ -42,7 +42,7 @@ describe('an app of an allowed origin', () => {
     expect(status).toBe(204);
     expect(headers['access-control-allow-origin']).toBe(app);
     expect(list(headers['access-control-allow-methods'])).toEqual(
-      expect.arrayContaining(['get', 'post']),
+      expect.arrayContaining(['get', 'post', 'patch', 'delete']),
     );
     expect(list(headers['access-control-allow-headers'])).toEqual(
       expect.arrayContaining([

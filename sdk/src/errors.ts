@@ -41,7 +41,7 @@ export class HarborError extends Error {
   /**
    * Why, for example 'IDEMPOTENCY_KEY_REUSED': a reason of the service, or one of the SDK itself
    * (OPTION_INVALID, INVALID_REQUEST, PAYLOAD_INVALID, CONNECTION_FAILED, DEADLINE_EXCEEDED,
-   * RESPONSE_INVALID, SUBSCRIPTION_USED). Undefined when something between here and the service answered, such as a proxy.
+   * RESPONSE_INVALID, SUBSCRIPTION_USED, WEBHOOK_NOT_VERIFIED). Undefined when something between here and the service answered, such as a proxy.
    */
   readonly reason: string | undefined;
   /** The x-request-id of the answer, under which the operator finds the call; undefined without one. */
@@ -199,5 +199,31 @@ export class UnavailableError extends HarborError {
 export class InternalError extends HarborError {
   override get name(): string {
     return 'InternalError';
+  }
+}
+
+/** What of a webhook is checked, in this order. */
+export type WebhookCheck = 'headers' | 'timestamp' | 'signature' | 'body';
+
+/**
+ * A request that is no genuine webhook, or whose body is no event: answer 400, and do nothing else with it. `check` says
+ * which check failed:
+ *
+ * - 'headers': one of webhook-id, webhook-timestamp and webhook-signature is missing or malformed.
+ * - 'timestamp': it was sent too long ago, or by a clock that is ahead; a recorded request that is sent again fails so.
+ * - 'signature': none is by one of the secrets. Somebody else has sent it, or the body is not the one that came in
+ *   (parsed and written again, for example).
+ * - 'body': the signature is right, and the body is not an event of Harbor Events.
+ */
+export class WebhookVerificationError extends HarborError {
+  readonly check: WebhookCheck;
+
+  constructor(check: WebhookCheck, message: string) {
+    super(message, { code: 'unauthenticated', reason: 'WEBHOOK_NOT_VERIFIED' });
+    this.check = check;
+  }
+
+  override get name(): string {
+    return 'WebhookVerificationError';
   }
 }

@@ -1,12 +1,17 @@
 import { createClient } from '@connectrpc/connect';
 import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { WebhooksService } from '../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
 import { createCaller } from './caller.ts';
+import { Deliveries } from './deliveries/deliveries.ts';
 import { readBaseUrl } from './environment.ts';
 import { Events } from './events/events.ts';
 import { type HarborOptions, parseOptions } from './options.ts';
+import { Replays } from './replays/replays.ts';
 import { createErrorTranslation } from './to-harbor-error.ts';
 import { createTransport } from './transport.ts';
 import { wait } from './wait.ts';
+import { WebhookEndpoints } from './webhook-endpoints/webhook-endpoints.ts';
+import { Webhooks } from './webhooks/webhooks.ts';
 
 /** Two heartbeats of the service, which are 15 s apart, and as much again for the way. */
 const streamIdleMs = 45_000;
@@ -21,6 +26,14 @@ const streamIdleMs = 45_000;
 export class Harbor {
   /** Creates events, reads them back, and follows them as they are recorded. */
   readonly events: Events;
+  /** Verifies and signs webhooks, with the payload keys of this client. It calls nothing. */
+  readonly webhooks: Webhooks;
+  /** Where the events of workspaces are sent, signed. */
+  readonly webhookEndpoints: WebhookEndpoints;
+  /** What was sent to endpoints, and what became of it. */
+  readonly deliveries: Deliveries;
+  /** Sends past events to endpoints again. */
+  readonly replays: Replays;
 
   /** Throws InvalidOptionError, which names the option and its rule. Sends nothing. */
   constructor(options: HarborOptions) {
@@ -32,13 +45,19 @@ export class Harbor {
       wait,
       toHarborError: createErrorTranslation(settings),
     };
+    this.webhooks = new Webhooks(settings.payloadKeys);
+    const call = createCaller({ ...deps, maxRetries: settings.maxRetries });
     this.events = new Events({
       ...deps,
       client: createClient(EventsService, transport),
-      call: createCaller({ ...deps, maxRetries: settings.maxRetries }),
+      call,
       payloadKeys: settings.payloadKeys,
       payloadIntegers: settings.payloadIntegers,
       idleMs: streamIdleMs,
     });
+    const webhooks = { client: createClient(WebhooksService, transport), call };
+    this.webhookEndpoints = new WebhookEndpoints(webhooks);
+    this.deliveries = new Deliveries(webhooks);
+    this.replays = new Replays(webhooks);
   }
 }

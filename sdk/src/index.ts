@@ -1,3 +1,10 @@
+export type { Deliveries, DeliveryQuery } from './deliveries/deliveries.ts';
+export type {
+  Attempt,
+  Delivery,
+  DeliveryState,
+  DeliveryWithAttempts,
+} from './deliveries/delivery-messages.ts';
 export {
   AuthenticationError,
   type ErrorCode,
@@ -12,6 +19,8 @@ export {
   SequenceExpiredError,
   UnavailableError,
   type Violation,
+  type WebhookCheck,
+  WebhookVerificationError,
 } from './errors.ts';
 export type { BatchItem, BatchResult } from './events/batch.ts';
 export type {
@@ -26,5 +35,31 @@ export type { Reconnect, SubscribeOptions, SubscribeQuery } from './events/subsc
 export type { EventSubscription } from './events/subscription.ts';
 export { Harbor } from './harbor.ts';
 export type { JsonObject, JsonValue } from './json.ts';
+export type { ItemList, PageQuery } from './list-pages.ts';
 export type { HarborOptions, RequestOptions } from './options.ts';
+export type { Page } from './paged-list.ts';
 export { fromWireKeys, toWireKeys } from './payload-keys.ts';
+export type { NewReplay, ReplayRange } from './replays/create-replay.ts';
+export type { Replay } from './replays/replay-messages.ts';
+export type { ReplayCount, ReplayQuery, Replays } from './replays/replays.ts';
+export type {
+  CreatedWebhookEndpoint,
+  NewWebhookEndpoint,
+  WebhookEndpoint,
+  WebhookEndpointChanges,
+  WebhookOrdering,
+  WebhookSecret,
+} from './webhook-endpoints/webhook-endpoint.ts';
+export type {
+  CreateOnceOptions,
+  WebhookEndpointQuery,
+  WebhookEndpoints,
+} from './webhook-endpoints/webhook-endpoints.ts';
+export type { WebhookBody, WebhookHeaders, WebhookSecrets } from './webhooks/webhook-request.ts';
+export {
+  type SignOptions,
+  type UnwrapOptions,
+  type VerifyOptions,
+  type Webhooks,
+  webhooks,
+} from './webhooks/webhooks.ts';

@@ -115,7 +115,8 @@ function parseBaseUrl(option: unknown, environment: string | undefined): string 
   );
 }
 
-function parsePayloadKeys(payloadKeys: unknown): PayloadKeys {
+/** Checks how payload keys are to travel. Throws InvalidOptionError. */
+export function parsePayloadKeys(payloadKeys: unknown): PayloadKeys {
   if (payloadKeys === undefined || payloadKeys === 'camelCase') return camelCaseKeys;
   if (payloadKeys === 'preserve') return preservedKeys;
   throw new InvalidOptionError('payloadKeys', "payloadKeys must be 'camelCase' or 'preserve'.");

@@ -7,7 +7,18 @@ export type AuditAction =
   | 'workspace.created'
   | 'workspace.updated'
   | 'workspace.deleted'
-  | 'event.erased';
+  | 'event.erased'
+  | 'webhook_endpoint.created'
+  | 'webhook_endpoint.updated'
+  | 'webhook_endpoint.paused'
+  | 'webhook_endpoint.resumed'
+  | 'webhook_endpoint.deleted'
+  | 'webhook_endpoint.secret_revealed'
+  | 'webhook_endpoint.secret_rotated'
+  | 'webhook_endpoint.replay_created'
+  | 'webhook_endpoint.replay_paused'
+  | 'webhook_endpoint.replay_resumed'
+  | 'webhook_endpoint.replay_cancelled';
 
 /** Who made a change; both undefined for the command line and for the service itself. */
 export interface Actor {

@@ -1,13 +1,23 @@
 import type { Event } from '../../sdk/src/index.ts';
-import { toEventJson } from '../events/index.ts';
+import { type EventJson, toEventJson } from '../events/index.ts';
 import { fromTimeText } from '../timestamp.ts';
 import { toTerminalText } from './terminal-text.ts';
 
 /** One event as JSON on one line, with the names of the REST face: for programs. */
-export function toJsonLine({ occurredAtExact, ...event }: Event): string {
+export function toJsonLine(event: Event): string {
+  return JSON.stringify(toJson(event));
+}
+
+/** One event as the body of a webhook: without the key that recorded it. */
+export function toWebhookBody(event: Event): string {
+  const { api_key_id: _, ...shown } = toJson(event);
+  return JSON.stringify(shown);
+}
+
+function toJson({ occurredAtExact, ...event }: Event): EventJson {
   const occurredAtMicros =
     occurredAtExact === undefined ? undefined : fromTimeText(occurredAtExact);
-  return JSON.stringify(toEventJson({ ...event, occurredAtMicros }));
+  return toEventJson({ ...event, occurredAtMicros });
 }
 
 /** One event on one line of a terminal of so many columns: for people. */

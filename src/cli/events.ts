@@ -1,9 +1,10 @@
 import { text } from 'node:stream/consumers';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Event } from '../../sdk/src/index.ts';
 import { findInexactInteger } from '../json-integers.ts';
 import { assertConfirmed } from './confirmed.ts';
 import { printEvent } from './event-line.ts';
-import { openHarbor, openWorkspace } from './with-harbor.ts';
+import { type HarborTarget, openHarbor, openWorkspace } from './with-harbor.ts';
 import { parseWorkspaceId } from './workspaces.ts';
 
 interface Filter {
@@ -65,7 +66,7 @@ an event is a line for people, in a pipe it is a line of JSON.`,
   return events;
 }
 
-function workspaceOption(): Option {
+export function workspaceOption(): Option {
   return new Option('--workspace <id>', 'default: HARBOR_WORKSPACE_ID').argParser(parseWorkspaceId);
 }
 
@@ -141,17 +142,20 @@ async function listEvents(
 }
 
 async function tailEvents(options: Filter): Promise<void> {
-  const { harbor, workspaceId } = await openWorkspace(options.workspace);
-  const interrupt = new AbortController();
+  const target = await openWorkspace(options.workspace);
+  for await (const event of followEvents(target, options, new AbortController())) printEvent(event);
+}
+
+/** Events as they come, until a signal of the process aborts `interrupt`; tells of each interruption. */
+export function followEvents(
+  { harbor, workspaceId }: HarborTarget,
+  { typePattern: typePatterns, subject, after: afterSequence }: Filter,
+  interrupt: AbortController,
+): AsyncIterable<Event> {
   process.once('SIGINT', () => interrupt.abort());
   process.once('SIGTERM', () => interrupt.abort());
-  const events = harbor.events.subscribe(
-    {
-      workspaceId,
-      typePatterns: options.typePattern,
-      subject: options.subject,
-      afterSequence: options.after,
-    },
+  return harbor.events.subscribe(
+    { workspaceId, typePatterns, subject, afterSequence },
     {
       signal: interrupt.signal,
       onReconnect: ({ error, delayMs }) =>
@@ -160,7 +164,6 @@ async function tailEvents(options: Filter): Promise<void> {
         ),
     },
   );
-  for await (const event of events) printEvent(event);
 }
 
 function parsePayload(given: string): object {
@@ -186,7 +189,7 @@ function collectPair(
   return { ...before, [name]: value };
 }
 
-function parseCount(given: string): number {
+export function parseCount(given: string): number {
   if (/^\d{1,15}$/.test(given)) return Number(given);
   throw new InvalidArgumentError('It must be a whole number, 0 or more.');
 }

@@ -6,6 +6,8 @@ import { readDevEnv } from '../dev-env.ts';
 export interface HarborTarget {
   readonly harbor: Harbor;
   readonly workspaceId: string;
+  /** The API key that it is called with. */
+  readonly secretKey: string;
 }
 
 /** What belongs together: a key must reach no other service than its own. */
@@ -20,18 +22,18 @@ interface Source {
  * set, with what the quick start of this checkout wrote.
  */
 export async function openHarbor(): Promise<Harbor> {
-  return connect(await readSource());
+  return connect(await readSource()).harbor;
 }
 
 /** The same, with the workspace given, or else from where address and key are. */
 export async function openWorkspace(workspace: string | undefined): Promise<HarborTarget> {
   const source = await readSource();
-  const harbor = connect(source);
+  const { harbor, secretKey } = connect(source);
   const workspaceId = workspace ?? source.HARBOR_WORKSPACE_ID;
   if (workspaceId === undefined) {
     throw new Error('no workspace: pass --workspace or set HARBOR_WORKSPACE_ID');
   }
-  return { harbor, workspaceId };
+  return { harbor, workspaceId, secretKey };
 }
 
 async function readSource(): Promise<Source> {
@@ -51,11 +53,12 @@ async function readSource(): Promise<Source> {
   );
 }
 
-function connect({ HARBOR_BASE_URL: baseUrl, HARBOR_SECRET_KEY: secretKey }: Source): Harbor {
+function connect({ HARBOR_BASE_URL: baseUrl, HARBOR_SECRET_KEY: secretKey }: Source) {
   if (baseUrl === undefined || secretKey === undefined) {
     throw new Error(
       'no service: set HARBOR_BASE_URL and HARBOR_SECRET_KEY, or run "npm start" in this checkout first',
     );
   }
-  return new Harbor({ baseUrl, secretKey, payloadKeys: 'preserve', payloadIntegers: 'any' });
+  const options = { payloadKeys: 'preserve', payloadIntegers: 'any' } as const;
+  return { harbor: new Harbor({ baseUrl, secretKey, ...options }), secretKey };
 }

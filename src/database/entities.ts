@@ -2,6 +2,10 @@ import { ApiKeyEntity, ApiKeyOldSecretEntity } from '../api-keys/api-key.entity.
 import { AuditRecordEntity } from '../audit/audit-record.entity.ts';
 import { IdempotencyKeyEntity } from '../events/append/idempotency-key.entity.ts';
 import { EventEntity } from '../events/event.entity.ts';
+import {
+  WebhookEndpointEntity,
+  WebhookSecretEntity,
+} from '../webhooks/endpoints/webhook-endpoint.entity.ts';
 import { WorkspaceEntity } from '../workspaces/workspace.entity.ts';
 
 /** Every table of the service. */
@@ -12,4 +16,6 @@ export const entities = [
   ApiKeyEntity,
   ApiKeyOldSecretEntity,
   AuditRecordEntity,
+  WebhookEndpointEntity,
+  WebhookSecretEntity,
 ];

@@ -118,10 +118,13 @@ export class EventWorkspaceMissing extends Error {
 export class SequenceInFuture extends Error {
   override readonly name = 'SequenceInFuture';
   readonly lastSequence: number;
+  /** Where it was given. */
+  readonly field: CursorField;
 
-  constructor(afterSequence: number, lastSequence: number) {
-    super(`after_sequence ${afterSequence} is higher than the newest sequence, ${lastSequence}`);
+  constructor(sequence: number, lastSequence: number, field: CursorField = 'after_sequence') {
+    super(`${field} ${sequence} is higher than the newest sequence, ${lastSequence}`);
     this.lastSequence = lastSequence;
+    this.field = field;
   }
 }
 
@@ -144,7 +147,11 @@ export class SequenceExpired extends Error {
 }
 
 /** The fields of requests that hold cursors, as the contract calls them. */
-export type CursorField = 'after_sequence' | 'page_token';
+export type CursorField =
+  | 'after_sequence'
+  | 'page_token'
+  | 'start_after_sequence'
+  | 'until_sequence';
 
 /** The log lacks a sequence that it should hold. Reading stops: skipping it would hide a loss. */
 export class LogGap extends Error {

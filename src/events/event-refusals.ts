@@ -51,7 +51,7 @@ export const eventRefusals = [
   refuse(SequenceInFuture, 'out_of_range', 'SEQUENCE_IN_FUTURE', (e) => ({
     metadata: { last_sequence: `${e.lastSequence}` },
     violation: {
-      field: 'after_sequence',
+      field: e.field,
       description: 'must not be higher than the newest sequence',
     },
   })),

@@ -14,12 +14,17 @@ export interface ServiceProcess {
   kill(signal: NodeJS.Signals): Promise<void>;
 }
 
-/** Starts `src/main.ts` on a database and resolves when it listens. */
+/**
+ * Starts the service on a database and resolves when it listens.
+ *
+ * @param entry that is run, and logs as `src/main.ts` does.
+ */
 export async function startServiceProcess(
   databaseUrl: string,
   env: Record<string, string> = {},
+  entry: string = main,
 ): Promise<ServiceProcess> {
-  const child = spawn(process.execPath, [main], {
+  const child = spawn(process.execPath, [entry], {
     env: { PATH: process.env.PATH, DATABASE_URL: databaseUrl, PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

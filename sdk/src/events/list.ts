@@ -1,4 +1,5 @@
 import type { JsonObject } from '../json.ts';
+import { PagedList } from '../paged-list.ts';
 import type { Event } from './event.ts';
 
 /** Which events to list. */
@@ -44,56 +45,14 @@ export interface EventPage<Payload extends object = JsonObject> {
  * The events that `list` found: `await` gives one page, `for await` gives every event, page after page.
  * Nothing is sent before the one or the other. The first page is fetched once, however often it is used.
  */
-export class EventList<Payload extends object = JsonObject>
-  implements Promise<EventPage<Payload>>, AsyncIterable<Event<Payload>>
-{
-  readonly [Symbol.toStringTag] = 'EventList';
-  readonly #fetchPage: () => Promise<EventPage<Payload>>;
-  readonly #signal: AbortSignal | undefined;
-  #page: Promise<EventPage<Payload>> | undefined;
+export class EventList<Payload extends object = JsonObject> extends PagedList<
+  Event<Payload>,
+  EventPage<Payload>
+> {
+  override readonly [Symbol.toStringTag] = 'EventList';
 
   /** @internal */
   constructor(fetchPage: () => Promise<EventPage<Payload>>, signal: AbortSignal | undefined) {
-    this.#fetchPage = fetchPage;
-    this.#signal = signal;
-  }
-
-  /**
-   * Every event from this page on. Each page is fetched when the loop has reached it, and retried as a
-   * call of its own. Throws what a page rejects with, and the signal's reason as soon as it is aborted:
-   * a loop that ends by itself has seen the whole list.
-   */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Event<Payload>, void, undefined> {
-    let page: EventPage<Payload> | undefined = await this;
-    while (page !== undefined) {
-      for (const event of page.events) {
-        this.#signal?.throwIfAborted();
-        yield event;
-      }
-      page = await page.nextPage();
-    }
-  }
-
-  // biome-ignore lint/suspicious/noThenProperty: to be awaited is what a list is for.
-  then<Page = EventPage<Payload>, Failure = never>(
-    onPage?: ((page: EventPage<Payload>) => Page | PromiseLike<Page>) | null,
-    onFailure?: ((reason: unknown) => Failure | PromiseLike<Failure>) | null,
-  ): Promise<Page | Failure> {
-    return this.#firstPage().then(onPage, onFailure);
-  }
-
-  catch<Failure = never>(
-    onFailure?: ((reason: unknown) => Failure | PromiseLike<Failure>) | null,
-  ): Promise<EventPage<Payload> | Failure> {
-    return this.#firstPage().catch(onFailure);
-  }
-
-  finally(onSettled?: (() => void) | null): Promise<EventPage<Payload>> {
-    return this.#firstPage().finally(onSettled);
-  }
-
-  #firstPage(): Promise<EventPage<Payload>> {
-    this.#page ??= this.#fetchPage();
-    return this.#page;
+    super(fetchPage, ({ events }) => events, signal);
   }
 }

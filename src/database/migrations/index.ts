@@ -1,7 +1,8 @@
 import { events } from './0001-events.ts';
 import { tenYears } from './0002-ten-years.ts';
 import { partitions } from './0003-partitions.ts';
+import { webhooks } from './0004-webhooks.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration in the order in which it runs. */
-export const migrations: readonly Migration[] = [events, tenYears, partitions];
+export const migrations: readonly Migration[] = [events, tenYears, partitions, webhooks];

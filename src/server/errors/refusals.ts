@@ -5,6 +5,7 @@ import { eventRefusals } from '../../events/index.ts';
 import { InvalidPageToken } from '../../page-token.ts';
 import { type Refusal, refuse } from '../../refusal.ts';
 import { TimeOutOfRange } from '../../timestamp.ts';
+import { webhookRefusals } from '../../webhooks/index.ts';
 import { workspaceRefusals } from '../../workspaces/index.ts';
 import {
   CallsInFlightFull,
@@ -46,5 +47,6 @@ export const refusals: readonly Refusal<Reason>[] = [
   ...eventRefusals,
   ...apiKeyRefusals,
   ...workspaceRefusals,
+  ...webhookRefusals,
   ...serverRefusals,
 ];

@@ -1,5 +1,5 @@
 import { type DescEnum, ScalarType } from '@bufbuild/protobuf';
-import { StructSchema, TimestampSchema } from '@bufbuild/protobuf/wkt';
+import { DurationSchema, StructSchema, TimestampSchema } from '@bufbuild/protobuf/wkt';
 import type { FieldRules } from '../../../gen/typescript/buf/validate/validate_pb.ts';
 
 /** JSON Schema, as OpenAPI 3.1 takes it. */
@@ -30,8 +30,12 @@ export const payloadValue: Schema = {
 
 const payload = { type: 'object', propertyNames: storable, additionalProperties: anyValue };
 
+/** Seconds, as ProtoJSON has them. */
+const duration = { type: 'string', pattern: String.raw`^\d{1,12}(?:\.\d{1,9})?s$` };
+
 const wellKnown = new Map<string, Readonly<Record<Direction, Schema>>>([
   [TimestampSchema.typeName, { request: time, answer: { type: 'string', format: 'date-time' } }],
+  [DurationSchema.typeName, { request: duration, answer: duration }],
   [StructSchema.typeName, { request: payload, answer: payload }],
 ]);
 
@@ -61,6 +65,8 @@ export function ofScalar(scalar: ScalarType, rules: FieldRules | undefined): Sch
         ...(lessThan?.case === 'lte' && { maximum: Number(lessThan.value) }),
       };
     }
+    case ScalarType.BYTES:
+      return { type: 'string', contentEncoding: 'base64' };
     default:
       throw new Error(`scalars of the kind ${ScalarType[scalar]} are not described here`);
   }

@@ -101,14 +101,18 @@ function run(
 
 async function answer(
   route: RestRoute,
-  { status, body }: UniversalServerResponse,
+  { status, header, body }: UniversalServerResponse,
   { call, query }: ExchangeRequest,
 ): Promise<ExchangeResponse> {
   const text = await readText(body ?? []);
   if (status !== 200) return toProblem(readError(text), call.requestId, inWordsOf(route, query));
   const response = JSON.parse(text);
   const manner = mannerOf(route.rpc);
-  return json(manner.status, toAnswerJson(route, response), manner.headersOf(response));
+  const caching = header?.get('cache-control');
+  return json(manner.status, toAnswerJson(route, response), {
+    ...manner.headersOf(response),
+    ...(caching && { 'cache-control': caching }),
+  });
 }
 
 async function readText(body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<string> {

@@ -1,5 +1,6 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { WebhooksService } from '../../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
 
 /** What HTTP wants of an RPC's answer and the contract does not say. */
 export interface RestManner {
@@ -18,6 +19,16 @@ const manners = new Map<DescMethod, RestManner>([
       status: 201,
       headersOf: ({ event, replayed }) => ({
         location: `/v1/events/${event.id}`,
+        ...(replayed && { 'idempotent-replayed': 'true' }),
+      }),
+    },
+  ],
+  [
+    WebhooksService.method.createWebhookEndpoint,
+    {
+      status: 201,
+      headersOf: ({ endpoint, replayed }) => ({
+        location: `/v1/webhook_endpoints/${endpoint.id}`,
         ...(replayed && { 'idempotent-replayed': 'true' }),
       }),
     },

@@ -13,6 +13,8 @@ const allowedHeaders = [
   'Tracestate',
   'X-Request-Id',
 ].join(', ');
+/** Those of Connect, and what changes and deletes by REST. */
+const allowedMethods = [...cors.allowedMethods, 'PATCH', 'DELETE'].join(', ');
 const exposedHeaders = [
   ...cors.exposedHeaders,
   'Idempotent-Replayed',
@@ -52,7 +54,7 @@ function preflight(origin: string | undefined): ExchangeResponse {
   const header = new Headers({
     vary,
     'access-control-allow-origin': origin,
-    'access-control-allow-methods': cors.allowedMethods.join(', '),
+    'access-control-allow-methods': allowedMethods,
     'access-control-allow-headers': allowedHeaders,
     'access-control-max-age': `${preflightSeconds}`,
   });

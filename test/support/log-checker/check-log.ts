@@ -1,6 +1,7 @@
 import { createEventsClient } from '../clients.ts';
 import { type OwnPostgres, startOwnPostgres } from '../own-postgres.ts';
 import { type Acknowledgements, createAcknowledgements } from './acknowledgements.ts';
+import { startDeadline } from './deadline.ts';
 import { startIdOrderReader } from './id-order-reader.ts';
 import { startPagingReader } from './paging-reader.ts';
 import { createRandom, type Random } from './random.ts';
@@ -80,7 +81,7 @@ async function run(scene: Scene, options: LogCheckOptions): Promise<LogCheck> {
   const acknowledgements = createAcknowledgements();
   const readers = startReaders(scene, options);
   const idOrder = startIdOrderReader('by id', postgres.url, workspaceId);
-  const late = deadline(options.msMax, () => describe(acknowledgements, readers));
+  const late = startDeadline(options.msMax, () => describe(acknowledgements, readers));
   const writingOver = new AbortController();
   const stop = () => {
     writingOver.abort();
@@ -201,14 +202,6 @@ async function runKills(
       await postgres.start();
     }
   }
-}
-
-/** A promise that rejects after a time, unless it is cleared. */
-function deadline(ms: number, describeState: () => string) {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const expire = () => reject(new Error(`not done after ${ms} ms: ${describeState()}`));
-  const timer = setTimeout(expire, ms);
-  return { passed: promise, clear: () => clearTimeout(timer) };
 }
 
 function describe({ idByKey }: Acknowledgements, readers: readonly Reader[]): string {

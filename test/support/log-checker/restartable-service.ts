@@ -11,8 +11,13 @@ export interface RestartableService {
   stop(): Promise<void>;
 }
 
-export async function startRestartableService(databaseUrl: string): Promise<RestartableService> {
-  let running: ServiceProcess = await startServiceProcess(databaseUrl);
+/** @param entry that is run in place of `src/main.ts`. */
+export async function startRestartableService(
+  databaseUrl: string,
+  env: Record<string, string> = {},
+  entry?: string,
+): Promise<RestartableService> {
+  let running: ServiceProcess = await startServiceProcess(databaseUrl, env, entry);
   const { baseUrl } = running;
   const { port } = new URL(baseUrl);
   const errorLines: string[] = [];
@@ -28,7 +33,7 @@ export async function startRestartableService(databaseUrl: string): Promise<Rest
     errorLines,
     async restart() {
       await running.kill('SIGKILL');
-      running = await startServiceProcess(databaseUrl, { PORT: port });
+      running = await startServiceProcess(databaseUrl, { ...env, PORT: port }, entry);
       keepErrors(running);
     },
     stop: () => running.kill('SIGKILL'),

@@ -1,0 +1,155 @@
+import type { CommitOrigin, Event } from '../../events/index.ts';
+import type { Courier } from './courier.ts';
+import type { Delivery, Result } from './delivery.ts';
+import type { DeliveryStore } from './delivery-store.ts';
+import type { Directory } from './directory.ts';
+import { createLogParts, type DeliveryLog } from './log-parts.ts';
+import { createLookout } from './lookout.ts';
+import { createMover } from './mover.ts';
+import { createOccupancy, type OccupancyLimits } from './occupancy.ts';
+import type { Recorded } from './record-store.ts';
+import { createRecorder } from './recorder.ts';
+import type { DeliverySchedule } from './schedule.ts';
+import { createSender } from './sender.ts';
+import { createTeller } from './teller.ts';
+import type { TellingStore } from './telling-store.ts';
+import { createWorkClaimer } from './work-claimer.ts';
+
+export interface EngineDeps {
+  readonly store: DeliveryStore;
+  readonly directory: Directory;
+  readonly log: DeliveryLog;
+  readonly courier: Courier;
+  readonly telling: TellingStore;
+  readonly schedule: DeliverySchedule;
+  readonly newUuid: () => string;
+  /** An event of the service's own was appended. */
+  readonly onTold: (event: Event) => void;
+  readonly report: (work: string) => (error: unknown) => void;
+  /** Unless given, what a process bears. */
+  readonly limits?: OccupancyLimits;
+}
+
+/** Sends the events of logs to endpoints. */
+export interface DeliveryEngine {
+  /** A log has grown; cheap where nobody follows it. */
+  wake(workspaceId: string, lastSequence: number, origin: CommitOrigin): void;
+  /** Endpoints, their secrets or replays were changed: their processes know at once, the others within a second. */
+  touched(endpointIds: readonly string[]): Promise<void>;
+  /** One round, once a second: what was missed, what is due, what others have left. */
+  look(signal: AbortSignal): Promise<void>;
+  /** Leases on what is being sent. */
+  renew(): Promise<void>;
+  /** Begins nothing more, waits for what is being sent, and leaves the rest to others at once. */
+  stop(graceMs: number): Promise<void>;
+  /** Requests that are on their way, and the bytes of their bodies, for those who watch. */
+  readonly load: { readonly requests: number; readonly bytes: number };
+}
+
+export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
+  const { store, directory, log, courier, schedule, report } = deps;
+  const occupancy = createOccupancy(courier.sizeOf, deps.limits);
+  const recorder = createRecorder(store, { onRecorded, onError: report('record deliveries') });
+  const sender = createSender({
+    directory,
+    courier,
+    recorder,
+    occupancy,
+    onSettled,
+    onError: report('deliver webhooks'),
+  });
+  const parts = createLogParts(log);
+  const teller = createTeller({
+    store: deps.telling,
+    schedule,
+    onTold: deps.onTold,
+    onDisabled: (endpointId) => directory.refresh([endpointId]),
+    onError: report('tell of webhook endpoints'),
+  });
+  const mover = createMover({
+    ...deps,
+    parts,
+    sender,
+    occupancy,
+    onExpired: (cursor) => teller.skipExpired(cursor),
+    onError: report('move webhook cursors'),
+  });
+  const claimer = createWorkClaimer({
+    ...deps,
+    sender,
+    recorder,
+    occupancy,
+    onError: report('claim deliveries'),
+  });
+  const lookout = createLookout({ store, directory, mover, claimer });
+  let onIdle: (() => void) | undefined;
+
+  function onRecorded({ endpoints, released }: Recorded): void {
+    for (const health of endpoints) {
+      if (health.failures === 0) mover.release(health.endpointId);
+      teller.consider(health);
+    }
+    claimer.mark(released);
+  }
+
+  function onSettled({ endpointId }: Delivery, result: Result | undefined, isRecorded: boolean) {
+    if (isRecorded && result?.status === 410) teller.gone(endpointId);
+    claimer.ended(endpointId);
+    mover.freed();
+    if (hasRoomAgain(endpointId)) mover.release(endpointId, 'room');
+    if (occupancy.requests === 0) onIdle?.();
+  }
+
+  /** Half of it at least, so that what comes next comes in one window and not in many. */
+  function hasRoomAgain(endpointId: string): boolean {
+    const target = directory.targetOf(endpointId);
+    if (target === undefined) return false;
+    const requests = occupancy.requestsTo(endpointId);
+    return target.ordering === 'none' ? requests * 2 <= target.maxInFlight : requests === 0;
+  }
+
+  async function whenIdle(graceMs: number): Promise<void> {
+    if (occupancy.requests === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, graceMs);
+    onIdle = resolve;
+    await promise;
+    clearTimeout(timer);
+  }
+
+  return {
+    get load() {
+      return { requests: occupancy.requests, bytes: occupancy.bytes };
+    },
+
+    wake: (...news) => lookout.wake(...news),
+    touched: (endpointIds) => lookout.refresh(endpointIds),
+
+    async look(signal) {
+      parts.sweep();
+      await lookout.look(signal);
+    },
+
+    async renew() {
+      const windowIds = sender.windowIds();
+      if (windowIds.length === 0) return;
+      const leasedUntilMs = performance.now() + schedule.leaseMs;
+      const kept = await store.renew(windowIds);
+      sender.renewed(windowIds, kept, leasedUntilMs);
+    },
+
+    async stop(graceMs) {
+      lookout.stop();
+      sender.stop();
+      await Promise.all([mover.stop(), claimer.stop()]);
+      await whenIdle(graceMs);
+      recorder.stop();
+      await recorder.drained();
+      const [windowIds, work] = [sender.windowIds(), sender.work()];
+      const failed = report('leave deliveries to others');
+      if (windowIds.length > 0) await store.release(windowIds).catch(failed);
+      if (work.length > 0) await store.releaseWork(work).catch(failed);
+      await teller.drained();
+    },
+  };
+}

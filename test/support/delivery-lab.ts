@@ -1,0 +1,339 @@
+import { randomBytes } from 'node:crypto';
+import { expect } from 'vitest';
+import { type Database, openDatabase } from '../../src/database/database.ts';
+import type { Statement } from '../../src/database/statements.ts';
+import { createCommitNews } from '../../src/events/commit-news.ts';
+import { createEventLogStore, createEventStore } from '../../src/events/index.ts';
+import { type Periodic, startPeriodic } from '../../src/periodic.ts';
+import { newUuid } from '../../src/type-id.ts';
+import { createCourier } from '../../src/webhooks/delivery/courier.ts';
+import { createDeliveryLog } from '../../src/webhooks/delivery/delivery-log.ts';
+import { createDeliveryStore } from '../../src/webhooks/delivery/delivery-store.ts';
+import { createDirectory } from '../../src/webhooks/delivery/directory.ts';
+import { createDirectoryStore } from '../../src/webhooks/delivery/directory-store.ts';
+import { createDeliveryEngine, type DeliveryEngine } from '../../src/webhooks/delivery/engine.ts';
+import { createEventBodies } from '../../src/webhooks/delivery/event-body.ts';
+import { createFailedStore } from '../../src/webhooks/delivery/failed-store.ts';
+import type { OccupancyLimits } from '../../src/webhooks/delivery/occupancy.ts';
+import { type DeliverySchedule, usualSchedule } from '../../src/webhooks/delivery/schedule.ts';
+import { createTellingStore } from '../../src/webhooks/delivery/telling-store.ts';
+import { createAddressPolicy } from '../../src/webhooks/egress/address-policy.ts';
+import { createDial } from '../../src/webhooks/egress/dial.ts';
+import { createHttpClient } from '../../src/webhooks/egress/http-client.ts';
+import { toDeliveryId } from '../../src/webhooks/log/delivery-id.ts';
+import { createEncryption } from '../../src/webhooks/signing/encryption.ts';
+import { secretPlace } from '../../src/webhooks/signing/places.ts';
+import { createHeadersFor } from '../../src/webhooks/signing/request-headers.ts';
+import { newWebhookSecret } from '../../src/webhooks/signing/sign.ts';
+import { createTestDatabase, type TestDatabase } from './test-database.ts';
+
+const key = randomBytes(32);
+const encryption = createEncryption([key]);
+
+/** The schedule of tests: what takes minutes otherwise takes a part of a second. */
+export const quickSchedule: DeliverySchedule = {
+  ...usualSchedule,
+  retryAfterMs: [100, 100, 100],
+  leaseMs: 2_000,
+  circuitAfterMs: 300,
+  circuitWaitMs: { first: 300, most: 1_200 },
+};
+
+export interface EndpointOptions {
+  readonly workspaceId?: string;
+  readonly url: string;
+  readonly typePatterns?: readonly string[];
+  readonly subject?: string;
+  readonly maxInFlight?: number;
+  readonly maxPerSecond?: number;
+  readonly timeoutMs?: number;
+  readonly ordering?: 'none' | 'workspace' | 'subject';
+}
+
+export interface ReplayOptions {
+  readonly after?: number;
+  readonly end: number;
+  readonly typePatterns?: readonly string[];
+  readonly onlyFailed?: boolean;
+  readonly maxPerSecond?: number;
+}
+
+/** One process that delivers, or what is left of it. */
+export interface Sender {
+  readonly engine: DeliveryEngine;
+  /** Statements that it has sent so far. */
+  readonly statements: { readonly name: string }[];
+  /** Errors that it has reported. */
+  readonly errors: unknown[];
+  /** As SIGSTOP does, for its database: what it asks waits until `thaw`. */
+  freeze(): void;
+  thaw(): void;
+  /** As kill -9 does: nothing of it goes on. */
+  kill(): Promise<void>;
+  /** As SIGTERM does. */
+  stop(): Promise<void>;
+}
+
+export interface SenderOptions {
+  readonly schedule?: Partial<DeliverySchedule>;
+  /** Default: those that endpoints are made with. */
+  readonly encryptionKeys?: readonly Buffer[];
+  readonly limits?: OccupancyLimits;
+  readonly lookEveryMs?: number;
+}
+
+/** A database with endpoints, and processes that deliver to them. */
+export interface DeliveryLab {
+  readonly database: TestDatabase;
+  addWorkspace(id: string): Promise<void>;
+  /** Returns the endpoint's UUID, and that of its live cursor. */
+  addEndpoint(options: EndpointOptions): Promise<string>;
+  /** Returns the cursor's UUID. */
+  addReplay(endpointId: string, options: ReplayOptions): Promise<string>;
+  start(options?: SenderOptions): Promise<Sender>;
+  /** The first row of a query. */
+  row<Row extends Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row>;
+  /** Waits until all of the log is delivered to an endpoint, or was given up. */
+  settled(endpointId: string): Promise<void>;
+  /** Fails when one of the processes has reported an error. */
+  close(): Promise<void>;
+}
+
+export const labWorkspace = 'ws_lab';
+
+export async function createDeliveryLab(): Promise<DeliveryLab> {
+  const database = await createTestDatabase();
+  const senders: Sender[] = [];
+  const { query } = database;
+
+  async function addWorkspace(id: string): Promise<void> {
+    await query(
+      `insert into workspaces (id, display_name, created_at) values ($1, '', now())
+       on conflict do nothing`,
+      [id],
+    );
+  }
+
+  await addWorkspace(labWorkspace);
+  await query(`do $$ begin
+    if not exists (select from pg_inherits where inhparent = 'webhook_attempts'::regclass) then
+      create table webhook_attempts_all partition of webhook_attempts
+        for values from (minvalue) to (maxvalue);
+    end if; end $$`);
+
+  const lab: DeliveryLab = {
+    database,
+    addWorkspace,
+
+    async addEndpoint(options) {
+      const [id, secretId] = [newUuid(), newUuid()];
+      const workspaceId = options.workspaceId ?? labWorkspace;
+      await query(
+        `insert into webhook_secrets (id, workspace_id, endpoint_id, ciphertext, created_at)
+         values ($1, $2, $3, $4, now())`,
+        [secretId, workspaceId, id, encryption.encrypt(newWebhookSecret(), secretPlace(secretId))],
+      );
+      await query('insert into webhook_states (endpoint_id, workspace_id) values ($1, $2)', [
+        id,
+        workspaceId,
+      ]);
+      await query(
+        `insert into webhook_cursors (id, workspace_id, endpoint_id, kind, state, position, first_sequence,
+           type_patterns, created_at) values ($1, $2, $1, 'live', 'running', 0, 1, '{}', now())`,
+        [id, workspaceId],
+      );
+      // Last, as processes read all of it when they see the endpoint.
+      await query(
+        `insert into webhook_endpoints (id, workspace_id, url, description, type_patterns, subject, header_names,
+           max_in_flight, max_per_second, timeout_ms, ordering, status, status_changed_at, created_at, updated_at)
+         values ($1, $2, $3, '', $4, $5, '{}', $6, $7, $8, $9, 'enabled', now(), now(), now())`,
+        [
+          id,
+          workspaceId,
+          options.url,
+          options.typePatterns ?? [],
+          options.subject,
+          options.maxInFlight ?? 10,
+          options.maxPerSecond,
+          options.timeoutMs ?? 15_000,
+          options.ordering ?? 'none',
+        ],
+      );
+      return id;
+    },
+
+    async addReplay(endpointId, options) {
+      const id = newUuid();
+      await query(
+        `insert into webhook_cursors (id, workspace_id, endpoint_id, kind, state, position, first_sequence,
+           end_sequence, type_patterns, only_failed, max_per_second, created_at)
+         select $1, workspace_id, id, 'replay', 'running', $3::bigint, $3::bigint + 1, $4, $5, $6, $7, now()
+         from webhook_endpoints where id = $2`,
+        [
+          id,
+          endpointId,
+          options.after ?? 0,
+          options.end,
+          options.typePatterns ?? [],
+          options.onlyFailed ?? false,
+          options.maxPerSecond,
+        ],
+      );
+      await query('update webhook_endpoints set touched_at = clock_timestamp() where id = $1', [
+        endpointId,
+      ]);
+      return id;
+    },
+
+    async start(options = {}) {
+      const sender = await startSender(database, options);
+      senders.push(sender);
+      return sender;
+    },
+
+    async row(text, values) {
+      const [row] = await query(text, values);
+      return row as never;
+    },
+
+    async settled(endpointId) {
+      const left = () =>
+        lab.row(
+          `select in_flight,
+             (select count(*)::int from webhook_windows where endpoint_id = $1) as windows,
+             (select count(*)::int from webhook_work where endpoint_id = $1) as work,
+             (select sum(unfinished)::int from webhook_cursors where endpoint_id = $1) as unfinished,
+             (select count(*)::int from webhook_cursors cursors
+               join workspaces on workspaces.id = cursors.workspace_id
+               where endpoint_id = $1 and state = 'running' and position < least(end_sequence, last_sequence)) as behind
+           from webhook_states where endpoint_id = $1`,
+          [endpointId],
+        );
+      await expect
+        .poll(left, { timeout: 20_000, interval: 50 })
+        .toEqual({ in_flight: 0, windows: 0, work: 0, unfinished: 0, behind: 0 });
+    },
+
+    async close() {
+      const errors = senders.flatMap((sender) => sender.errors);
+      await Promise.all(senders.map((sender) => sender.kill()));
+      await database.drop();
+      expect(errors).toEqual([]);
+    },
+  };
+  return lab;
+}
+
+async function startSender(
+  testDatabase: TestDatabase,
+  { schedule: changes, encryptionKeys = [key], limits, lookEveryMs = 50 }: SenderOptions,
+): Promise<Sender> {
+  const database = await openDatabase({
+    url: testDatabase.url,
+    poolSize: 6,
+    applicationName: 'harbor-test-sender',
+    onNotice: () => undefined,
+  });
+  const schedule = { ...quickSchedule, ...changes };
+  const errors: unknown[] = [];
+  const gate = createGate(database);
+  const client = createHttpClient(
+    createDial({
+      policy: createAddressPolicy({ allowCidrs: ['127.0.0.0/8'], denyCidrs: [] }),
+      resolve: async () => [{ address: '127.0.0.1', family: 4 }],
+      connectTimeoutMs: 1_000,
+      authorities: [],
+    }),
+  );
+  const commits = createCommitNews((error) => errors.push(error));
+  const engine = createDeliveryEngine({
+    store: createDeliveryStore(gate, schedule),
+    directory: createDirectory(createDirectoryStore(gate.statements)),
+    log: createDeliveryLog({
+      logs: createEventLogStore(gate.statements),
+      events: createEventStore(gate.statements),
+      failed: createFailedStore(gate.statements),
+    }),
+    courier: createCourier({
+      post: async (request) => {
+        const response = await client.post(request);
+        await gate.open();
+        return response;
+      },
+      headersFor: createHeadersFor(createEncryption(encryptionKeys), () => undefined),
+      bodyOf: createEventBodies(),
+      deliveryId: toDeliveryId,
+      schedule,
+    }),
+    telling: createTellingStore(gate.inTransaction, schedule),
+    schedule,
+    newUuid,
+    onTold: ({ workspaceId, sequence }) => commits.tell(workspaceId, sequence, 'here'),
+    report: () => (error) => void errors.push(error),
+    ...(limits !== undefined && { limits }),
+  });
+  commits.listen(engine.wake);
+  const onError = (error: unknown) => void errors.push(error);
+  const loops: Periodic[] = [
+    startPeriodic({ intervalMs: lookEveryMs, round: (signal) => engine.look(signal), onError }),
+    startPeriodic({ intervalMs: schedule.leaseMs / 4, round: () => engine.renew(), onError }),
+  ];
+  let ended: Promise<void> | undefined;
+  return {
+    engine,
+    statements: gate.sent,
+    errors,
+    freeze: gate.freeze,
+    thaw: gate.thaw,
+    kill() {
+      ended ??= (async () => {
+        gate.freeze();
+        for (const loop of loops) void loop.stop();
+        await client.close();
+      })();
+      return ended;
+    },
+    stop() {
+      ended ??= (async () => {
+        await Promise.all(loops.map((loop) => loop.stop()));
+        await engine.stop(500);
+        await client.close();
+        await database.close();
+      })();
+      return ended;
+    },
+  };
+}
+
+/** A database whose users can be frozen. */
+function createGate(database: Database) {
+  const sent: { name: string }[] = [];
+  let frozen: PromiseWithResolvers<void> | undefined;
+  const open = async () => {
+    while (frozen !== undefined) await frozen.promise;
+  };
+  return {
+    sent,
+    open,
+    freeze() {
+      frozen ??= Promise.withResolvers<void>();
+    },
+    thaw() {
+      frozen?.resolve();
+      frozen = undefined;
+    },
+    statements: {
+      clock: database.clock,
+      async run<Row>(statement: Statement, values: unknown[], timeoutMs: number): Promise<Row[]> {
+        await open();
+        sent.push({ name: statement.name });
+        return database.statements.run<Row>(statement, values, timeoutMs);
+      },
+    },
+    inTransaction: (async (work, timeoutMs) => {
+      await open();
+      sent.push({ name: 'transaction' });
+      return database.inTransaction(work, timeoutMs);
+    }) as Database['inTransaction'],
+  };
+}
