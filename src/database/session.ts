@@ -8,12 +8,12 @@ export const entityTimeoutMs = 5_000;
  * How PostgreSQL plans what a session asks. Statements are prepared and written for their indexes:
  *
  * - one plan for all values, since planning over many partitions takes longer than what is planned;
- * - no sequential scan and no sort where an index will do: of a partition that is new, or was restored, PostgreSQL has no
- *   statistics, takes it for empty, and would keep a plan that reads all of it;
+ * - no sequential scan where an index will do: a partition that is empty when a plan is made is worth no index, and the
+ *   plan is kept while it fills;
  * - no compilation, which costs of so many partitions seem to be worth.
  */
 const planning = `
-  set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_sort = off; set jit = off`;
+  set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off`;
 
 /** For the pool: before it gives out a new connection. */
 export async function onConnect(session: pg.ClientBase): Promise<void> {

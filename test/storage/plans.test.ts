@@ -2,6 +2,7 @@ import type { PoolClient } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toLiteral } from '../../bench/plans/explain.ts';
 import { createRecorder, type Step } from '../../bench/plans/record.ts';
+import { eraseStatement } from '../../src/events/erase/erase-statements.ts';
 import {
   createEventLogStore,
   createEventStore,
@@ -121,6 +122,13 @@ describe.each(states)('of %s', (_, prepare) => {
         expect(node).toMatchObject({ 'Index Name': expect.stringMatching(index) });
       }
     }
+  });
+
+  test('an event that is erased is found by its id', async () => {
+    const step = { statement: eraseStatement, values: [newUuid(), workspaceId] };
+    const indexes = (await planOf(step)).flatMap((node) => node['Index Name'] ?? []);
+    const ofEvents = indexes.filter((index) => index.startsWith('events'));
+    expect(ofEvents).toEqual([expect.stringMatching(/_pkey$/)]);
   });
 
   test('ids are looked up in their partition alone', async () => {

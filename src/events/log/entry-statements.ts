@@ -1,5 +1,5 @@
 import type { Statement } from '../../database/statements.ts';
-import { everyId } from './id-range.ts';
+import { everyId, isAmong } from './id-range.ts';
 import type { Direction } from './log-range.ts';
 
 /**
@@ -25,7 +25,7 @@ export function typeEntriesStatement(direction: Direction): Statement {
       select found.id, found.sequence::float8 as sequence
       from unnest($5::text[]) as wanted (type) cross join lateral (
         select id, sequence from events
-        where ${ofTypeInRange} and id >= $6::uuid and id < $7::uuid
+        where ${ofTypeInRange} and ${isAmong('$6', '$7')}
         order by type ${direction}, sequence ${direction} limit $4::int
       ) as found
       order by found.sequence ${direction} limit $4::int`,
@@ -75,8 +75,8 @@ export function beyondStatement(direction: Direction): Statement {
     select sequence from events where ${inRange} and ${ids} order by sequence ${direction} limit 1
   )`;
   // Where nothing can be beyond, nothing is looked for: the first partition begins where no id is below.
-  const below = first(`id < $4::uuid and $4::uuid > '${everyId.from}'`);
-  const above = first(`id >= $5::uuid and $5::uuid < '${everyId.before}'`);
+  const below = first(`(id < $4::uuid or id = $4::uuid) and $4::uuid > '${everyId.from}'`);
+  const above = first(`(id > $5::uuid or id = $5::uuid) and $5::uuid < '${everyId.before}'`);
   return {
     name: `harbor_beyond_${direction}`,
     text: `select ${direction === 'asc' ? 'least' : 'greatest'}(${below}, ${above})::float8 as sequence`,
@@ -93,13 +93,13 @@ export const findTypesStatement: Statement = {
     with recursive found (prefix, type) as (
       select prefix, (
         select type from events
-        where workspace_id = $1 and type >= prefix and id >= $4::uuid and id < $5::uuid
+        where workspace_id = $1 and type >= prefix and ${isAmong('$4', '$5')}
         order by type limit 1
       ) from unnest($2::text[]) as asked (prefix)
       union all
       select prefix, (
         select events.type from events
-        where workspace_id = $1 and events.type > found.type and id >= $4::uuid and id < $5::uuid
+        where workspace_id = $1 and events.type > found.type and ${isAmong('$4', '$5')}
         order by events.type limit 1
       ) from found where found.type ^@ prefix
     )

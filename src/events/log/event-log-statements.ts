@@ -1,6 +1,7 @@
 import type { Statement } from '../../database/statements.ts';
 import { eventsById } from '../by-id-statements.ts';
 import { eventColumns } from '../event-row.ts';
+import { isAmong } from './id-range.ts';
 import type { Direction } from './log-range.ts';
 
 /**
@@ -45,7 +46,7 @@ export const nextStatement: Statement = {
       from (
         select * from events
         where workspace_id = $1 and sequence >= $2::bigint and sequence <= $2::bigint + $3::int
-          and id >= $4::uuid and id < $6::uuid
+          and ${isAmong('$4', '$6')}
         order by sequence limit $3::int + 1
       ) as events
       window in_order as (order by sequence)`,

@@ -1,6 +1,7 @@
 import type { Statement } from '../../database/statements.ts';
+import { isAmong } from './id-range.ts';
 
-const among = 'workspace_id = $1 and id >= $3::uuid and id < $4::uuid';
+const among = `workspace_id = $1 and ${isAmong('$3', '$4')}`;
 
 /**
  * The highest sequence of `$1` that was created before `$2`, among the events with ids from `$3` on and below `$4`. Times
