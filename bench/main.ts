@@ -14,6 +14,8 @@ import { formatAims, formatReport, type Report } from './report.ts';
 import { benchRetrieve } from './retrieve.ts';
 import type { Plan } from './rounds.ts';
 import { openStage, type Stage } from './stage.ts';
+import { benchWebhookFaults } from './webhooks/faults.ts';
+import { benchWebhooks } from './webhooks/webhooks.ts';
 
 type Bench = (stage: Stage, plan: Plan) => Promise<Report>;
 
@@ -27,13 +29,15 @@ const usual: Record<string, Bench> = {
   memory: benchMemory,
   keys: benchKeyFlood,
   log: benchLog,
+  webhooks: benchWebhooks,
 };
-/** These take 6 GB of disk: they run when they are asked for. */
+/** `plans`, `growth` and `indexes` take 6 GB of disk, `webhooks-faults` minutes: they run when they are asked for. */
 const benches: Record<string, Bench> = {
   ...usual,
   plans: benchPlans,
   growth: benchGrowth,
   indexes: benchIndexes,
+  'webhooks-faults': benchWebhookFaults,
 };
 
 const usage = `usage: node bench/main.ts [--rounds n] [--seconds n] [${Object.keys(benches).join('|')}]…`;

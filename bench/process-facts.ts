@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Linux counts CPU time in these on every platform that Node runs on. */
 const msPerTick = 10;
@@ -21,6 +21,40 @@ export function readCpuMs(pid: number): number | undefined {
   // The fields after the program's name, which stands in brackets: utime and stime are 14 and 15 of all.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * msPerTick;
+}
+
+/**
+ * CPU time that PostgreSQL has used so far, all of its processes together, those that have ended too.
+ *
+ * @param pid of the process that started the others.
+ */
+export function readPostgresCpuMs(pid: number): number | undefined {
+  if (process.platform !== 'linux') return undefined;
+  let ticks = 0;
+  for (const name of readdirSync('/proc')) {
+    const fields = /^\d+$/.test(name) ? readStatFields(name) : undefined;
+    if (fields === undefined) continue;
+    const [, parent, utime, stime, ofEndedUser, ofEndedSystem] = fields;
+    if (Number(name) === pid) ticks += utime + stime + ofEndedUser + ofEndedSystem;
+    else if (parent === pid) ticks += utime + stime;
+  }
+  return ticks * msPerTick;
+}
+
+/** Pid, parent, and CPU time of its own and of children that have ended; undefined when it has ended itself. */
+function readStatFields(pid: string): [number, number, number, number, number, number] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .map(Number);
+    const [, parent = 0] = fields;
+    const [utime = 0, stime = 0, endedUser = 0, endedSystem = 0] = fields.slice(11, 15);
+    return [Number(pid), parent, utime, stime, endedUser, endedSystem];
+  } catch {
+    return undefined;
+  }
 }
 
 /**

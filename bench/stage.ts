@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +28,11 @@ export interface Stage extends AsyncDisposable {
  * measured against it: they hold one through all of a create, the service writes over four at the most.
  */
 const poolSize = '32';
+/** Webhooks go to receivers of the bench. */
+const webhooks = {
+  HARBOR_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+  WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
+};
 
 /** Starts it in a temporary folder; disposing ends and removes all of it. */
 export async function openStage(): Promise<Stage> {
@@ -57,6 +63,7 @@ export async function openStage(): Promise<Stage> {
     const started = await startServer(name, {
       DATABASE_URL: databaseUrl,
       DATABASE_POOL_SIZE: poolSize,
+      ...webhooks,
     });
     running.defer(() => started.stop());
     return started;

@@ -31,3 +31,47 @@ test('what a partition of events holds is a quarter or a month', () => {
     'EVENT_PARTITIONS: must be quarter or month',
   );
 });
+
+const key = (byte: number) => Buffer.alloc(32, byte).toString('base64');
+
+test('webhooks are told their keys, the newest first, their ranges, authorities and days', () => {
+  const { webhooks } = readConfig({
+    HARBOR_ENCRYPTION_KEY: `${key(1)}, ${key(2)}`,
+    WEBHOOK_ALLOW_CIDRS: '10.0.0.0/8,fd00::/8',
+    WEBHOOK_DENY_CIDRS: '203.0.113.0/24',
+    WEBHOOK_LOG_DAYS: '7',
+  });
+  expect(webhooks).toEqual({
+    encryptionKeys: [Buffer.alloc(32, 1), Buffer.alloc(32, 2)],
+    allowCidrs: ['10.0.0.0/8', 'fd00::/8'],
+    denyCidrs: ['203.0.113.0/24'],
+    authorities: [],
+    logDays: 7,
+  });
+  expect(readConfig({}).webhooks).toMatchObject({
+    encryptionKeys: [],
+    allowCidrs: [],
+    logDays: 30,
+  });
+});
+
+test.each([
+  ['cut', key(1).slice(0, -2)],
+  ['of 31 bytes', Buffer.alloc(31, 1).toString('base64')],
+  ['in base64url', Buffer.alloc(32, 0xff).toString('base64url')],
+  ['in hex', Buffer.alloc(32, 1).toString('hex')],
+  ['one of two', `${key(1)},nothing`],
+])('an encryption key that is %s is refused, and not told', (_what, given) => {
+  const read = () => readConfig({ HARBOR_ENCRYPTION_KEY: given });
+  expect(read).toThrow(/HARBOR_ENCRYPTION_KEY: must be 32 random bytes in base64/);
+  expect(read).not.toThrow(given);
+});
+
+test.each(['10.0.0.0', '10.0.0.0/33', 'localhost', 'fd00::/129'])(
+  '%s is no range of addresses',
+  (range) => {
+    for (const name of ['WEBHOOK_ALLOW_CIDRS', 'WEBHOOK_DENY_CIDRS']) {
+      expect(() => readConfig({ [name]: range })).toThrow(`${name}: must be ranges such as`);
+    }
+  },
+);

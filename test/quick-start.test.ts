@@ -4,10 +4,14 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Harbor } from '../sdk/src/index.ts';
 import { hashSecret } from '../src/api-keys/index.ts';
+import { readConfig } from '../src/config.ts';
 import { prepareQuickStart } from '../src/quick-start.ts';
+import { withQuickStartWebhooks } from '../src/quick-start-webhooks.ts';
 import { type QuickStartProcess, startQuickStart } from './support/quick-start-process.ts';
 import { startTestService } from './support/test-service.ts';
+import { startReceiver } from './support/webhook-receiver.ts';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '..');
@@ -52,6 +56,38 @@ test('dev.env holds base URL, key and workspace, for its owner only', async () =
     HARBOR_WORKSPACE_ID: 'ws_018f3a2e4b9c',
   });
   expect((await stat(join(dataDirectory, 'dev.env'))).mode & 0o777).toBe(0o600);
+});
+
+test('it makes a key for secrets of webhooks, once and for its owner only, and says where webhooks may go', async () => {
+  const path = join(dataDirectory, 'encryption.key');
+  const key = await readFile(path, 'utf8');
+  expect(Buffer.from(key, 'base64')).toHaveLength(32);
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
+  expect(quickStart.output()).toContain('WEBHOOK_ALLOW_CIDRS');
+  const config = { ...readConfig({}), dataDirectory };
+  const told = await withQuickStartWebhooks(config);
+  expect(told.webhooks.encryptionKeys).toEqual([Buffer.from(key, 'base64')]);
+  expect(told.webhooks.allowCidrs).toEqual(['127.0.0.0/8', '::1/128']);
+  expect(await readFile(path, 'utf8')).toBe(key);
+  const webhooks = {
+    ...config.webhooks,
+    encryptionKeys: [Buffer.alloc(32)],
+    allowCidrs: ['10.0.0.0/8'],
+  };
+  expect((await withQuickStartWebhooks({ ...config, webhooks })).webhooks).toEqual(webhooks);
+});
+
+test('an endpoint of the quick start can be sent to on this machine', async () => {
+  const { HARBOR_BASE_URL: baseUrl, HARBOR_SECRET_KEY: secretKey } = await quickStart.devEnv();
+  const receiver = await startReceiver();
+  const harbor = new Harbor({ secretKey, baseUrl });
+  const { id } = await harbor.webhookEndpoints.create({
+    workspaceId: 'ws_018f3a2e4b9c',
+    url: `${receiver.baseUrl}/hooks`,
+  });
+  expect((await harbor.webhookEndpoints.sendTestEvent(id)).responseStatus).toBe(204);
+  await harbor.webhookEndpoints.delete(id);
+  await receiver.close();
 });
 
 test('the curl line that it prints works when pasted, and returns the same event twice', async () => {

@@ -132,7 +132,7 @@ export class PermissionError extends HarborError {
   }
 }
 
-/** No such event or workspace, or none that the API key may read; the two look the same. */
+/** There is nothing with this id, or nothing that the API key may read; the two look the same. */
 export class NotFoundError extends HarborError {
   override get name(): string {
     return 'NotFoundError';

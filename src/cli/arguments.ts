@@ -21,7 +21,7 @@ export function parseTypePattern(text: string): string {
 /** A time to come; a day alone is its midnight in UTC. */
 export function parseFutureTime(text: string): Date {
   const time = new Date(text);
-  const isKnown = isTime(text.includes('T') ? text : `${text}T00:00:00Z`);
+  const isKnown = isTime(toFullTime(text));
   if (isKnown && time.getTime() > Date.now() && time <= newestTime) return time;
   throw new InvalidArgumentError(
     'It must be a time to come, up to the year 9999, such as 2027-01-01T00:00:00Z.',
@@ -40,4 +40,33 @@ export function parseDuration(daysMax: number): (text: string) => number {
       `It must be a number with a unit, such as 90s, 30m, 24h or 7d, and at most ${daysMax}d.`,
     );
   };
+}
+
+/** A time; a day alone is its midnight in UTC. */
+export function parseTime(text: string): Date {
+  if (isTime(toFullTime(text))) return new Date(text);
+  throw new InvalidArgumentError('It must be a time, such as 2026-05-25 or 2026-05-25T12:00:00Z.');
+}
+
+function toFullTime(text: string): string {
+  return text.includes('T') ? text : `${text}T00:00:00Z`;
+}
+
+/** The id of something of these kinds, such as `whe`. */
+export function parseId(...prefixes: readonly string[]): (text: string) => string {
+  return (text) => {
+    if (prefixes.some((prefix) => new RegExp(`^${prefix}_[0-9a-z]{1,40}$`).test(text))) return text;
+    throw new InvalidArgumentError(`It must be an id, ${prefixes.join('_… or ')}_….`);
+  };
+}
+
+/** Pairs of a name and a value, one each time that the option is given. */
+export function collectPair(
+  given: string,
+  before: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(given) ?? [];
+  if (name === '') throw new InvalidArgumentError('It must be a name, "=" and a value.');
+  if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`"${name}" is there twice.`);
+  return { ...before, [name]: value };
 }

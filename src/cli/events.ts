@@ -2,6 +2,7 @@ import { text } from 'node:stream/consumers';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Event } from '../../sdk/src/index.ts';
 import { findInexactInteger } from '../json-integers.ts';
+import { collectPair } from './arguments.ts';
 import { assertConfirmed } from './confirmed.ts';
 import { printEvent } from './event-line.ts';
 import { type HarborTarget, openHarbor, openWorkspace } from './with-harbor.ts';
@@ -177,16 +178,6 @@ function parsePayload(given: string): object {
   } catch (error) {
     throw new Error(`the payload is not JSON: ${(error as Error).message}`);
   }
-}
-
-function collectPair(
-  given: string,
-  before: Readonly<Record<string, string>> = {},
-): Readonly<Record<string, string>> {
-  const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(given) ?? [];
-  if (name === '') throw new InvalidArgumentError('It must be a name, "=" and a value.');
-  if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`"${name}" is there twice.`);
-  return { ...before, [name]: value };
 }
 
 export function parseCount(given: string): number {

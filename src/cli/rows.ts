@@ -65,3 +65,8 @@ export async function* readPages<Row extends { readonly id: string }>(
     afterId = rows.at(-1)?.id;
   }
 }
+
+/** A page of these rows alone. */
+export async function* onePage<Row>(...rows: readonly Row[]): AsyncGenerator<readonly Row[]> {
+  yield rows;
+}

@@ -111,10 +111,12 @@ test('a dry run counts what would be sent, and sends nothing', async () => {
   expect(await dryRun({})).toEqual([3n, false]);
   expect(await dryRun({ afterSequence: 1n, untilSequence: 3n })).toEqual([1n, false]);
   expect(await dryRun({ typePatterns: ['invoice.paid'] })).toEqual([2n, false]);
-  expect(await dryRun({ createdAfter: { seconds: 4_000_000_000n, nanos: 0 } })).toEqual([
-    0n,
-    false,
-  ]);
+  for (const createdAfter of [
+    { seconds: 4_000_000_000n, nanos: 0 },
+    { seconds: 253_402_300_799n, nanos: 999_999_999 },
+  ]) {
+    expect(await dryRun({ createdAfter })).toEqual([0n, false]);
+  }
   expect(await dryRun({ createdBefore: { seconds: 1_000_000_000n, nanos: 0 } })).toEqual([
     0n,
     false,

@@ -3,6 +3,9 @@ import { createClient } from '@connectrpc/connect';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AuditService } from '../../gen/typescript/harbor/audit/v1/audit_service_pb.ts';
+import { openDatabase } from '../../src/database/database.ts';
+import { newUuid, uuidOf } from '../../src/type-id.ts';
+import { createTestRequestStore } from '../../src/webhooks/endpoints/test-request-store.ts';
 import { createTransport } from '../support/clients.ts';
 import { refusalOf } from '../support/errors.ts';
 import { sendRequest } from '../support/http-request.ts';
@@ -142,6 +145,26 @@ test('a test takes a place in flight, and is refused where there is none', async
   service.receiver.answer = () => 204;
   expect((await service.webhooks().sendTestEvent({ id })).attempt?.responseStatus).toBe(204);
   expect(service.receiver.mostOpen.get(path)).toBe(1);
+});
+
+test('a place that a killed process took for a test is given back when its lease ends', async () => {
+  const { id } = await make();
+  const database = await openDatabase({
+    url: service.database.url,
+    poolSize: 6,
+    applicationName: 'killed',
+    onNotice: () => undefined,
+  });
+  const places = async () =>
+    service.database.query('select in_flight from webhook_states where endpoint_id = $1', [
+      uuidOf(id),
+    ]);
+  await createTestRequestStore(database.statements).begin(uuidOf(id), newUuid(), 500);
+  expect(await places()).toEqual([{ in_flight: 1 }]);
+  await database.close();
+  await expect.poll(places).toEqual([{ in_flight: 0 }]);
+  const windows = await service.database.query('select id from webhook_windows');
+  expect(windows).toEqual([]);
 });
 
 test('without a key no endpoint is made, and the answer says how to get one', async () => {
