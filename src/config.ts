@@ -2,7 +2,12 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { PartitionPeriod } from './database/partitions/period.ts';
-import { toWebhooksConfig, type WebhooksConfig, webhooksEnvironment } from './webhooks-config.ts';
+import {
+  holdsCertificates,
+  toWebhooksConfig,
+  type WebhooksConfig,
+  webhooksEnvironment,
+} from './webhooks-config.ts';
 
 /** Everything that the service is told from outside; read once, frozen. */
 export interface Config {
@@ -107,7 +112,7 @@ const environment = z.object({
   TLS_KEY_FILE: file.optional(),
   CORS_ORIGINS: corsOrigins.default([]),
   STREAM_STALL_MS: wholeNumber(1_000, 600_000).default(30_000),
-  WEBHOOK_CA_FILE: file.optional(),
+  WEBHOOK_CA_FILE: file.refine(holdsCertificates, 'must hold certificates in PEM').optional(),
   ...webhooksEnvironment,
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
   HARBOR_DATA_DIR: z.string().default(resolve(projectDirectory, '.harbor')),

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import type { DeliverySchedule } from './webhooks/index.ts';
@@ -43,6 +44,16 @@ const cidrs = list.refine(
   (ranges) => ranges.every((range) => ipaddr.isValidCIDR(range)),
   'must be ranges such as 10.0.0.0/8 or fd00::/8, separated by commas',
 );
+
+/** Whether there are certificates in a text, and all of them can be read. */
+export function holdsCertificates(text: string): boolean {
+  const found = text.match(certificate) ?? [];
+  try {
+    return found.map((pem) => new X509Certificate(pem)).length > 0;
+  } catch {
+    return false;
+  }
+}
 
 /** The variables of webhooks, beside WEBHOOK_CA_FILE. */
 export const webhooksEnvironment = {

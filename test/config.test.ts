@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ConfigInvalid, readConfig } from '../src/config.ts';
 
@@ -75,3 +77,16 @@ test.each(['10.0.0.0', '10.0.0.0/33', 'localhost', 'fd00::/129'])(
     }
   },
 );
+
+const tls = join(import.meta.dirname, 'support/tls');
+
+test('authorities of webhooks are the certificates of a file, and a file without any is refused', () => {
+  const path = join(tls, 'cert.pem');
+  const { webhooks } = readConfig({ WEBHOOK_CA_FILE: path });
+  expect(webhooks.authorities).toEqual([readFileSync(path, 'utf8').trim()]);
+  for (const other of [join(tls, 'key.pem'), import.meta.filename]) {
+    expect(() => readConfig({ WEBHOOK_CA_FILE: other })).toThrow(
+      'WEBHOOK_CA_FILE: must hold certificates in PEM',
+    );
+  }
+});

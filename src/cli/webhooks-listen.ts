@@ -1,9 +1,8 @@
 import { createHmac } from 'node:crypto';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { isTypeFor } from '../webhooks/index.ts';
 import { printEvent } from './event-line.ts';
 import { followEvents, parseCount, workspaceOption } from './events.ts';
-import { createForwarder, type Forwarder } from './webhook-forwarder.ts';
+import type { Forwarder } from './webhook-forwarder.ts';
 import { openWorkspace } from './with-harbor.ts';
 
 interface ListenOptions {
@@ -51,7 +50,10 @@ async function listen(options: ListenOptions): Promise<void> {
     throw new Error('nowhere to forward to: pass --forward-to, or --print');
   }
   const target = await openWorkspace(options.workspace);
-  const forwarder = forwardTo === undefined ? undefined : openForwarder(forwardTo, options, target);
+  // Loaded only here: the other commands need nothing of the service's webhooks.
+  const { isTypeFor } = await import('../webhooks/index.ts');
+  const forwarder =
+    forwardTo === undefined ? undefined : await openForwarder(forwardTo, options, target);
   const interrupt = new AbortController();
   interrupt.signal.addEventListener('abort', () => void forwarder?.close());
   try {
@@ -69,11 +71,12 @@ async function listen(options: ListenOptions): Promise<void> {
   }
 }
 
-function openForwarder(
+async function openForwarder(
   url: string,
   { secret: given }: ListenOptions,
   { workspaceId, secretKey }: { readonly workspaceId: string; readonly secretKey: string },
-): Forwarder {
+): Promise<Forwarder> {
+  const { createForwarder } = await import('./webhook-forwarder.ts');
   const secret = given ?? toListenSecret(secretKey);
   const told = given === undefined ? `, signed with ${secret}` : '';
   process.stderr.write(`forwarding events of ${workspaceId} to ${url}${told}\n`);

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { readConfig } from '../config.ts';
-import { createEncryption, type Reencryption, reencrypt } from '../webhooks/index.ts';
+import type { Reencryption } from '../webhooks/index.ts';
 import { withDatabase } from './with-database.ts';
 
 export function reencryptCommand(): Command {
@@ -13,6 +13,8 @@ export function reencryptCommand(): Command {
 }
 
 async function reencryptAll(): Promise<void> {
+  // Loaded only here: the other commands need nothing of the service's webhooks.
+  const { createEncryption, reencrypt } = await import('../webhooks/index.ts');
   const encryption = createEncryption(readConfig().webhooks.encryptionKeys);
   if (!encryption.canEncrypt) {
     throw new Error('HARBOR_ENCRYPTION_KEY is not set: start this with the keys of the service');

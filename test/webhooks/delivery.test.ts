@@ -128,6 +128,29 @@ test('a process that wakes from a freeze overwrites nothing that was recorded me
   expect(outcomes).toEqual({ all: ['succeeded'] });
 });
 
+test('a retry that somebody else has taken over meanwhile is recorded by them alone', async () => {
+  const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks` });
+  await fill(1);
+  const [held, last] = [Promise.withResolvers<number>(), Promise.withResolvers<number>()];
+  receiver.answer = ({ attempt }) => [500, held.promise, last.promise][attempt - 1] ?? 204;
+  const first = await lab.start();
+  await receiver.waitFor('/hooks', 2);
+  first.freeze();
+  held.resolve(500);
+  await lab.start();
+  await receiver.waitFor('/hooks', 3);
+  const countTold = () =>
+    first.statements.filter(({ name }) => name === 'harbor_webhooks_record_work').length;
+  first.thaw();
+  await expect.poll(countTold).toBe(1);
+  last.resolve(204);
+  await lab.settled(id);
+  const attempts = await lab.row(
+    'select array_agg(outcome order by attempt) as outcomes, max(attempt) as last from webhook_attempts',
+  );
+  expect(attempts).toEqual({ outcomes: ['retry', 'succeeded'], last: 3 });
+});
+
 test('a process that stops leaves the rest to others at once, long before its leases run out', async () => {
   const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks` });
   await fill(5);
