@@ -30,6 +30,7 @@ export async function openReadyDatabase(config: Config, url: string, log: Log): 
     await migrate(database, {
       eventPartitions: config.eventPartitions,
       onStep: (step) => log.info(step, 'migrating'),
+      onWait: () => log.info('another process migrates the database; waiting for it'),
     });
     await assertLocksSuffice(database, config.databasePoolSize);
     await comparePeriod(config, database, log);

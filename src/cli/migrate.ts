@@ -10,9 +10,17 @@ export function migrateCommand(): Command {
     .action(async () => {
       const ran = await withDatabase(async (database) => {
         await assertSessionsKept(database);
-        return await migrate(database, { eventPartitions: readConfig().eventPartitions });
+        return await migrate(database, {
+          eventPartitions: readConfig().eventPartitions,
+          onStep: ({ migration, step }) => tell(`${migration}: ${step}`),
+          onWait: () => tell('another process migrates the database; waiting for it'),
+        });
       });
       const text = ran.length === 0 ? 'the schema is up to date' : `ran ${ran.join(', ')}`;
-      process.stdout.write(`${text}\n`);
+      tell(text);
     });
+}
+
+function tell(line: string): void {
+  process.stdout.write(`${line}\n`);
 }

@@ -42,6 +42,8 @@ export interface MigrateOptions {
   readonly migrations?: readonly Migration[];
   /** Told of each step, which begins when it returns; one that builds an index of a large table takes its time. */
   readonly onStep?: (step: { readonly migration: string; readonly step: string }) => unknown;
+  /** Told when it waits for another process that migrates. */
+  readonly onWait?: () => void;
 }
 
 /**
@@ -56,9 +58,10 @@ export async function migrate(
   database: Pick<Database, 'connect'>,
   given: MigrateOptions = {},
 ): Promise<string[]> {
-  const { migrations = ownMigrations, onStep, eventPartitions = 'quarter' } = given;
+  const { migrations = ownMigrations, onStep, onWait = () => undefined } = given;
+  const { eventPartitions = 'quarter' } = given;
   if ((await findPending(database, migrations)).length === 0) return [];
-  return await withSchemaLock(database, async (session) => {
+  const migrateNow = async (session: SchemaSession) => {
     await createSchemaRecord(session.query);
     const pending = listPending(await readSchemaRecord(session.query), migrations);
     for (const next of pending) {
@@ -66,7 +69,8 @@ export async function migrate(
       await takeStep(session, next, { eventPartitions });
     }
     return [...new Set(pending.map(({ migration }) => migration.name))];
-  });
+  };
+  return await withSchemaLock(database, migrateNow, onWait);
 }
 
 interface Pending {

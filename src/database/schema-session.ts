@@ -5,6 +5,8 @@ import type { Database } from './database.ts';
 /** The advisory lock of whoever changes the schema: "harbot" in ASCII; "harbor" is that of earlier programs. */
 const schemaLock = 0x686172626f74;
 const lockPollMs = 200;
+/** Of a change that takes milliseconds, once it has its locks. */
+const shortAnswerMs = 10_000;
 
 /** The one session that changes the schema at this moment, without limits of time but those for locks. */
 export interface SchemaSession {
@@ -15,30 +17,36 @@ export interface SchemaSession {
 }
 
 /**
- * Waits until nobody else changes the schema, however long that takes, and carries out `work`.
+ * Waits until nobody else changes the schema, however long that takes, and carries out `work`, which takes as long as it
+ * takes.
  *
  * Waits in short statements: one that waited in PostgreSQL would hold a snapshot, for whose end CREATE INDEX
  * CONCURRENTLY waits, and so each for the other.
+ *
+ * @param onWait told once, when somebody else is at it.
  */
 export async function withSchemaLock<T>(
   database: Pick<Database, 'connect'>,
   work: (session: SchemaSession) => Promise<T>,
+  onWait: () => void,
 ): Promise<T> {
-  return await inSession(database, async (session) => {
-    while (!(await tryLock(session))) await delay(lockPollMs);
+  return await inSession(database, undefined, async (session) => {
+    if (!(await tryLock(session))) {
+      onWait();
+      do await delay(lockPollMs);
+      while (!(await tryLock(session)));
+    }
     return await work(session);
   });
 }
 
-/** Carries out `work` unless somebody else changes the schema, and says whether it did. */
+/** Carries out `work` unless somebody else changes the schema. Each of its statements is answered soon or fails. */
 export async function tryWithSchemaLock(
   database: Pick<Database, 'connect'>,
   work: (session: SchemaSession) => Promise<void>,
-): Promise<boolean> {
-  return await inSession(database, async (session) => {
-    if (!(await tryLock(session))) return false;
-    await work(session);
-    return true;
+): Promise<void> {
+  await inSession(database, shortAnswerMs, async (session) => {
+    if (await tryLock(session)) await work(session);
   });
 }
 
@@ -52,17 +60,15 @@ async function tryLock(session: SchemaSession): Promise<boolean> {
 
 async function inSession<T>(
   database: Pick<Database, 'connect'>,
+  answerTimeoutMs: number | undefined,
   work: (session: SchemaSession) => Promise<T>,
 ): Promise<T> {
   const client = await database.connect();
   // Whatever runs then is told as well; without a listener the process would end.
   client.on('error', () => undefined);
   try {
-    const session = sessionOn(client);
-    // transaction_timeout is there from PostgreSQL 17 on.
-    await session.query(`
-      select set_config(name, '0', false) from pg_settings where name in ('statement_timeout',
-        'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`);
+    const session = sessionOn(client, answerTimeoutMs);
+    await session.query(settings);
     return await work(session);
   } finally {
     // The lock ends with it, and so do the settings.
@@ -70,10 +76,23 @@ async function inSession<T>(
   }
 }
 
-function sessionOn(client: PoolClient): SchemaSession {
+/**
+ * No limits of time (transaction_timeout is there from PostgreSQL 17 on). And PostgreSQL asks now and then whether somebody
+ * is still there: a machine that is gone without a word would hold the lock for two hours.
+ */
+const settings = `
+  select set_config(name, value, false) from pg_settings join (values
+    ('statement_timeout', '0'), ('lock_timeout', '0'), ('idle_in_transaction_session_timeout', '0'),
+    ('transaction_timeout', '0'), ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'),
+    ('tcp_keepalives_count', '3')
+  ) as wanted (name, value) using (name)`;
+
+function sessionOn(client: PoolClient, answerTimeoutMs: number | undefined): SchemaSession {
   // As objects: a text that is not answered within seconds would end the session.
-  const query = async (text: string, values: readonly unknown[] = []) =>
-    (await client.query({ text, values: [...values] })).rows;
+  const query = async (text: string, values: readonly unknown[] = []) => {
+    const bounds = answerTimeoutMs === undefined ? {} : { query_timeout: answerTimeoutMs };
+    return (await client.query({ text, values: [...values], ...bounds })).rows;
+  };
   return {
     query,
     async inTransaction(lockTimeoutMs, work) {

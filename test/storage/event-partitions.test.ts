@@ -86,6 +86,8 @@ test('a partition goes with what is in it', async () => {
   expect(await testDatabase.query(`select to_regclass('${name}') as name`)).toEqual([
     { name: null },
   ]);
+  // Another process may have decided the same a moment before.
+  expect(await partitions.retire(name)).toBe(true);
 });
 
 test('a partition to which events may still come does not go', async () => {
@@ -137,6 +139,14 @@ test('a partition that an operator detaches stays theirs', async () => {
   await partitions.keep();
   expect(await listNames()).toEqual(names);
   expect(await testDatabase.query(`select from ${name}`)).toHaveLength(1);
+});
+
+test('a round whose process stops ends early, and the next one goes on', async () => {
+  await drop(names[3] as string);
+  const past1 = await makePartition(testDatabase, past);
+  await testDatabase.query('insert into retiring_event_partitions values ($1)', [past1]);
+  expect(await partitions.keep(AbortSignal.abort())).toMatchObject({ made: [], removed: [] });
+  expect(await partitions.keep()).toMatchObject({ made: [names[3]], removed: [past1] });
 });
 
 test('while somebody else changes the schema, nothing is done', async () => {

@@ -177,10 +177,12 @@ test('processes that wait do not hold up an index that waits for older transacti
   const begun = `select from pg_index where indexrelid = to_regclass('workspaces_hint_index')`;
   await expect.poll(() => testDatabase.query(begun)).toHaveLength(1);
   const others = [await openAnother(testDatabase), await openAnother(testDatabase)];
-  const waiting = others.map((other) => migrate(other, options));
+  let waiters = 0;
+  const waiting = others.map((other) => migrate(other, { ...options, onWait: () => waiters++ }));
   const sessions = `select from pg_stat_activity where datname = current_database()
     and query like '%pg_try_advisory_lock%' and pid <> pg_backend_pid()`;
   await expect.poll(() => testDatabase.query(sessions)).toHaveLength(2);
+  expect(waiters).toBe(2);
   await user.query('commit');
   await user.end();
   expect(await migrating).toEqual(['9999-colours']);

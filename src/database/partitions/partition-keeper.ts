@@ -29,8 +29,8 @@ export function createPartitionKeeper(deps: PartitionKeeperDeps): PartitionKeepe
   let renewing: Promise<void> | undefined;
   let waited = '';
 
-  async function keep(): Promise<void> {
-    const { made, removed, waiting } = await partitions.keep();
+  async function keep(signal?: AbortSignal): Promise<void> {
+    const { made, removed, waiting } = await partitions.keep(signal);
     if (made.length > 0) log.info({ partitions: made }, 'made partitions of events');
     if (removed.length > 0) log.info({ partitions: removed }, 'removed partitions of events');
     // Once, and not every ten seconds for as long as somebody dumps the database.
