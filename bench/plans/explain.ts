@@ -82,6 +82,7 @@ function countAlike(lines: readonly string[]): string[] {
 
 /** A parameter as it is written in SQL. */
 export function toLiteral(value: unknown): string {
+  if (value === null || value === undefined) return 'null';
   if (typeof value === 'number') return `${value}`;
   if (typeof value === 'boolean') return `${value}`;
   if (value instanceof Date) return `'${value.toISOString()}'`;

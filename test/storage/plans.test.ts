@@ -2,6 +2,7 @@ import type { PoolClient } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toLiteral } from '../../bench/plans/explain.ts';
 import { createRecorder, type Step } from '../../bench/plans/record.ts';
+import { appendStatement } from '../../src/events/append/append-statements.ts';
 import { eraseStatement } from '../../src/events/erase/erase-statements.ts';
 import {
   createEventLogStore,
@@ -78,6 +79,7 @@ interface Node {
   readonly 'Node Type': string;
   readonly 'Relation Name'?: string;
   readonly 'Index Name'?: string;
+  readonly 'Index Cond'?: string;
   readonly Plans?: readonly Node[];
 }
 
@@ -129,6 +131,14 @@ describe.each(states)('of %s', (_, prepare) => {
     const indexes = (await planOf(step)).flatMap((node) => node['Index Name'] ?? []);
     const ofEvents = indexes.filter((index) => index.startsWith('events'));
     expect(ofEvents).toEqual([expect.stringMatching(/_pkey$/)]);
+  });
+
+  test('the append looks up the workspaces that it locks, and no others', async () => {
+    const values = (appendStatement.text.match(/\$\d+/g) ?? []).map(() => null);
+    const nodes = await planOf({ statement: appendStatement, values });
+    const found = nodes.filter((node) => node['Index Name'] === 'workspaces_pkey');
+    expect(found.length).toBeGreaterThan(0);
+    for (const node of found) expect(node).toHaveProperty('Index Cond');
   });
 
   test('ids are looked up in their partition alone', async () => {
