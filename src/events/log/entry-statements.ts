@@ -75,7 +75,7 @@ export function beyondStatement(direction: Direction): Statement {
     select sequence from events where ${inRange} and ${ids} order by sequence ${direction} limit 1
   )`;
   // Where nothing can be beyond, nothing is looked for: the first partition begins where no id is below.
-  const below = first(`(id < $4::uuid or id = $4::uuid) and $4::uuid > '${everyId.from}'`);
+  const below = first(`(id < $4::uuid or id = '${everyId.from}') and $4::uuid > '${everyId.from}'`);
   const above = first(`(id > $5::uuid or id = $5::uuid) and $5::uuid < '${everyId.before}'`);
   return {
     name: `harbor_beyond_${direction}`,

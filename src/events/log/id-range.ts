@@ -8,12 +8,12 @@ export interface IdRange {
 }
 
 /**
- * SQL for it, given the parameters of both. Written with "or", PostgreSQL leaves out partitions by it as by a plain
- * comparison, and does not take the primary key for the index to walk, which it did for a partition that it knew nothing
- * of. No UUIDv7 is equal to either.
+ * SQL for it, given the parameters of both. PostgreSQL leaves out partitions by an "or" as by a plain comparison, and
+ * does not take the primary key for the index to walk, which it did for a partition that it knew nothing of. What stands
+ * behind each "or" is of a partition that is read anyhow.
  */
 export function isAmong(from: `$${number}`, before: `$${number}`): string {
-  return `(id > ${from}::uuid or id = ${from}::uuid) and (id < ${before}::uuid or id = ${before}::uuid)`;
+  return `(id > ${from}::uuid or id = ${from}::uuid) and (id < ${before}::uuid or id = ${from}::uuid)`;
 }
 
 export const everyId: IdRange = {
