@@ -11,6 +11,7 @@ import { benchPartitions } from './partitions.ts';
 import { benchPgbench } from './pgbench.ts';
 import { benchPlans } from './plans/plans.ts';
 import { formatAims, formatReport, type Report } from './report.ts';
+import { benchRetention } from './retention.ts';
 import { benchRetrieve } from './retrieve.ts';
 import type { Plan } from './rounds.ts';
 import { openStage, type Stage } from './stage.ts';
@@ -30,6 +31,7 @@ const usual: Record<string, Bench> = {
   keys: benchKeyFlood,
   log: benchLog,
   webhooks: benchWebhooks,
+  retention: benchRetention,
 };
 /** `plans`, `growth` and `indexes` take 6 GB of disk, `webhooks-faults` minutes: they run when they are asked for. */
 const benches: Record<string, Bench> = {

@@ -121,6 +121,8 @@ export class Sending implements OpenAnswer {
     const { openAnswers, liveAnswers, stallMsMax, closing } = this.#deps;
     const { sink } = this.#to;
     const live = liveAnswers.open(sink, () => this.#cutOff(tookTooLate()));
+    // What it has written stays watched until all of it is taken.
+    void this.#over.promise.then(() => live.close());
     const chunks = body[Symbol.asyncIterator]();
     try {
       // Connect lets handlers add headers until the first chunk is there.
@@ -138,7 +140,6 @@ export class Sending implements OpenAnswer {
       openAnswers.open(this);
       this.#end(response);
     } finally {
-      live.close();
       await chunks.return?.();
     }
   }
