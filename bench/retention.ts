@@ -20,6 +20,7 @@ export async function benchRetention(stage: Stage, plan: Plan): Promise<Report> 
   const retention = createRetention({
     store: createRetentionStore(database),
     partitions: createEventPartitions(database),
+    hasLeft: async () => false,
     report: { onPartitionRetired: () => undefined, onWorkspaceForgotten: () => undefined },
   });
   await run(stage, newWorkspaces, [pastWorkspaceId, idleWorkspaces, idleWorkspaces / idleRetained]);

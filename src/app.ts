@@ -111,6 +111,7 @@ function assemble(config: Config, database: Database, log: Log) {
   const webhooks = createWebhooksFeature(deps, {
     ...config.webhooks,
     commits: events.commits,
+    leftBehind: events.leftBehind,
     workspaces: workspaces.store,
   });
   const upkeep = { rpcs: [], loops: [partitionKeeper.loop] };

@@ -22,11 +22,14 @@ import { createEventFeeds } from './follow/event-feeds.ts';
 import { createSubscribeEvents } from './follow/subscribe-events.rpc.ts';
 import { createEventLogStore, type EventLogStore } from './log/event-log-store.ts';
 import { createEventReader } from './log/event-reader.ts';
+import { createLeftBehind, type LeftBehind } from './retention/left-behind.ts';
 import { createRetentionLoops } from './retention/retention-loops.feature.ts';
 
 export interface EventsFeature extends Feature {
   /** For features that work behind the log. */
   readonly commits: CommitNews;
+  /** For features that keep something of a workspace beyond its events. */
+  readonly leftBehind: LeftBehind;
 }
 
 /** What the events need of others. */
@@ -50,6 +53,7 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
   const store = createEventStore(database.statements, needs.onPartitionMissing);
   const log = createEventLogStore(database.statements);
   const commits = createCommitNews(report('wake up after a commit'));
+  const leftBehind = createLeftBehind();
   const follow = createFollow(deps, log, commits);
   const onCommitted = (id: string, lastSequence: number) => commits.tell(id, lastSequence, 'here');
   const queue = createAppendQueue(store, { onCommitted, turns });
@@ -72,6 +76,7 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
   });
   return {
     commits,
+    leftBehind,
     rpcs: [serve(EventsService, rpcs)],
     streams: [subscribeEvents],
     loops: [
@@ -81,7 +86,7 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
         round: async (signal) => void (await sweepExpiredKeys(store, signal)),
       },
       ...follow.loops,
-      ...createRetentionLoops(deps),
+      ...createRetentionLoops(deps, leftBehind),
     ],
     endStreams: () => streamWatch.endAll(new ShuttingDown()),
     drained: () => queue.drained(),

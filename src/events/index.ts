@@ -13,5 +13,6 @@ export { type EventFilter, isEverything } from './log/event-filter.ts';
 export { createEventLogStore, type EventLogStore } from './log/event-log-store.ts';
 export { type LogEnd, readLogEnd } from './log/log-place.ts';
 export { readMatching } from './log/matching-events.ts';
+export type { LeftBehind } from './retention/left-behind.ts';
 export { createRetention, type Retention } from './retention/retention.ts';
 export { createRetentionStore } from './retention/retention-store.ts';

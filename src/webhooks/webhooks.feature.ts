@@ -1,6 +1,11 @@
 import { WebhooksService } from '../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
 import { describeCause } from '../describe-cause.ts';
-import { type CommitNews, createEventLogStore, createEventStore } from '../events/index.ts';
+import {
+  type CommitNews,
+  createEventLogStore,
+  createEventStore,
+  type LeftBehind,
+} from '../events/index.ts';
 import { type Feature, type FeatureDeps, type Loop, serve } from '../feature.ts';
 import { idOf, newUuid } from '../type-id.ts';
 import { type Courier, createCourier } from './delivery/courier.ts';
@@ -22,6 +27,7 @@ import { createEndpointStore } from './endpoints/endpoint-store.ts';
 import { createEndpointsRpc } from './endpoints/endpoints.rpc.ts';
 import { createFindStart } from './endpoints/find-start.ts';
 import { createGetEndpoint } from './endpoints/get-endpoint.rpc.ts';
+import { createHasEndpoints } from './endpoints/has-endpoints-store.ts';
 import { createChangeEndpoint } from './endpoints/held-endpoint-store.ts';
 import { createSecretStore } from './endpoints/secret-store.ts';
 import { createSendTestEvent, type SendTestEvent } from './endpoints/send-test-event.ts';
@@ -40,6 +46,7 @@ import { createHeadersFor } from './signing/request-headers.ts';
 
 export interface WebhooksFeatureNeeds {
   readonly commits: CommitNews;
+  readonly leftBehind: LeftBehind;
   readonly workspaces: { assertExists(id: string): Promise<void> };
   /** 32 bytes each, the newest first; none: no endpoint can be made. */
   readonly encryptionKeys: readonly Buffer[];
@@ -64,6 +71,7 @@ export function createWebhooksFeature(deps: FeatureDeps, needs: WebhooksFeatureN
   const sending = createSending(deps, { ...needs, policy, encryption, schedule });
   const engine = createEngine(deps, { ...needs, courier: sending.courier, schedule });
   needs.commits.listen(engine.wake);
+  needs.leftBehind.add(createHasEndpoints(deps.database.statements));
   return {
     rpcs: [
       serve(

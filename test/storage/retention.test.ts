@@ -20,10 +20,14 @@ const forgotten: string[] = [];
 const retired: string[] = [];
 const never = new AbortController().signal;
 
+/** Workspaces of which another feature has something. */
+const keptElsewhere = new Set<string>();
+
 const openRetention = (over: Partial<Database> = {}) =>
   createRetention({
     store: createRetentionStore({ ...database, ...over }),
     partitions: createEventPartitions(database),
+    hasLeft: async (id) => keptElsewhere.has(id),
     report: {
       onPartitionRetired: (name) => void retired.push(name),
       onWorkspaceForgotten: (id) => void forgotten.push(id),
@@ -77,8 +81,12 @@ async function newWorkspace(
 }
 const setRetention = (id: string, days: number | null) =>
   testDatabase.query('update workspaces set retention_days = $2 where id = $1', [id, days]);
-const deleteWorkspace = (id: string) =>
-  testDatabase.query('update workspaces set deleted_at = now() where id = $1', [id]);
+/** Some time ago, unless said otherwise. */
+const deleteWorkspace = (id: string, minutesAgo = 2) =>
+  testDatabase.query(
+    "update workspaces set deleted_at = now() - $2::int * interval '1 minute' where id = $1",
+    [id, minutesAgo],
+  );
 async function floorOf(id: string): Promise<number | undefined> {
   const text = 'select first_sequence::int as floor from workspaces where id = $1';
   return (await testDatabase.query<{ floor: number }>(text, [id]))[0]?.floor;
@@ -343,6 +351,21 @@ describe('a workspace that was deleted', () => {
     expect(await floorOf(id)).toBeUndefined();
   });
 
+  test('keeps its id for a minute, and for as long as another feature has something of it', async () => {
+    const id = await newWorkspace(null, [1, 1]);
+    await deleteWorkspace(id, 0);
+    await retention.removeRows(never);
+    expect(await rowsOf(id)).toEqual([]);
+    expect(await floorOf(id)).toBe(1);
+    await deleteWorkspace(id, 2);
+    keptElsewhere.add(id);
+    await retention.removeRows(never);
+    expect(await floorOf(id)).toBe(1);
+    keptElsewhere.delete(id);
+    await retention.removeRows(never);
+    expect(await floorOf(id)).toBeUndefined();
+  });
+
   test('is not forgotten while it is not deleted, however empty', async () => {
     const id = await newWorkspace(null, []);
     expect(await createRetentionStore(database).forgetWorkspace(id)).toBe(false);
@@ -412,7 +435,7 @@ describe('partitions', () => {
   });
 
   test('take their rows with them where everybody has a retention, and rows go one by one elsewhere', async () => {
-    await testDatabase.query('update workspaces set deleted_at = now()');
+    await testDatabase.query("update workspaces set deleted_at = now() - interval '2 minutes'");
     await retention.removeRows(never);
     const old = await makePartition(testDatabase, monthsAgo(30));
     // Past the retention of all, or in less than a month.

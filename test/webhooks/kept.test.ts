@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../src/database/database.ts';
 import { boundAt } from '../../src/database/partitions/period.ts';
+import { createHasEndpoints } from '../../src/webhooks/endpoints/has-endpoints-store.ts';
 import { createSweepEndpoints } from '../../src/webhooks/endpoints/sweep-endpoints-store.ts';
 import { createAttemptPartitions } from '../../src/webhooks/log/attempt-partitions-store.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
@@ -153,6 +154,23 @@ test('what is left of a deleted endpoint goes when its deliveries are kept no mo
   expect(await ids('webhook_states', 'endpoint_id')).toEqual([uuid(1), uuid(2)]);
   expect(await ids('webhook_secrets', 'endpoint_id')).toEqual([uuid(1), uuid(2)]);
   expect(await ids('webhook_cursors', 'id')).toEqual([uuid(1), uuid(2), uuid(4), uuid(6)]);
+});
+
+test('the id of a deleted workspace is not free while what its endpoints were sent is kept', async () => {
+  await testDatabase.query(
+    `insert into workspaces (id, display_name, created_at, deleted_at)
+     values ('ws_a', '', now(), now()), ('ws_b', '', now(), now())`,
+  );
+  await endpoint(uuid(1), 'ws_a', null);
+  await endpoint(uuid(2), 'ws_b', 31);
+  const hasEndpoints = createHasEndpoints(database.statements);
+  const sweep = createSweepEndpoints(database.statements, 30);
+  expect(await Promise.all(['ws_a', 'ws_b'].map(hasEndpoints))).toEqual([true, true]);
+  await sweep();
+  expect(await Promise.all(['ws_a', 'ws_b'].map(hasEndpoints))).toEqual([true, false]);
+  await testDatabase.query("update webhook_endpoints set deleted_at = now() - interval '31 days'");
+  await sweep();
+  expect(await hasEndpoints('ws_a')).toBe(false);
 });
 
 test('endpoints of a deleted workspace end, and their secrets are gone at once', async () => {

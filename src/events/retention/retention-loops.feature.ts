@@ -1,5 +1,6 @@
 import { createEventPartitions } from '../../database/partitions/event-partitions.ts';
 import type { FeatureDeps, Loop } from '../../feature.ts';
+import type { LeftBehind } from './left-behind.ts';
 import { createRetention } from './retention.ts';
 import { createRetentionStore } from './retention-store.ts';
 
@@ -9,10 +10,14 @@ const removeRowsEveryMs = 30_000;
 const removePartitionsEveryMs = 60 * 60 * 1_000;
 
 /** The work of retention, in every process. */
-export function createRetentionLoops({ database, log }: FeatureDeps): Loop[] {
+export function createRetentionLoops(
+  { database, log }: FeatureDeps,
+  { hasLeft }: LeftBehind,
+): Loop[] {
   const retention = createRetention({
     store: createRetentionStore(database),
     partitions: createEventPartitions(database),
+    hasLeft,
     report: {
       onPartitionRetired: (partition) =>
         log.info({ partition }, 'retired a partition of events that nobody keeps'),

@@ -175,7 +175,8 @@ export const deleteKeysStatement: Statement = {
 export const deleteWorkspaceStatement: Statement = {
   name: 'harbor_delete_workspace',
   text: `
-    delete from workspaces where id = $1 and deleted_at is not null
+    delete from workspaces where id = $1
+      and deleted_at < statement_timestamp() - interval '1 minute'
       and not exists (select from events where workspace_id = $1)
       and not exists (select from idempotency_keys where workspace_id = $1)
     returning id`,

@@ -59,7 +59,10 @@ export interface RetentionStore {
   isKept(from: Date | undefined, until: Date): Promise<boolean>;
   /** Deletes idempotency keys of a workspace that was deleted, up to `limit` of them, and returns how many. */
   deleteKeys(workspaceId: string, limit: number): Promise<number>;
-  /** Forgets a workspace that was deleted, if nothing is left of it. */
+  /**
+   * Forgets a workspace that was deleted, if nothing is left of it, a minute after that: until then a process may still
+   * follow its log, and a change that had begun before may end.
+   */
   forgetWorkspace(workspaceId: string): Promise<boolean>;
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
+import type { HasLeft } from './left-behind.ts';
 import { leftForDropUntil, maybePast, type TimePart } from './left-for-drop.ts';
 import type { RetainedWorkspace, RetentionStore } from './retention-store.ts';
 
@@ -38,6 +39,8 @@ export interface Retention {
 export interface RetentionDeps {
   readonly store: RetentionStore;
   readonly partitions: Partitions;
+  /** Whether another feature still has something of a workspace that was deleted. */
+  readonly hasLeft: HasLeft;
   readonly report: RetentionReports;
 }
 
@@ -62,7 +65,8 @@ interface Deleted {
   readonly left: 'nothing' | 'held' | 'stop';
 }
 
-export function createRetention({ store, partitions, report }: RetentionDeps): Retention {
+export function createRetention(deps: RetentionDeps): Retention {
+  const { store, partitions, hasLeft, report } = deps;
   /** Up to which floor, and from which time on, a workspace has no past rows. */
   const clean = new LRUCache<string, string>({ max: cleanMax });
   let batchRows = batchRowsMin;
@@ -114,6 +118,7 @@ export function createRetention({ store, partitions, report }: RetentionDeps): R
     const deleted = await deletePast([one], undefined, signal);
     if (deleted.left !== 'nothing') return deleted;
     await deleteKeys(one, signal);
+    if (await hasLeft(one.id)) return deleted;
     if (await store.forgetWorkspace(one.id)) report.onWorkspaceForgotten(one.id);
     return deleted;
   }
