@@ -1,6 +1,6 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createDeliveryLab, type DeliveryLab, labWorkspace } from '../support/delivery-lab.ts';
-import { fillLog } from '../support/filled-log.ts';
+import { eraseQuietly, fillLog } from '../support/filled-log.ts';
 import { type Receiver, startReceiver } from '../support/webhook-receiver.ts';
 
 let lab: DeliveryLab;
@@ -58,6 +58,34 @@ test('in the order of the log an event that is given up lets the next ones go', 
   await lab.start({ schedule });
   await lab.settled(id);
   expect(firsts('/hooks', succeeded)).toEqual(upTo(12).filter((n) => n !== 3));
+});
+
+test('an event that is erased while it waits for the one before it is sent without its content', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  try {
+    const url = `${receiver.baseUrl}/hooks`;
+    const id = await lab.addEndpoint({ url, ordering: 'workspace' });
+    await fillLog(
+      lab.database,
+      labWorkspace,
+      upTo(3).map(() => ({ type: 'user.changed', payload: { email: 'ada@example.com' } })),
+    );
+    const released = Promise.withResolvers<void>();
+    receiver.answer = async ({ sequence }) => {
+      if (sequence === 1) await released.promise;
+      return 204;
+    };
+    await lab.start({ schedule: { leaseMs: 600_000 } });
+    await receiver.waitFor('/hooks', 1);
+    await eraseQuietly(lab.database, labWorkspace, [3]);
+    vi.advanceTimersByTime(4_000);
+    released.resolve();
+    await lab.settled(id);
+    const payloads = receiver.at('/hooks').map(({ body }) => JSON.parse(body).payload);
+    expect(payloads).toEqual([{ email: 'ada@example.com' }, { email: 'ada@example.com' }, {}]);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('the order of the log holds when processes are killed', async () => {

@@ -54,6 +54,7 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
     directory,
     courier,
     recorder,
+    log,
     occupancy,
     onSettled,
     onError: report('deliver webhooks'),

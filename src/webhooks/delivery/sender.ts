@@ -1,8 +1,9 @@
 import type { Event } from '../../events/index.ts';
 import { idOf } from '../../type-id.ts';
 import type { Courier } from './courier.ts';
-import { type Delivery, keyOf, parked, type Result } from './delivery.ts';
+import { type Delivery, expired, keyOf, parked, type Result } from './delivery.ts';
 import type { Directory } from './directory.ts';
+import type { DeliveryLog } from './log-parts.ts';
 import type { Occupancy } from './occupancy.ts';
 import type { ResultKind } from './record-store.ts';
 import type { Recorder } from './recorder.ts';
@@ -11,6 +12,11 @@ import type { Recorder } from './recorder.ts';
 export interface Sending {
   readonly delivery: Delivery;
   readonly event: Event;
+}
+
+/** A delivery whose turn it is; `isBelieved`: its event was read just now. */
+interface Turn extends Sending {
+  readonly isBelieved: boolean;
 }
 
 /** Sends what was claimed, and has recorded what comes of it. */
@@ -32,11 +38,18 @@ export interface SenderDeps {
   readonly directory: Pick<Directory, 'targetOf'>;
   readonly courier: Pick<Courier, 'send'>;
   readonly recorder: Pick<Recorder, 'record'>;
+  readonly log: Pick<DeliveryLog, 'readByIds'>;
   readonly occupancy: Occupancy;
   /** A delivery is not on its way any more; `isRecorded` says that this process has recorded what came of it. */
   readonly onSettled: (delivery: Delivery, result: Result | undefined, isRecorded: boolean) => void;
   readonly onError: (error: unknown) => void;
 }
+
+/**
+ * Events were read a second ago, or less, when they are given to be sent. Those that then wait for longer for the ones before
+ * them are read again: what was erased meanwhile is sent by nobody.
+ */
+const believedMs = 3_000;
 
 interface Window {
   /** Deliveries that are not settled. */
@@ -45,7 +58,7 @@ interface Window {
 }
 
 export function createSender(deps: SenderDeps): Sender {
-  const { directory, courier, recorder, occupancy, onSettled, onError } = deps;
+  const { directory, courier, recorder, log, occupancy, onSettled, onError } = deps;
   const windows = new Map<string, Window>();
   const work = new Map<string, Delivery>();
   let isStopped = false;
@@ -62,9 +75,11 @@ export function createSender(deps: SenderDeps): Sender {
     lane: readonly Sending[],
     lease: Window,
   ): Promise<void> {
+    const begunAtMs = performance.now();
     let last: Result['outcome'] | 'unknown' = 'succeeded';
     for (const sending of lane) {
-      const result = await follow(last, sending, lease);
+      const isBelieved = performance.now() - begunAtMs <= believedMs;
+      const result = await follow(last, { ...sending, isBelieved }, lease);
       last = result?.outcome ?? 'unknown';
       void settle(kind, sending, result);
     }
@@ -73,7 +88,7 @@ export function createSender(deps: SenderDeps): Sender {
   /** What comes of a delivery, after what came of the one before it in its lane. */
   async function follow(
     last: Result['outcome'] | 'unknown',
-    sending: Sending,
+    sending: Turn,
     lease: Window,
   ): Promise<Result | undefined> {
     if (last === 'unknown') return undefined;
@@ -82,7 +97,10 @@ export function createSender(deps: SenderDeps): Sender {
   }
 
   /** Undefined where nothing was sent, or nobody knows: then the lease runs out, and it is sent again. */
-  async function attempt({ delivery, event }: Sending, lease: Window): Promise<Result | undefined> {
+  async function attempt(
+    { delivery, event, isBelieved }: Turn,
+    lease: Window,
+  ): Promise<Result | undefined> {
     const target = directory.targetOf(delivery.endpointId);
     if (isStopped || target === undefined || performance.now() > lease.leasedUntilMs) {
       return undefined;
@@ -90,7 +108,9 @@ export function createSender(deps: SenderDeps): Sender {
     const isReplay = delivery.cursorId !== delivery.endpointId;
     const replayId = isReplay ? idOf('rpl', delivery.cursorId) : undefined;
     try {
-      return await courier.send(delivery, { target, replayId }, event);
+      const now = isBelieved ? event : (await log.readByIds([event.id])).get(event.id);
+      if (now === undefined) return expired(delivery);
+      return await courier.send(delivery, { target, replayId }, now);
     } catch (error) {
       onError(error);
       return undefined;
