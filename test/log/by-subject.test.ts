@@ -96,6 +96,19 @@ test('REST lists and streams by subject', async () => {
   const { events } = JSON.parse(answer.text) as { events: { sequence: number; subject: string }[] };
   expect(events.map(({ sequence }) => sequence)).toEqual([2, 8, 14, 20]);
   expect(events[0]?.subject).toBe('inv_2');
+  const leave = new AbortController();
+  const streamed = await fetch(
+    `${service.baseUrl}/v1/events/stream?workspace_id=${workspaceId}&subject=inv_2&after_sequence=0`,
+    { headers, signal: leave.signal },
+  );
+  let text = '';
+  for await (const chunk of streamed.body ?? []) {
+    text += Buffer.from(chunk).toString();
+    if (text.includes('caught_up')) break;
+  }
+  leave.abort();
+  const ids = [...text.matchAll(/^id: (\d+)\ndata/gm)].map(([, id]) => Number(id));
+  expect(ids).toEqual([2, 5, 8, 11, 14, 17, 20, 23]);
 });
 
 describe('rare types of a subject with a long history', () => {
