@@ -114,6 +114,19 @@ test('a partition that somebody reads goes when they are done; nobody waits mean
   expect(await partitions.keep()).toEqual({ made: [], removed: [name], waiting: [] });
 }, 30_000);
 
+test('of several partitions that somebody reads all go when they are done', async () => {
+  const earlier = await makePartition(testDatabase, new Date('2023-02-01T00:00:00Z'));
+  const later = await makePartition(testDatabase, past);
+  const reader = await testDatabase.connect();
+  await reader.query('begin; select from events');
+  expect(await partitions.retire(later)).toBe(false);
+  expect(await partitions.retire(earlier)).toBe(false);
+  await reader.query('commit');
+  await reader.end();
+  expect(await partitions.keep()).toMatchObject({ removed: [later, earlier], waiting: [] });
+  expect(await listNames()).toEqual(names);
+}, 30_000);
+
 test.each([
   ['noted it', () => []],
   ['detached it', (name: string) => [`alter table events detach partition ${name}`]],

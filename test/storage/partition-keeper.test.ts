@@ -9,8 +9,10 @@ import { prepareEvent } from '../../src/events/event.ts';
 import { createAppendQueue, createEventStore } from '../../src/events/index.ts';
 import { createLog } from '../../src/log.ts';
 import { uuidOf } from '../../src/type-id.ts';
+import { createEventsClient } from '../support/clients.ts';
 import { schemaLock } from '../support/schema-lock.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
+import { startTestService } from '../support/test-service.ts';
 
 let testDatabase: TestDatabase;
 let database: Database;
@@ -85,6 +87,21 @@ test('where the partition of now is missing, it is made at once', async () => {
   expect(logLines).toContainEqual(
     expect.objectContaining({ msg: 'made partitions of events', partitions: [name] }),
   );
+});
+
+test('a running service does so', async () => {
+  const service = await startTestService();
+  const { name } = partitionsFrom('quarter', new Date(), 0)[0] ?? {};
+  await service.database.query(`drop table ${name}`);
+  const { event } = await createEventsClient(service).createEvent({
+    workspaceId: service.workspaceId,
+    type: 'tested',
+    payload: {},
+  });
+  expect(event?.sequence).toBe(1n);
+  const lines = service.logLines.map(({ msg }) => msg);
+  expect(lines).toContain('made partitions of events');
+  await service.stop();
 });
 
 test('where it cannot be made, the caller is told to try again, and of no fault', async () => {

@@ -38,23 +38,33 @@ export async function makeMissing(session: SchemaSession, signal?: AbortSignal):
   return made;
 }
 
-/** @returns the names of those that are gone; one that is in use stays for a later round. */
+/**
+ * One after the other: PostgreSQL begins no removal of a partition while another one waits for its readers.
+ *
+ * @returns the names of those that are gone; one that is in use, and those after it, stay for a later round.
+ */
 export async function removeRetiring(
   session: SchemaSession,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  const { retiring } = await readPartitionState(session.query);
   const removed: string[] = [];
-  for (const name of retiring) {
+  for (const name of inTurn(await readPartitionState(session.query))) {
     if (signal?.aborted) break;
     try {
       await untilUnlocked(signal, () => remove(session, name));
       removed.push(name);
     } catch (error) {
       if (!isTransient(error)) throw error;
+      break;
     }
   }
   return removed;
+}
+
+/** The one whose removal waits for its readers first. */
+function inTurn({ retiring, partitions }: PartitionState): string[] {
+  const begun = partitions.filter(({ isDetaching }) => isDetaching).map(({ name }) => name);
+  return retiring.toSorted((a, b) => Number(begun.includes(b)) - Number(begun.includes(a)));
 }
 
 /**
