@@ -1,8 +1,13 @@
 import { anyType, type EventFilter, type TypeMatch, typeMatchOf } from './event-filter.ts';
-import { everyId } from './id-range.ts';
 import type { LogEntry, LogIndexStore, Sifting } from './log-index-store.ts';
 import { type LogRange, lastOf, lengthOf, restAfter } from './log-range.ts';
-import { openWindow, type PartitionedLog, type PartitionWindow } from './partition-window.ts';
+import {
+  type OpenedRange,
+  openWindow,
+  type PartitionedLog,
+  type PartitionWindow,
+  wholeWindow,
+} from './partition-window.ts';
 
 /** The first events of a range that pass a filter; they were found in an index, and not read yet. */
 export interface MatchingEntries {
@@ -18,7 +23,7 @@ export type SearchedLog = PartitionedLog & Pick<LogIndexStore, 'find' | 'findTyp
 const typesMax = 32;
 /** Look-ups of types in one window: each of them in each partition. */
 const windowLookUpsMax = 128;
-/** Look-ups in windows, one after the other, until something is found: some 5 µs each. */
+/** Look-ups in windows, one after the other, until enough is found: some 5 µs each. */
 const lookUpsMax = 1_000;
 /** Events that are sifted at once at the most. */
 const siftedMax = 5_000;
@@ -56,47 +61,62 @@ async function findOfTypes(
   range: LogRange,
   match: TypeMatch,
 ): Promise<MatchingEntries> {
-  const starts = await store.readPartitionStarts();
-  const typesAtMost = match.prefixes.length > 0 ? typesMax + 1 : match.types.length;
-  const partitions = Math.max(1, Math.floor(windowLookUpsMax / typesAtMost));
-  const isDivided = starts.length > partitions;
+  const entries: LogEntry[] = [];
   let rest: LogRange | undefined = range;
+  let first: LogEntry | undefined;
   for (let lookUps = 0; rest !== undefined && lookUps < lookUpsMax; ) {
-    const window = isDivided ? await openWorthyWindow(store, rest, partitions) : whole(rest);
-    const types = window && (await findFewTypes(store, window, match));
-    if (window === undefined || types === undefined) {
-      return sift(store, rest, { by: 'sequence', match, siftedMax });
-    }
-    const entries = types.length === 0 ? [] : await findInWindow(store, window, types);
-    const last = entries.length === range.limit ? entries.at(-1)?.sequence : undefined;
-    rest = restAfter(rest, last ?? lastOf(window.range));
-    if (entries.length > 0) return { entries, rest };
-    // Of each type twice, of each prefix once, and what is beyond the window.
-    lookUps += (2 * types.length + match.prefixes.length) * partitions + starts.length;
+    const wanted: LogRange = { ...rest, limit: range.limit - entries.length };
+    const found: FoundOfTypes = await findSome(store, { range: wanted, first }, match);
+    entries.push(...found.entries);
+    if (entries.length === range.limit) return { entries, rest: found.rest };
+    ({ rest, first } = found);
+    lookUps += found.lookUps;
   }
-  return { entries: [], rest };
+  return { entries, rest };
 }
 
-async function findInWindow(
+interface FoundOfTypes extends MatchingEntries {
+  /** The first event of `rest`, where it is known. */
+  readonly first: LogEntry | undefined;
+  readonly lookUps: number;
+}
+
+/** Finds events of a range in its first window, or by sifting. */
+async function findSome(
   store: SearchedLog,
-  { range, ids }: PartitionWindow,
-  types: readonly string[],
-): Promise<readonly LogEntry[]> {
-  return (await store.find(range, { by: 'type', types, ids })).entries;
-}
-
-function whole(range: LogRange): PartitionWindow {
-  return { range, ids: everyId };
+  opened: OpenedRange,
+  match: TypeMatch,
+): Promise<FoundOfTypes> {
+  const { range } = opened;
+  const { length: all } = await store.readPartitionStarts();
+  const typesAtMost = match.prefixes.length > 0 ? typesMax + 1 : match.types.length;
+  const partitions = Math.min(all, Math.max(1, Math.floor(windowLookUpsMax / typesAtMost)));
+  const window =
+    partitions === all ? wholeWindow(range) : await openWorthyWindow(store, opened, partitions);
+  const types = window && (await findFewTypes(store, window, match));
+  if (window === undefined || types === undefined) {
+    const sifted = await sift(store, range, { by: 'sequence', match, siftedMax });
+    return { ...sifted, first: undefined, lookUps: lookUpsMax };
+  }
+  const { entries } = await store.find(window.range, { by: 'type', types, ids: window.ids });
+  const last = entries.length === range.limit ? entries.at(-1)?.sequence : undefined;
+  return {
+    entries,
+    rest: restAfter(range, last ?? lastOf(window.range)),
+    first: window.next,
+    // Of each type twice, of each prefix once, and of what is beyond the window.
+    lookUps: (2 * types.length + match.prefixes.length) * partitions + all,
+  };
 }
 
 /** A window; undefined where to sift gets as far, since little is in it. */
 async function openWorthyWindow(
   store: SearchedLog,
-  range: LogRange,
+  opened: OpenedRange,
   partitions: number,
 ): Promise<PartitionWindow | undefined> {
-  if (lengthOf(range) <= siftedMax) return undefined;
-  const window = await openWindow(store, range, partitions);
+  if (lengthOf(opened.range) <= siftedMax) return undefined;
+  const window = await openWindow(store, opened, partitions);
   return lengthOf(window.range) <= siftedMax ? undefined : window;
 }
 

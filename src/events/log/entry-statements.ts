@@ -69,17 +69,19 @@ export const uuidStatement: Statement = {
     order by sequence limit 1`,
 };
 
-/** The first sequence of a range that has an id below `$4`, or from `$5` on; null for none. */
+/** The first event of a range that has an id below `$4`, or from `$5` on. */
 export function beyondStatement(direction: Direction): Statement {
   const first = (ids: string) => `(
-    select sequence from events where ${inRange} and ${ids} order by sequence ${direction} limit 1
+    select id, sequence from events where ${inRange} and ${ids} order by sequence ${direction} limit 1
   )`;
   // Where nothing can be beyond, nothing is looked for: the first partition begins where no id is below.
   const below = first(`(id < $4::uuid or id = '${everyId.from}') and $4::uuid > '${everyId.from}'`);
   const above = first(`(id > $5::uuid or id = $5::uuid) and $5::uuid < '${everyId.before}'`);
   return {
     name: `harbor_beyond_${direction}`,
-    text: `select ${direction === 'asc' ? 'least' : 'greatest'}(${below}, ${above})::float8 as sequence`,
+    text: `
+      select id, ends.sequence::float8 as sequence from (${below} union all ${above}) as ends
+      order by ends.sequence ${direction} limit 1`,
   };
 }
 

@@ -67,8 +67,8 @@ export interface LogIndexStore {
     sequence: number,
     signal?: AbortSignal,
   ): Promise<string | undefined>;
-  /** The sequence of the first event of a range whose id is none of `ids`. */
-  findBeyond(range: LogRange, ids: IdRange, signal?: AbortSignal): Promise<number | undefined>;
+  /** The first event of a range whose id is none of `ids`. */
+  findBeyond(range: LogRange, ids: IdRange, signal?: AbortSignal): Promise<LogEntry | undefined>;
   /** The highest sequence that was created before a time; below the floor for none. */
   findPlaceOfTime(workspaceId: string, time: Date): Promise<number>;
   /** Where the partitions of events begin: a minute old at the most. */
@@ -99,6 +99,7 @@ export function createLogIndexStore(run: RunStatement): LogIndexStore {
 
   return {
     async find(range, search, signal) {
+      if (search.by === 'type' && search.types.length === 0) return nothing;
       const statement = findStatements[search.by][range.direction];
       return toFound(await run<EntryRow>(statement, findValues(range, search), signal));
     },
@@ -117,8 +118,7 @@ export function createLogIndexStore(run: RunStatement): LogIndexStore {
     async findBeyond({ workspaceId, low, high, direction }, ids, signal) {
       const statement = beyondStatements[direction];
       const values = [workspaceId, low, high, ids.from, ids.before];
-      const [row] = await run<{ sequence: number | null }>(statement, values, signal);
-      return row?.sequence ?? undefined;
+      return toFound(await run<EntryRow>(statement, values, signal)).entries[0];
     },
 
     async findPlaceOfTime(workspaceId, time) {
@@ -138,6 +138,8 @@ export function createLogIndexStore(run: RunStatement): LogIndexStore {
     readPartitionStarts,
   };
 }
+
+const nothing: FoundEntries = { entries: [], siftedTo: undefined };
 
 interface EntryRow {
   readonly id: string;

@@ -1,14 +1,22 @@
 import { everyId, type IdRange, idsOfPartitions, partitionOf } from './id-range.ts';
-import type { LogIndexStore } from './log-index-store.ts';
+import type { LogEntry, LogIndexStore } from './log-index-store.ts';
 import { type LogRange, partBefore } from './log-range.ts';
 
 /** The beginning of a range, and ids that all of its events have. */
 export interface PartitionWindow {
   readonly range: LogRange;
   readonly ids: IdRange;
+  /** The event that follows, in the direction of the range. */
+  readonly next: LogEntry | undefined;
 }
 
 export type PartitionedLog = Pick<LogIndexStore, 'readPartitionStarts' | 'findUuid' | 'findBeyond'>;
+
+/** A range whose first event may be known. */
+export interface OpenedRange {
+  readonly range: LogRange;
+  readonly first: LogEntry | undefined;
+}
 
 /**
  * The beginning of a range that `partitions` of the table hold, all of it: so that what looks into each partition many
@@ -17,17 +25,22 @@ export type PartitionedLog = Pick<LogIndexStore, 'readPartitionStarts' | 'findUu
  */
 export async function openWindow(
   store: PartitionedLog,
-  range: LogRange,
+  { range, first }: OpenedRange,
   partitions: number,
 ): Promise<PartitionWindow> {
   const starts = await store.readPartitionStarts();
   const isAscending = range.direction === 'asc';
-  const uuid = await store.findUuid(range.workspaceId, isAscending ? range.low + 1 : range.high);
+  const begin = isAscending ? range.low + 1 : range.high;
+  const uuid = first?.uuid ?? (await store.findUuid(range.workspaceId, begin));
   // Retention has passed it meanwhile, or the log is damaged.
-  if (uuid === undefined) return { range, ids: everyId };
+  if (uuid === undefined) return wholeWindow(range);
   const place = partitionOf(starts, uuid);
-  const first = isAscending ? place : place - partitions + 1;
-  const ids = idsOfPartitions(starts, first, partitions);
-  const beyond = await store.findBeyond(range, ids);
-  return { range: beyond === undefined ? range : partBefore(range, beyond), ids };
+  const ids = idsOfPartitions(starts, isAscending ? place : place - partitions + 1, partitions);
+  const next = await store.findBeyond(range, ids);
+  return { range: next === undefined ? range : partBefore(range, next.sequence), ids, next };
+}
+
+/** All of a range, in whatever partitions it is. */
+export function wholeWindow(range: LogRange): PartitionWindow {
+  return { range, ids: everyId, next: undefined };
 }
