@@ -74,6 +74,16 @@ test('every partition refuses a second event with a sequence of a workspace', as
   }
 });
 
+test('vacuum comes to every partition before a fiftieth of it is new', async () => {
+  const settings = await testDatabase.query<{ settings: string[] | null }>(`
+    select reloptions as settings from pg_inherits join pg_class on oid = inhrelid
+    where inhparent = 'events'::regclass`);
+  expect(settings).toHaveLength(4);
+  for (const one of settings) {
+    expect(one.settings).toContain('autovacuum_vacuum_insert_scale_factor=0.02');
+  }
+});
+
 test('a partition goes with what is in it', async () => {
   const name = await makePartition(testDatabase, past);
   await insertAt('2024-02-02T00:00:00Z', 1);

@@ -73,6 +73,9 @@ test('a table of before becomes the first partition without a copy, while proces
   await assertWhole(processes);
   expect(await fileOf('events_initial')).toBe(file);
   expect(await createEventPartitions(database).list()).toEqual([initial]);
+  expect(
+    await testDatabase.query(`select reloptions from pg_class where relname = 'events_initial'`),
+  ).toEqual([{ reloptions: ['autovacuum_vacuum_insert_scale_factor=0.02'] }]);
 });
 
 test('a reader that is slow to end holds up the migration, and with it none of the others', async () => {

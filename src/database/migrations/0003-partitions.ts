@@ -3,6 +3,7 @@ import {
   guardPartition,
   readClock,
   readPartitionState,
+  storage,
 } from '../partitions/partition-statements.ts';
 import {
   boundAt,
@@ -151,6 +152,7 @@ async function startEmpty(query: SchemaSession['query']): Promise<void> {
 
 async function attachInitial(query: SchemaSession['query']): Promise<void> {
   await guardPartition(query, 'events_initial');
+  await query(`alter table events_initial set (${storage})`);
   const [row] = await query<{ until: string }>(
     'select initial_until as until from event_partitioning',
   );
