@@ -46,6 +46,23 @@ test('a call is one line with its request id, method, path, status, time and API
   });
 });
 
+test('a call that comes with a trace is one line with the id of that trace', async () => {
+  const traceId = '0af7651916cd43dd8448eb211c80319c';
+  await post('log-traced', restEvent(), { traceparent: `00-${traceId}-b7ad6b7169203331-00` });
+  expect(await lineOf('log-traced')).toMatchObject({ status: 201, trace_id: traceId });
+  await post(
+    'log-keyless',
+    {},
+    {
+      traceparent: `00-${traceId}-b7ad6b7169203331-01`,
+      authorization: '',
+    },
+  );
+  expect(await lineOf('log-keyless')).toMatchObject({ status: 401, trace_id: traceId });
+  await post('log-untraced', restEvent(), { traceparent: `00-${planted}-b7ad6b7169203331-01` });
+  expect(await lineOf('log-untraced')).not.toHaveProperty('trace_id');
+});
+
 test('a refused call is one line with its code and reason', async () => {
   await post('log-refused', restEvent({ type: '' }));
   expect(await lineOf('log-refused')).toMatchObject({

@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findUuid } from '../src/type-id.ts';
 import { createEventsClient } from './support/clients.ts';
 import { connectPost, createEventPath } from './support/connect-post.ts';
-import { startTestService, type TestService } from './support/test-service.ts';
+import { startWebhookService, type WebhookService } from './support/webhook-service.ts';
 
-let service: TestService;
+let service: WebhookService;
 beforeAll(async () => {
-  service = await startTestService();
+  service = await startWebhookService();
 });
 afterAll(() => service.stop());
 
@@ -70,5 +70,37 @@ describe('the trace of a call', () => {
     expect(rows).toEqual(
       [headers, headers].map(({ traceparent }) => ({ trace_context: traceparent })),
     );
+  });
+
+  test('goes out with the webhooks of its events, at every try and with replays', async () => {
+    const { receiver } = service;
+    receiver.answer = ({ attempt }) => (attempt === 1 ? 500 : 204);
+    const workspaceId = await service.makeWorkspace();
+    const headers = { traceparent: 'of-the-endpoint' };
+    const endpointId = await service.makeEndpoint('/traced', { workspaceId, headers });
+    for (const traceparent of [`cc-${trace}-00`, 'none']) {
+      const event = { workspaceId, type: 'traced', payload: {} };
+      await createEventsClient(service).createEvent(event, { headers: { traceparent } });
+    }
+    await receiver.waitFor('/traced', 4);
+    await service.webhooks().createReplay({ endpointId, afterSequence: 0n });
+    await receiver.waitFor('/traced', 8);
+    const sent = (sequence: number) =>
+      receiver
+        .at('/traced')
+        .filter((one) => one.sequence === sequence)
+        .map((one) => [
+          one.attempt,
+          one.headers['harbor-replay'] !== undefined,
+          one.headers.traceparent,
+        ]);
+    const tries = (traceparent: string) => [
+      [1, false, traceparent],
+      [2, false, traceparent],
+      [1, true, traceparent],
+      [2, true, traceparent],
+    ];
+    expect(sent(1)).toEqual(tries(`00-${trace}-00`));
+    expect(sent(2)).toEqual(tries(headers.traceparent));
   });
 });

@@ -47,6 +47,7 @@ export const readEventsStatement: Statement = {
   text: `
     select ${eventColumns} from (
       select id, workspace_id, type, created_at, sequence, subject, occurred_at, api_key_id, erased_at,
+        trace_context,
         case when bytes_before < $4::bigint then payload end as payload,
         case when bytes_before < $4::bigint then metadata end as metadata
       from (

@@ -7,7 +7,7 @@ export const eventColumns = `id, workspace_id, type, payload::text as payload_js
   (extract(epoch from created_at) * 1000)::float8 as created_at_ms, sequence::float8 as sequence,
   subject, (extract(epoch from occurred_at) * 1000000)::bigint as occurred_at_micros,
   metadata::text as metadata_json, api_key_id,
-  (extract(epoch from erased_at) * 1000)::float8 as erased_at_ms`;
+  (extract(epoch from erased_at) * 1000)::float8 as erased_at_ms, trace_context`;
 
 export interface EventRow {
   readonly id: string;
@@ -22,6 +22,7 @@ export interface EventRow {
   readonly metadata_json: string | null;
   readonly api_key_id: string | null;
   readonly erased_at_ms: number | null;
+  readonly trace_context: string | null;
 }
 
 export function toEvents(rows: readonly EventRow[]): Event[] {
@@ -42,6 +43,7 @@ function toEvent(row: EventRow, keyIdOf: (uuid: string) => string): Event {
     sequence: row.sequence,
     apiKeyId: mapped(row.api_key_id, keyIdOf),
     erasedAt: mapped(row.erased_at_ms, (ms) => new Date(ms)),
+    traceContext: row.trace_context ?? undefined,
   };
 }
 

@@ -30,6 +30,8 @@ export interface Event {
   readonly apiKeyId?: string | undefined;
   /** When payload, subject and metadata were taken away, by the database's clock, in whole milliseconds. */
   readonly erasedAt?: Date | undefined;
+  /** The `traceparent` of the call that recorded it; never shown, but sent with its webhooks. */
+  readonly traceContext?: string | undefined;
 }
 
 /** What a caller asks to be recorded; its fields but the payload keep the contract's bounds. */
@@ -43,7 +45,7 @@ export interface NewEvent {
   readonly idempotencyKey: string | undefined;
   /** The caller's key. */
   readonly apiKeyId?: string | undefined;
-  /** The caller's `traceparent`, as W3C Trace Context has it; stamped, and never shown. */
+  /** The `traceparent` of the call, as W3C Trace Context has it; stamped, and never shown. */
   readonly traceContext?: string | undefined;
 }
 

@@ -17,6 +17,7 @@ import {
   mayUseType,
   mayUseWorkspace,
 } from '../api-keys/index.ts';
+import { readTraceparent } from '../trace-context.ts';
 import { findUuid } from '../type-id.ts';
 import type { KnownWorkspaces } from '../workspaces/index.ts';
 import { type Abandonment, type AppendQueue, shareSignal } from './append/append-queue.ts';
@@ -39,7 +40,6 @@ import { listEvents } from './log/event-list.ts';
 import type { EventLogStore } from './log/event-log-store.ts';
 import type { EventReader } from './log/event-reader.ts';
 import { openLog } from './log/open-log.rpc.ts';
-import { readTraceContext } from './trace-context.ts';
 
 export interface EventsRpcDeps {
   readonly queue: AppendQueue;
@@ -135,7 +135,7 @@ interface CreateCall {
 function toCreateCall({ values, requestHeader, signal }: HandlerContext): CreateCall {
   return {
     caller: getCaller(values),
-    traceContext: readTraceContext(requestHeader),
+    traceContext: readTraceparent(requestHeader.get('traceparent')),
     signal,
   };
 }

@@ -1,5 +1,6 @@
 import { describeCause } from '../../describe-cause.ts';
 import type { Log } from '../../log.ts';
+import { parseTraceparent } from '../../trace-context.ts';
 import type { Call } from './call.ts';
 
 /** What comes from outside is cut, so that a line stays short. */
@@ -20,6 +21,7 @@ export function createCallLog(log: Log): (call: Call, path: string, status: numb
     log[level](
       {
         request_id: call.requestId,
+        trace_id: parseTraceparent(call.traceparent)?.traceId,
         method: call.method.slice(0, methodLengthMax),
         path: path.slice(0, pathLengthMax),
         status,

@@ -11,6 +11,8 @@ export interface Call {
   readonly startedAtMs: number;
   /** Of HTTP; over HTTP/2 the caller may have made it up. */
   readonly method: string;
+  /** As it was sent, valid or not. */
+  readonly traceparent: string | undefined;
   apiKeyId?: string;
   /** The room in which it has a place until it ends; none before it is admitted. */
   room?: Room;
@@ -33,12 +35,13 @@ export const callKey = createContextKey<Call | undefined>(undefined, {
 
 const saneRequestId = /^[\w.:+/=@-]{1,128}$/;
 
-export function beginCall(method: string, requestId: string | null | undefined): Call {
+export function beginCall(method: string, requestId?: string | null, traceparent?: string): Call {
   const sane = typeof requestId === 'string' && saneRequestId.test(requestId);
   return {
     requestId: sane ? requestId : randomUUID(),
     startedAtMs: performance.now(),
     method,
+    traceparent,
     bodyBytes: 0,
   };
 }

@@ -45,8 +45,11 @@ const crowdedOut = { code: 'resource_exhausted', reason: 'OVERLOADED' } as const
 export async function answer(incoming: Incoming, deps: AnswerDeps): Promise<void> {
   const { admission } = deps;
   const { headers } = incoming;
-  const requestId = headers['x-request-id'];
-  const call = beginCall(incoming.method, typeof requestId === 'string' ? requestId : undefined);
+  const call = beginCall(
+    incoming.method,
+    textOf(headers['x-request-id']),
+    textOf(headers.traceparent),
+  );
   const { path, query } = splitTarget(incoming.target);
   const body = receiveBody(incoming, call, path, deps);
   const gone = new AbortController();
@@ -98,16 +101,20 @@ function receiveBody(
   { admission, bytesMaxOf }: AnswerDeps,
 ): ReceivedBody {
   const { source, headers } = incoming;
-  const length = headers['content-length'];
-  const type = headers['content-type'];
-  const isEnveloped = typeof type === 'string' && /^application\/(grpc|connect\+)/.test(type);
+  const length = textOf(headers['content-length']);
+  const isEnveloped = /^application\/(grpc|connect\+)/.test(textOf(headers['content-type']) ?? '');
   return new ReceivedBody({
     source,
     call,
     admission,
     bytesMax: bytesMaxOf(path),
     envelopeBytes: isEnveloped ? envelopeBytes : 0,
-    contentLength: typeof length === 'string' ? Number(length) : undefined,
+    contentLength: length === undefined ? undefined : Number(length),
     onFlood: () => incoming.cutOff('failed'),
   });
+}
+
+/** A header that was sent once, or whose values Node has joined. */
+function textOf(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : undefined;
 }

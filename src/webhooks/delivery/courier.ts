@@ -78,7 +78,11 @@ export function createCourier(deps: CourierDeps): Courier {
       const startedAt = new Date(now());
       const signed = headersFor(target, { id: event.id, atMs: startedAt.getTime(), body });
       if (signed === undefined) return undefined;
-      const headers = { ...signed, ...tracingHeaders(delivery, deliveryId(delivery), replayId) };
+      const headers = {
+        ...signed,
+        ...placeHeaders(delivery, deliveryId(delivery), replayId),
+        ...traceHeaders(event.traceContext),
+      };
       const beganAtMs = performance.now();
       const response = await post({ url: target.url, headers, body, timeoutMs: target.timeoutMs });
       const durationMs = Math.round(performance.now() - beganAtMs);
@@ -109,7 +113,7 @@ function toAnswer(response: WebhookResponse, nowMs: number): Answer {
 }
 
 /** What tells a receiver where in the log, and at which try, it is. */
-function tracingHeaders(
+function placeHeaders(
   { attempt, sequence, previousSequence }: Delivery,
   deliveryId: string,
   replayId: string | undefined,
@@ -121,4 +125,9 @@ function tracingHeaders(
     ...(previousSequence > 0 && { 'harbor-previous-sequence': `${previousSequence}` }),
     ...(replayId !== undefined && { 'harbor-replay': replayId }),
   };
+}
+
+/** The trace in which the receiver goes on; where there is none, what the endpoint's own headers say. */
+function traceHeaders(traceparent: string | undefined): Record<string, string> {
+  return traceparent === undefined ? {} : { traceparent };
 }
