@@ -11,6 +11,7 @@ import { joinFeatures } from './joined-features.ts';
 import { mendJsonParse } from './json-parse.ts';
 import type { Log } from './log.ts';
 import { createLoopTurns } from './loop-turns.ts';
+import { type Observer, observeFor } from './observer.ts';
 import { startPeriodic } from './periodic.ts';
 import { openReadyDatabase } from './ready-database.ts';
 import { explainItem } from './server/errors/item-error.ts';
@@ -44,8 +45,13 @@ export interface App {
  */
 export async function startApp(config: Config, databaseUrl: string, log: Log): Promise<App> {
   mendJsonParse();
-  const database = await openReadyDatabase(config, databaseUrl, log);
-  const { health, heart, features, apiKeys, workspaces, server } = assemble(config, database, log);
+  const observer = observeFor([]);
+  const database = await openReadyDatabase(config, databaseUrl, { log, observer });
+  const { health, heart, features, apiKeys, workspaces, server } = assemble(config, {
+    database,
+    log,
+    observer,
+  });
   const heartbeat = startPeriodic(heart);
   features.startLoops();
 
@@ -75,7 +81,13 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
   }
 }
 
-function assemble(config: Config, database: Database, log: Log) {
+interface Means {
+  readonly database: Database;
+  readonly log: Log;
+  readonly observer: Observer;
+}
+
+function assemble(config: Config, { database, log, observer }: Means) {
   const health = createHealth((reason) =>
     reason === undefined ? log.info('ready') : log.warn({ reason }, 'not ready'),
   );
@@ -94,7 +106,7 @@ function assemble(config: Config, database: Database, log: Log) {
   });
   const turns = createLoopTurns();
   const validator = createContractValidator();
-  const deps = { database: { ...database, statements }, log, report, turns };
+  const deps = { database: { ...database, statements }, log, report, turns, observer };
 
   const workspaces = createWorkspacesFeature(deps);
   const apiKeys = createApiKeysFeature(deps, {
@@ -129,6 +141,7 @@ function assemble(config: Config, database: Database, log: Log) {
     tls: config.tls,
     corsOrigins: config.corsOrigins,
     log,
+    observer,
     turns,
     stallMsMax: config.streamStallMs,
   });

@@ -3,6 +3,7 @@ import type { ConnectRouter, ServiceImpl } from '@connectrpc/connect';
 import type { Database } from './database/database.ts';
 import type { Log } from './log.ts';
 import type { LoopTurns } from './loop-turns.ts';
+import type { Observer } from './observer.ts';
 import type { StreamRoute } from './stream-route.ts';
 
 /** What a feature adds to the service. It is made by a function of its own; `app.ts` only joins features. */
@@ -27,6 +28,8 @@ export interface FeatureDeps {
   readonly report: (work: string) => (error: unknown) => void;
   /** In which calls begin and are answered. */
   readonly turns: LoopTurns;
+  /** Is told of what the feature does. */
+  readonly observer: Observer;
 }
 
 /** Work in the background: `round` again and again, `intervalMs` after the one before has ended. */

@@ -8,6 +8,7 @@ import { assertLocksSuffice } from './database/partitions/lock-room.ts';
 import { assertSessionsKept } from './database/pooler.ts';
 import { assertWritable } from './database/writable.ts';
 import type { Log } from './log.ts';
+import type { Observer } from './observer.ts';
 
 /**
  * Opens the database, asks whether it can be relied on, and migrates it.
@@ -15,12 +16,17 @@ import type { Log } from './log.ts';
  * @throws DatabaseUnavailable, DatabaseReadOnly, DurabilityUnsafe, PoolerSharesSessions, LockTableTooSmall, or what a migration
  * throws; no connection is left then.
  */
-export async function openReadyDatabase(config: Config, url: string, log: Log): Promise<Database> {
+export async function openReadyDatabase(
+  config: Config,
+  url: string,
+  { log, observer }: { readonly log: Log; readonly observer: Observer },
+): Promise<Database> {
   const database = await openDatabase({
     url,
     poolSize: config.databasePoolSize,
     applicationName: 'harbor-events',
     onNotice: (message) => log.info(message),
+    observer,
   });
   try {
     log.info({ database: await readDatabaseFacts(database, url) }, 'using this database');

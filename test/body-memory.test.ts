@@ -107,7 +107,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'] as const)('a body of one-byte pieces over %
 test('a key whose bodies fill all that it may hold leaves room for the bodies of others', () => {
   const admission = createAdmission();
   const callOf = (apiKeyId: string) => {
-    const call = beginCall('POST', undefined);
+    const call = beginCall('POST');
     call.apiKeyId = apiKeyId;
     admission.begin(call, () => false);
     admission.admit(call, 'unary');
@@ -128,7 +128,7 @@ describe('among calls without a key', () => {
 
   test('the oldest body gives way to the newest when all together are too large', () => {
     const admission = createAdmission();
-    const crowd = Array.from({ length: 4 }, () => beginCall('POST', undefined));
+    const crowd = Array.from({ length: 4 }, () => beginCall('POST'));
     const refused: unknown[] = [];
     for (const call of crowd) {
       admission.begin(call, () => {
@@ -138,7 +138,7 @@ describe('among calls without a key', () => {
       });
       admission.hold(call, bodyBytesWithoutKeyMax / 4);
     }
-    const late = beginCall('POST', undefined);
+    const late = beginCall('POST');
     admission.begin(late, ignore);
     admission.hold(late, 1);
     expect(refused).toEqual([crowd[0]]);
@@ -149,7 +149,7 @@ describe('among calls without a key', () => {
     const admission = createAdmission();
     const ended: number[] = [];
     for (let index = 0; index <= callsWithoutKeyMax; index++) {
-      admission.begin(beginCall('POST', undefined), () => {
+      admission.begin(beginCall('POST'), () => {
         ended.push(index);
         return false;
       });
@@ -160,7 +160,7 @@ describe('among calls without a key', () => {
 
   test('a body counts among those with a place once its call is admitted', () => {
     const admission = createAdmission();
-    const call = beginCall('POST', undefined);
+    const call = beginCall('POST');
     admission.begin(call, ignore);
     admission.hold(call, 1_000);
     admission.admit(call, 'unary');

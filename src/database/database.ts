@@ -1,9 +1,10 @@
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { Pool, PoolClient } from 'pg';
+import { type Observer, unobserved } from '../observer.ts';
 import { type Change, createChange } from './changes.ts';
 import { createDatabaseClock, type DatabaseClock } from './database-clock.ts';
 import { entities } from './entities.ts';
-import { onConnect, Session } from './session.ts';
+import { observedSession, onConnect } from './session.ts';
 import { createStatementRunner, type StatementRunner } from './statements.ts';
 import { createInTransaction, type InTransaction } from './transaction.ts';
 
@@ -16,6 +17,8 @@ export interface DatabaseOptions {
   readonly applicationName: string;
   /** Receives what MikroORM and pg have to say: lost connections, slow starts. */
   readonly onNotice: (message: string) => void;
+  /** Is told of each statement that has ended. */
+  readonly observer?: Pick<Observer, 'statementEnded'>;
 }
 
 /** The service's PostgreSQL: entities for what is not hot, prepared statements for what is. */
@@ -53,7 +56,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     driverOptions: {
       // Whole, for what MikroORM would not take from it, such as sslmode.
       connectionString: options.url,
-      Client: Session,
+      Client: observedSession(options.observer ?? unobserved),
       onConnect,
       max: options.poolSize,
       application_name: options.applicationName,

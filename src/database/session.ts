@@ -1,4 +1,5 @@
 import pg from 'pg';
+import type { Observer } from '../observer.ts';
 import { isSessionUseless } from './postgres-errors.ts';
 
 /** How long a query by entity waits for its answer. */
@@ -45,4 +46,30 @@ export class Session extends pg.Client {
     const clear = () => clearTimeout(timer);
     result.then(clear, clear);
   }
+}
+
+/** Sessions that tell of each statement that has ended, whoever has asked for it. */
+export function observedSession({ statementEnded }: Pick<Observer, 'statementEnded'>) {
+  return class extends Session {
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    override query(...args: any[]): any {
+      const startedAtMs = performance.now();
+      const result: unknown = Reflect.apply(super.query, this, args);
+      if (result instanceof Promise) {
+        const name: string | undefined = args[0].name;
+        const tell = (isFailed: boolean) =>
+          statementEnded({
+            name,
+            isFailed,
+            startedAtMs,
+            durationMs: performance.now() - startedAtMs,
+          });
+        result.then(
+          () => tell(false),
+          () => tell(true),
+        );
+      }
+      return result;
+    }
+  };
 }

@@ -48,7 +48,7 @@ const sweepEveryMs = 1_000;
 const pollEveryMs = 1_000;
 
 export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds): EventsFeature {
-  const { database, report, turns } = deps;
+  const { database, report, turns, observer } = deps;
   const { workspaces, streamWatch, check, explain } = needs;
   const store = createEventStore(database.statements, needs.onPartitionMissing);
   const log = createEventLogStore(database.statements);
@@ -56,7 +56,7 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
   const leftBehind = createLeftBehind();
   const follow = createFollow(deps, log, commits);
   const onCommitted = (id: string, lastSequence: number) => commits.tell(id, lastSequence, 'here');
-  const queue = createAppendQueue(store, { onCommitted, turns });
+  const queue = createAppendQueue(store, { onCommitted, turns, observer });
   const subscribeEvents = createSubscribeEvents({
     feeds: follow.feeds,
     workspaces,

@@ -48,9 +48,10 @@ export function createDispatch(deps: DispatchDeps): Dispatch {
     answers.set(createMethodUrl('/', stream.method), createRpcStream(stream, inflation));
   }
   return async (request) => {
-    const { path, method } = request;
+    const { path, method, call } = request;
     const handler = handlers.rpc.get(path);
     if (handler !== undefined) {
+      call.rpc = handler.method;
       const { allowedMethods } = handler;
       if (!allowedMethods.includes(method)) return methodNotAllowed(request, allowedMethods);
       const answer = answers.get(path) ?? runRpc;

@@ -2,9 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Validator } from '@bufbuild/protovalidate';
 import type { Log } from '../log.ts';
 import { createLoopTurns, type LoopTurns } from '../loop-turns.ts';
+import { type Observer, unobserved } from '../observer.ts';
 import type { StreamRoute } from '../stream-route.ts';
 import { type Admission, createAdmission, type Load } from './calls/admission.ts';
+import type { Call } from './calls/call.ts';
 import { createCallLog } from './calls/call-log.ts';
+import { createCallTelling } from './calls/ended-call.ts';
 import { createRequestGate, type RequestGateDeps } from './calls/request-gate.ts';
 import { createDispatch } from './dispatch.ts';
 import { createHealth, type Health } from './health/health.ts';
@@ -39,6 +42,8 @@ export interface ServerDeps extends Omit<RequestGateDeps, 'admission'> {
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
   readonly corsOrigins: readonly string[];
   readonly log: Log;
+  /** Is told of each call that has ended. */
+  readonly observer?: Observer;
   /** A stream whose reader takes nothing for this time is cut off; in milliseconds. */
   readonly stallMsMax: number;
 }
@@ -82,7 +87,9 @@ export function createServer(deps: ServerDeps): Server {
     createDispatch({ handlers, streams, inflation, health: deps.health, validator }),
   );
   const front = createFront(deps.tls);
-  const { stallMsMax } = deps;
+  const { stallMsMax, observer = unobserved } = deps;
+  const logCall = createCallLog(deps.log);
+  const tellOf = createCallTelling(observer);
   const openAnswers = createOpenAnswers(stallMsMax, front.closing);
   const exchange = {
     dispatch,
@@ -94,7 +101,10 @@ export function createServer(deps: ServerDeps): Server {
     bytesMaxOf: createRequestLimits(handlers.rpc),
     closing: front.closing,
     stallMsMax,
-    onEnd: createCallLog(deps.log),
+    onEnd(call: Call, path: string, status: number) {
+      logCall(call, path, status);
+      tellOf(call, status);
+    },
   };
   answerHttp1(front.http1, exchange);
   answerHttp2(front.http2, exchange);

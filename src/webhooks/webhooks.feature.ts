@@ -119,7 +119,10 @@ interface EngineNeeds extends WebhooksFeatureNeeds {
   readonly schedule: DeliverySchedule;
 }
 
-function createEngine({ database, report }: FeatureDeps, needs: EngineNeeds): DeliveryEngine {
+function createEngine(
+  { database, report, observer }: FeatureDeps,
+  needs: EngineNeeds,
+): DeliveryEngine {
   const { courier, schedule, commits } = needs;
   const { statements } = database;
   return createDeliveryEngine({
@@ -137,6 +140,7 @@ function createEngine({ database, report }: FeatureDeps, needs: EngineNeeds): De
     telling: createTellingStore(database.inTransaction, schedule),
     onTold: ({ workspaceId, sequence }) => commits.tell(workspaceId, sequence, 'here'),
     report,
+    observer,
   });
 }
 

@@ -6,6 +6,7 @@ import { IdempotencyKeyReused } from '../../src/events/event-errors.ts';
 import { createAppendQueue, createEventStore, type EventStore } from '../../src/events/index.ts';
 import { createEventReader } from '../../src/events/log/event-reader.ts';
 import { createLoopTurns } from '../../src/loop-turns.ts';
+import { unobserved } from '../../src/observer.ts';
 import { newId } from '../../src/type-id.ts';
 import { countStatements } from '../support/counted-store.ts';
 import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
@@ -54,6 +55,7 @@ test('a batch of replays reads its originals 4 MiB at a time, and nothing else',
   const waiting = large.map((one, turn) => ({
     event: turn === 0 ? event('0', { other: 'content' }) : one,
     turn,
+    askedAtMs: performance.now(),
     noteLost: () => undefined,
     putBack: () => undefined,
     ...(answers[turn] as PromiseWithResolvers<Appended>),
@@ -62,6 +64,7 @@ test('a batch of replays reads its originals 4 MiB at a time, and nothing else',
     store: counted,
     onCommitted: () => undefined,
     turns: createLoopTurns(),
+    observer: unobserved,
   }).write(toParts(waiting), {
     lockMsMax: 1_000,
     endsAtMs: performance.now() + 30_000,

@@ -4,6 +4,7 @@ import { type Database, openDatabase } from '../../src/database/database.ts';
 import type { Statement } from '../../src/database/statements.ts';
 import { createCommitNews } from '../../src/events/commit-news.ts';
 import { createEventLogStore, createEventStore } from '../../src/events/index.ts';
+import { unobserved } from '../../src/observer.ts';
 import { type Periodic, startPeriodic } from '../../src/periodic.ts';
 import { newUuid } from '../../src/type-id.ts';
 import { createCourier } from '../../src/webhooks/delivery/courier.ts';
@@ -247,6 +248,7 @@ async function startSender(
   );
   const commits = createCommitNews((error) => errors.push(error));
   const engine = createDeliveryEngine({
+    observer: unobserved,
     store: createDeliveryStore(gate, schedule),
     directory: createDirectory(createDirectoryStore(gate.statements)),
     log: createDeliveryLog({

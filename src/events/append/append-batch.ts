@@ -4,6 +4,7 @@ import type { AppendContended } from '../event-errors.ts';
 /** A create that waits for its answer. */
 export interface Waiting {
   readonly event: PreparedEvent;
+  readonly askedAtMs: number;
   /** Counts up with each create: events are numbered in the order in which they came. */
   readonly turn: number;
   /** All of these do nothing once the caller has been answered. */

@@ -14,7 +14,6 @@ const crowdRowsMin = 64;
 
 /** A create in the queue. */
 export interface Entry extends Waiting {
-  readonly askedAtMs: number;
   state: 'waiting' | 'sent' | 'answered';
   /** Why it was put back the last time. */
   contended: AppendContended | undefined;

@@ -1,11 +1,13 @@
 import { DatabaseUnavailable } from '../../database-unavailable.ts';
 import { createLoopTurns, type LoopTurns } from '../../loop-turns.ts';
+import { type CreateOutcome, type Observer, unobserved } from '../../observer.ts';
 import type { Appended, PreparedEvent } from '../event.ts';
 import { AppendAbandoned } from '../event-errors.ts';
 import type { EventStore } from '../event-store.ts';
 import { toParts } from './append-batch.ts';
 import { createAppendLanes, type Entry } from './append-lanes.ts';
 import { createAppendWriter, type OnCommitted } from './append-writer.ts';
+import { failureOf } from './create-outcome.ts';
 
 /** Statements in flight, each with a connection, never two for one workspace. */
 const flightsMax = 4;
@@ -23,11 +25,15 @@ export interface AppendPatience {
 
 const usualPatience: AppendPatience = { turnMsMax: 5_000, answerMsMax: 10_000 };
 
+/** Who is told what becomes of creates. */
+export type AppendObserver = Pick<Observer, 'createEnded' | 'batchTaken' | 'batchWritten'>;
+
 export interface AppendQueueOptions {
   readonly onCommitted?: OnCommitted;
   readonly patience?: AppendPatience;
   /** In which creates are answered. */
   readonly turns?: LoopTurns;
+  readonly observer?: AppendObserver;
 }
 
 /**
@@ -78,10 +84,11 @@ export function createAppendQueue(
     onCommitted = () => undefined,
     patience = usualPatience,
     turns = createLoopTurns(),
+    observer = unobserved,
   }: AppendQueueOptions = {},
 ): AppendQueue {
   const lanes = createAppendLanes();
-  const writer = createAppendWriter({ store, onCommitted, turns });
+  const writer = createAppendWriter({ store, onCommitted, turns, observer });
   const idle: (() => void)[] = [];
   /** Creates that have not been answered. */
   let open = 0;
@@ -127,9 +134,11 @@ export function createAppendQueue(
   }
 
   function fly(batch: Entry[], isDetour: boolean): Promise<void> {
+    const takenAtMs = performance.now();
+    observer.batchTaken(batch, takenAtMs);
     return writer.write(toParts(batch), {
       lockMsMax: isDetour ? detourLockMs() : lockMsMax,
-      endsAtMs: performance.now() + patience.answerMsMax,
+      endsAtMs: takenAtMs + patience.answerMsMax,
       isDetour,
       onLeft(workspaceId, how) {
         lanes.land(workspaceId, how);
@@ -161,15 +170,19 @@ export function createAppendQueue(
 
   return {
     append(event, signal) {
-      if (signal?.aborted) return Promise.reject(new AppendAbandoned({ sent: false }));
+      if (signal?.aborted) {
+        observer.createEnded('abandoned');
+        return Promise.reject(new AppendAbandoned({ sent: false }));
+      }
       return new Promise((resolve, reject) => {
         let mayBeStored = false;
-        const settle = (answer: () => void) => {
+        const settle = (outcome: CreateOutcome, answer: () => void) => {
           if (entry.state === 'answered') return;
           if (entry.state === 'waiting') lanes.leave(entry);
           entry.state = 'answered';
           signal?.removeEventListener('abort', abandon);
           answer();
+          observer.createEnded(outcome);
           if (--open === 0 && idle.length > 0) schedulePump();
         };
         const entry: Entry = {
@@ -178,8 +191,9 @@ export function createAppendQueue(
           askedAtMs: performance.now(),
           state: 'waiting',
           contended: undefined,
-          resolve: (appended) => settle(() => resolve(appended)),
-          reject: (reason) => settle(() => reject(reason)),
+          resolve: (appended) =>
+            settle(appended.replayed ? 'replayed' : 'created', () => resolve(appended)),
+          reject: (reason) => settle(failureOf(reason), () => reject(reason)),
           noteLost() {
             mayBeStored = true;
           },
@@ -194,9 +208,12 @@ export function createAppendQueue(
           const sent = mayBeStored || entry.state === 'sent';
           entry.reject(new AppendAbandoned({ sent }));
         };
-        // Throws when there is no room, which rejects.
-        lanes.enter(entry);
         open++;
+        try {
+          lanes.enter(entry);
+        } catch (full) {
+          return entry.reject(full);
+        }
         signal?.addEventListener('abort', abandon);
         schedulePump();
       });

@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DatabaseUnavailable } from '../../database-unavailable.ts';
 import type { LoopTurns } from '../../loop-turns.ts';
+import type { Observer } from '../../observer.ts';
 import { AppendContended, AppendRowRefused, EventWorkspaceMissing } from '../event-errors.ts';
 import type { EventStore } from '../event-store.ts';
 import { answerRows } from './append-answers.ts';
 import { type BatchPart, type BatchRow, halvesOf, hasManyRows } from './append-batch.ts';
+import { appendRows } from './append-rows.ts';
 import type { AppendedRow } from './append-statements.ts';
 
 /** Told of each workspace whose log has grown, once it is on disk, with its newest sequence. */
@@ -28,6 +30,7 @@ export interface AppendWriterDeps {
   readonly store: EventStore;
   readonly onCommitted: OnCommitted;
   readonly turns: LoopTurns;
+  readonly observer: Pick<Observer, 'batchWritten'>;
 }
 
 export interface AppendWriter {
@@ -56,6 +59,7 @@ export function createAppendWriter(deps: AppendWriterDeps): AppendWriter {
 
 class BatchWriting {
   readonly #store: EventStore;
+  readonly #observer: AppendWriterDeps['observer'];
   readonly #onCommitted: OnCommitted;
   readonly #turns: LoopTurns;
   readonly #flight: Flight;
@@ -65,8 +69,9 @@ class BatchWriting {
   readonly #lost = new Set<BatchRow>();
   #halvings = 0;
 
-  constructor({ store, onCommitted, turns }: AppendWriterDeps, flight: Flight) {
+  constructor({ store, onCommitted, turns, observer }: AppendWriterDeps, flight: Flight) {
     this.#store = store;
+    this.#observer = observer;
     this.#onCommitted = onCommitted;
     this.#turns = turns;
     this.#flight = flight;
@@ -211,11 +216,8 @@ class BatchWriting {
     let written = rows;
     for (let attempt = 1; ; attempt++) {
       try {
-        const results = await this.#store.append(
-          written.map(([first]) => first.event),
-          written.map(([first]) => first.turn),
-          { lockMsMax: this.#flight.lockMsMax, timeoutMs: this.#restMs() },
-        );
+        const patience = { lockMsMax: this.#flight.lockMsMax, timeoutMs: this.#restMs() };
+        const results = await appendRows(this.#store, written, patience, this.#observer);
         return { written, results };
       } catch (error) {
         const last = attempt >= triesMax || performance.now() - startedAt > retryForMs;

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import type { DescMethod } from '@bufbuild/protobuf';
 import { Code, ConnectError, createContextKey } from '@connectrpc/connect';
+import type { Protocol } from '../../observer.ts';
 
 /** Where a call takes its place: each room is full by itself. */
 export type Room = 'unary' | 'stream' | 'stream_without_key';
@@ -13,6 +15,10 @@ export interface Call {
   readonly method: string;
   /** As it was sent, valid or not. */
   readonly traceparent: string | undefined;
+  /** That of its content type, where it is for an RPC's own path; the REST face says so where it is not. */
+  protocol: Protocol;
+  /** Which RPC it is, once that is known; none for a probe, or a path where nothing is. */
+  rpc?: DescMethod;
   apiKeyId?: string;
   /** The room in which it has a place until it ends; none before it is admitted. */
   room?: Room;
@@ -35,15 +41,31 @@ export const callKey = createContextKey<Call | undefined>(undefined, {
 
 const saneRequestId = /^[\w.:+/=@-]{1,128}$/;
 
-export function beginCall(method: string, requestId?: string | null, traceparent?: string): Call {
-  const sane = typeof requestId === 'string' && saneRequestId.test(requestId);
+/** What of its headers a call begins with. */
+export interface CallHeaders {
+  readonly requestId?: string | undefined;
+  readonly traceparent?: string | undefined;
+  readonly contentType?: string | undefined;
+}
+
+export function beginCall(
+  method: string,
+  { requestId, traceparent, contentType = '' }: CallHeaders = {},
+): Call {
+  const sane = requestId !== undefined && saneRequestId.test(requestId);
   return {
     requestId: sane ? requestId : randomUUID(),
     startedAtMs: performance.now(),
     method,
     traceparent,
+    protocol: protocolOf(contentType),
     bodyBytes: 0,
   };
+}
+
+function protocolOf(contentType: string): Protocol {
+  if (!contentType.startsWith('application/grpc')) return 'connect';
+  return contentType.startsWith('application/grpc-web') ? 'grpc-web' : 'grpc';
 }
 
 /** Why a call ends whose caller has left; made once, since making an error for each costs 5 µs. */

@@ -53,6 +53,8 @@ export function createRestFace({ handlers, streams, validator }: RestFaceDeps) {
         here.map(({ method }) => method),
       );
     }
+    request.call.rpc = route.rpc;
+    request.call.protocol = 'rest';
     if (streamEvents && route.rpc.methodKind !== 'unary') return streamEvents(route, request);
     if (route.hasBody && !isJson(request)) return unsupportedMediaType(request);
     const handler = handlers.get(createMethodUrl('/', route.rpc));

@@ -45,11 +45,11 @@ const crowdedOut = { code: 'resource_exhausted', reason: 'OVERLOADED' } as const
 export async function answer(incoming: Incoming, deps: AnswerDeps): Promise<void> {
   const { admission } = deps;
   const { headers } = incoming;
-  const call = beginCall(
-    incoming.method,
-    textOf(headers['x-request-id']),
-    textOf(headers.traceparent),
-  );
+  const call = beginCall(incoming.method, {
+    requestId: textOf(headers['x-request-id']),
+    traceparent: textOf(headers.traceparent),
+    contentType: textOf(headers['content-type']),
+  });
   const { path, query } = splitTarget(incoming.target);
   const body = receiveBody(incoming, call, path, deps);
   const gone = new AbortController();

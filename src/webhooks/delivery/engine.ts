@@ -1,4 +1,5 @@
 import type { CommitOrigin, Event } from '../../events/index.ts';
+import type { Observer } from '../../observer.ts';
 import type { Courier } from './courier.ts';
 import type { Delivery, Result } from './delivery.ts';
 import type { DeliveryStore } from './delivery-store.ts';
@@ -26,6 +27,7 @@ export interface EngineDeps {
   /** An event of the service's own was appended. */
   readonly onTold: (event: Event) => void;
   readonly report: (work: string) => (error: unknown) => void;
+  readonly observer: Pick<Observer, 'webhookSent'>;
   /** Unless given, what a process bears. */
   readonly limits?: OccupancyLimits;
 }
@@ -58,6 +60,7 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
     occupancy,
     onSettled,
     onError: report('deliver webhooks'),
+    observer: deps.observer,
   });
   const parts = createLogParts(log);
   const teller = createTeller({

@@ -1,4 +1,5 @@
 import type { Event } from '../../events/index.ts';
+import type { Observer } from '../../observer.ts';
 import { idOf } from '../../type-id.ts';
 import type { Courier } from './courier.ts';
 import { type Delivery, expired, keyOf, parked, type Result } from './delivery.ts';
@@ -43,6 +44,7 @@ export interface SenderDeps {
   /** A delivery is not on its way any more; `isRecorded` says that this process has recorded what came of it. */
   readonly onSettled: (delivery: Delivery, result: Result | undefined, isRecorded: boolean) => void;
   readonly onError: (error: unknown) => void;
+  readonly observer: Pick<Observer, 'webhookSent'>;
 }
 
 /**
@@ -58,7 +60,7 @@ interface Window {
 }
 
 export function createSender(deps: SenderDeps): Sender {
-  const { directory, courier, recorder, log, occupancy, onSettled, onError } = deps;
+  const { directory, courier, recorder, log, occupancy, onSettled, onError, observer } = deps;
   const windows = new Map<string, Window>();
   const work = new Map<string, Delivery>();
   let isStopped = false;
@@ -110,11 +112,24 @@ export function createSender(deps: SenderDeps): Sender {
     try {
       const now = isBelieved ? event : (await log.readByIds([event.id])).get(event.id);
       if (now === undefined) return expired(delivery);
-      return await courier.send(delivery, { target, replayId }, now);
+      const startedAtMs = performance.now();
+      const result = await courier.send(delivery, { target, replayId }, now);
+      if (result !== undefined) tell(result, now, startedAtMs);
+      return result;
     } catch (error) {
       onError(error);
       return undefined;
     }
+  }
+
+  function tell(
+    { outcome, status, delivery: { attempt } }: Result,
+    event: Event,
+    startedAtMs: number,
+  ): void {
+    if (outcome === 'parked') return;
+    const durationMs = performance.now() - startedAtMs;
+    observer.webhookSent({ outcome, status, attempt, event, startedAtMs, durationMs });
   }
 
   async function settle(
