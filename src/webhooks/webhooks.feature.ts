@@ -4,6 +4,7 @@ import {
   type CommitNews,
   createEventLogStore,
   createEventStore,
+  type Event,
   type LeftBehind,
 } from '../events/index.ts';
 import { type Feature, type FeatureDeps, type Loop, serve } from '../feature.ts';
@@ -37,6 +38,8 @@ import { createAttemptPartitions } from './log/attempt-partitions-store.ts';
 import { createDeliveriesRpc } from './log/deliveries.rpc.ts';
 import { toDeliveryId } from './log/delivery-id.ts';
 import { createDeliveryLogStore } from './log/delivery-log-store.ts';
+import { createLossesFeature } from './losses/losses.feature.ts';
+import type { Losses } from './losses/losses.ts';
 import { createCountMatching } from './replays/matching-store.ts';
 import { createFindRange } from './replays/replay-range.ts';
 import { createReplayStore } from './replays/replay-store.ts';
@@ -69,7 +72,8 @@ export function createWebhooksFeature(deps: FeatureDeps, needs: WebhooksFeatureN
   const policy = createAddressPolicy(needs);
   const encryption = createEncryption(needs.encryptionKeys);
   const sending = createSending(deps, { ...needs, policy, encryption, schedule });
-  const engine = createEngine(deps, { ...needs, courier: sending.courier, schedule });
+  const { losses, loop } = createLossesFeature(deps, tellTo(needs.commits));
+  const engine = createEngine(deps, { ...needs, courier: sending.courier, schedule, losses });
   needs.commits.listen(engine.wake);
   needs.leftBehind.add(createHasEndpoints(deps.database.statements));
   return {
@@ -79,7 +83,7 @@ export function createWebhooksFeature(deps: FeatureDeps, needs: WebhooksFeatureN
         createRpcs(deps, { ...needs, ...sending, policy, encryption, engine }),
       ),
     ],
-    loops: [...loopsOf(engine, schedule), ...keepingLoops(deps, needs)],
+    loops: [...loopsOf(engine, schedule), ...keepingLoops(deps, needs), loop],
     async close() {
       await engine.stop(stopGraceMs);
       await sending.close();
@@ -117,13 +121,14 @@ function createSending({ log }: FeatureDeps, needs: SendingNeeds) {
 interface EngineNeeds extends WebhooksFeatureNeeds {
   readonly courier: Courier;
   readonly schedule: DeliverySchedule;
+  readonly losses: Losses;
 }
 
 function createEngine(
   { database, report, observer }: FeatureDeps,
   needs: EngineNeeds,
 ): DeliveryEngine {
-  const { courier, schedule, commits } = needs;
+  const { courier, schedule, commits, losses } = needs;
   const { statements } = database;
   return createDeliveryEngine({
     store: createDeliveryStore(database, schedule),
@@ -138,10 +143,16 @@ function createEngine(
     schedule,
     newUuid: () => newUuid(statements.clock.nowMs()),
     telling: createTellingStore(database.inTransaction, schedule),
-    onTold: ({ workspaceId, sequence }) => commits.tell(workspaceId, sequence, 'here'),
+    skipLost: losses.skip,
+    onTold: tellTo(commits),
     report,
     observer,
   });
+}
+
+/** Lets those who follow logs know of an event that the service has recorded itself. */
+function tellTo(commits: CommitNews) {
+  return ({ workspaceId, sequence }: Event) => commits.tell(workspaceId, sequence, 'here');
 }
 
 interface RpcNeeds extends WebhooksFeatureNeeds {

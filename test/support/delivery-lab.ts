@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import { type Database, openDatabase } from '../../src/database/database.ts';
 import type { Statement } from '../../src/database/statements.ts';
 import { createCommitNews } from '../../src/events/commit-news.ts';
-import { createEventLogStore, createEventStore } from '../../src/events/index.ts';
+import { createEventLogStore, createEventStore, type Event } from '../../src/events/index.ts';
 import { unobserved } from '../../src/observer.ts';
 import { type Periodic, startPeriodic } from '../../src/periodic.ts';
 import { newUuid } from '../../src/type-id.ts';
@@ -22,6 +22,9 @@ import { createAddressPolicy } from '../../src/webhooks/egress/address-policy.ts
 import { createDial } from '../../src/webhooks/egress/dial.ts';
 import { createHttpClient } from '../../src/webhooks/egress/http-client.ts';
 import { toDeliveryId } from '../../src/webhooks/log/delivery-id.ts';
+import { createLossStore } from '../../src/webhooks/losses/loss-store.ts';
+import { createLosses, type Losses } from '../../src/webhooks/losses/losses.ts';
+import { createCountMatching } from '../../src/webhooks/replays/matching-store.ts';
 import { createEncryption } from '../../src/webhooks/signing/encryption.ts';
 import { secretPlace } from '../../src/webhooks/signing/places.ts';
 import { createHeadersFor } from '../../src/webhooks/signing/request-headers.ts';
@@ -62,6 +65,8 @@ export interface ReplayOptions {
 /** One process that delivers, or what is left of it. */
 export interface Sender {
   readonly engine: DeliveryEngine;
+  /** What it tells of losses; nobody calls it but the test. */
+  readonly losses: Losses;
   /** Statements that it has sent so far. */
   readonly statements: { readonly name: string }[];
   /** Errors that it has reported. */
@@ -247,6 +252,14 @@ async function startSender(
     }),
   );
   const commits = createCommitNews((error) => errors.push(error));
+  const onTold = ({ workspaceId, sequence }: Event) => commits.tell(workspaceId, sequence, 'here');
+  const losses = createLosses({
+    store: createLossStore(gate),
+    logs: createEventLogStore(gate.statements),
+    countMatching: createCountMatching(gate.statements),
+    onTold,
+    onError: (error) => errors.push(error),
+  });
   const engine = createDeliveryEngine({
     observer: unobserved,
     store: createDeliveryStore(gate, schedule),
@@ -268,9 +281,10 @@ async function startSender(
       schedule,
     }),
     telling: createTellingStore(gate.inTransaction, schedule),
+    skipLost: losses.skip,
     schedule,
     newUuid,
-    onTold: ({ workspaceId, sequence }) => commits.tell(workspaceId, sequence, 'here'),
+    onTold,
     report: () => (error) => void errors.push(error),
     ...(limits !== undefined && { limits }),
   });
@@ -283,6 +297,7 @@ async function startSender(
   let ended: Promise<void> | undefined;
   return {
     engine,
+    losses,
     statements: gate.sent,
     errors,
     freeze: gate.freeze,

@@ -2,7 +2,14 @@ import { events } from './0001-events.ts';
 import { tenYears } from './0002-ten-years.ts';
 import { partitions } from './0003-partitions.ts';
 import { webhooks } from './0004-webhooks.ts';
+import { webhookLosses } from './0005-webhook-losses.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration in the order in which it runs. */
-export const migrations: readonly Migration[] = [events, tenYears, partitions, webhooks];
+export const migrations: readonly Migration[] = [
+  events,
+  tenYears,
+  partitions,
+  webhooks,
+  webhookLosses,
+];

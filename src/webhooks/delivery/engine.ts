@@ -12,6 +12,7 @@ import type { Recorded } from './record-store.ts';
 import { createRecorder } from './recorder.ts';
 import type { DeliverySchedule } from './schedule.ts';
 import { createSender } from './sender.ts';
+import type { Cursor } from './target.ts';
 import { createTeller } from './teller.ts';
 import type { TellingStore } from './telling-store.ts';
 import { createWorkClaimer } from './work-claimer.ts';
@@ -22,6 +23,8 @@ export interface EngineDeps {
   readonly log: DeliveryLog;
   readonly courier: Courier;
   readonly telling: TellingStore;
+  /** Takes a cursor past what retention has taken from before it, and says where it is then. */
+  readonly skipLost: (cursor: Cursor) => Promise<number | undefined>;
   readonly schedule: DeliverySchedule;
   readonly newUuid: () => string;
   /** An event of the service's own was appended. */
@@ -75,7 +78,7 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
     parts,
     sender,
     occupancy,
-    onExpired: (cursor) => teller.skipExpired(cursor),
+    onExpired: skipLost,
     onError: report('move webhook cursors'),
   });
   const claimer = createWorkClaimer({
@@ -87,6 +90,13 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
   });
   const lookout = createLookout({ store, directory, mover, claimer });
   let onIdle: (() => void) | undefined;
+
+  async function skipLost(cursor: Cursor): Promise<void> {
+    const position = await deps.skipLost(cursor);
+    if (position === undefined) return;
+    cursor.position = position;
+    cursor.scanned = position;
+  }
 
   function onRecorded({ endpoints, released }: Recorded): void {
     for (const health of endpoints) {

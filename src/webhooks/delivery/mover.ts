@@ -112,6 +112,8 @@ export function createMover(deps: MoverDeps): Mover {
     for (const cursor of found.expired) {
       await deps.onExpired(cursor);
       dirty.add(cursor.target.workspaceId);
+      // Somebody else may have taken it further.
+      stale.add(cursor.target.workspaceId);
     }
     const { plans } = found;
     // One transaction each, which the others are not to wait for.

@@ -1,7 +1,6 @@
 import type { Event } from '../../events/index.ts';
 import type { EndpointHealth } from './record-store.ts';
 import type { DeliverySchedule } from './schedule.ts';
-import type { Cursor } from './target.ts';
 import type { TellingStore } from './telling-store.ts';
 
 /** Tells workspaces what becomes of their endpoints, and disables those that have been given up. */
@@ -10,8 +9,6 @@ export interface Teller {
   consider(health: EndpointHealth): void;
   /** It has answered 410. */
   gone(endpointId: string): void;
-  /** Takes a cursor past what retention has taken. */
-  skipExpired(cursor: Cursor): Promise<void>;
   /** Resolves when nothing is being told. */
   drained(): Promise<void>;
 }
@@ -58,14 +55,6 @@ export function createTeller(deps: TellerDeps): Teller {
     },
 
     gone: (endpointId) => tell(endpointId, () => disable(endpointId, 'gone')),
-
-    async skipExpired(cursor) {
-      const skipped = await store.skipExpired(cursor.id);
-      if (skipped === undefined) return;
-      cursor.position = skipped.position;
-      cursor.scanned = skipped.position;
-      if (skipped.event !== undefined) onTold(skipped.event);
-    },
 
     async drained() {
       await Promise.all(telling.values());

@@ -16,12 +16,14 @@ export interface MatchingQuery extends ReplayRange {
   readonly endpointId: string;
   readonly onlyFailed: boolean;
   readonly matcher: Matcher;
+  /** Ends soon after it has counted so many. */
+  readonly countMax?: number;
 }
 
 /** Counts the events that a replay would send. @throws DatabaseUnavailable */
 export type CountMatching = (query: MatchingQuery) => Promise<Matching>;
 
-const countMax = 1_000_000;
+const countMaxUsual = 1_000_000;
 /** In one statement: some tens of milliseconds. */
 const sequencesAtOnce = 50_000;
 const countMsMax = 3_000;
@@ -53,7 +55,8 @@ const countFailedStatement: Statement = {
 };
 
 export function createCountMatching(statements: StatementRunner): CountMatching {
-  return async ({ workspaceId, endpointId, low, high, onlyFailed, matcher }) => {
+  return async ({ workspaceId, endpointId, low, high, onlyFailed, matcher, ...query }) => {
+    const { countMax = countMaxUsual } = query;
     const shownId = idOf('whe', endpointId);
     const endsAtMs = performance.now() + countMsMax;
     let count = 0;
