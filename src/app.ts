@@ -2,6 +2,7 @@ import { type ApiKeyStore, auditReaders, createApiKeysFeature } from './api-keys
 import { createAuditFeature } from './audit/index.ts';
 import { createBackgroundReport } from './background-report.ts';
 import type { Config } from './config.ts';
+import { createClockWatch } from './database/clock-watch.ts';
 import type { Database } from './database/database.ts';
 import { createHeartbeat } from './database/heartbeat.ts';
 import { createEventPartitions } from './database/partitions/event-partitions.ts';
@@ -94,9 +95,12 @@ function assemble(config: Config, { database, log, observer }: Means) {
   // Migrated, and answering.
   health.databaseAnswered();
   const { of: report, databaseAnswered } = createBackgroundReport(log);
-  const { statements, beat } = createHeartbeat(database, () => {
-    health.databaseAnswered();
-    databaseAnswered();
+  const { statements, beat } = createHeartbeat(database, {
+    onAnswer() {
+      health.databaseAnswered();
+      databaseAnswered();
+    },
+    onClock: createClockWatch(log),
   });
   const partitionKeeper = createPartitionKeeper({
     partitions: createEventPartitions({ ...database, statements }),

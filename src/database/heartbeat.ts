@@ -1,3 +1,4 @@
+import type { ClockReading } from './clock-watch.ts';
 import type { Database } from './database.ts';
 import type { Statement, StatementRunner } from './statements.ts';
 
@@ -16,24 +17,33 @@ export interface Heartbeat {
   beat(): Promise<void>;
 }
 
+export interface HeartbeatOptions {
+  readonly onAnswer?: () => void;
+  readonly onClock?: (reading: ClockReading) => void;
+  /** The clock of this machine. */
+  readonly nowMs?: () => number;
+}
+
 export function createHeartbeat(
   { clock, statements }: Pick<Database, 'clock' | 'statements'>,
-  onAnswer: () => void,
+  { onAnswer, onClock, nowMs = Date.now }: HeartbeatOptions = {},
 ): Heartbeat {
   const heard: StatementRunner = {
     clock,
     async run<Row>(statement: Statement, values: unknown[], timeoutMs: number) {
       const rows = await statements.run<Row>(statement, values, timeoutMs);
-      onAnswer();
+      onAnswer?.();
       return rows;
     },
   };
   return {
     statements: heard,
     async beat() {
-      const askedAtMs = performance.now();
+      const [askedAtMs, machineMs] = [performance.now(), nowMs()];
       const [row] = await heard.run<{ now_ms: number }>(askStatement, [], askTimeoutMs);
-      if (row !== undefined) clock.set(row.now_ms, askedAtMs, performance.now());
+      if (row === undefined) return;
+      clock.set(row.now_ms, askedAtMs, performance.now());
+      onClock?.({ databaseMs: row.now_ms, askedAtMs: machineMs, heardAtMs: nowMs() });
     },
   };
 }

@@ -30,7 +30,7 @@ beforeEach(async () => {
   const log = createLog('info', { write: (line) => void logLines.push(JSON.parse(line)) });
   const keeper = createPartitionKeeper({
     partitions: createEventPartitions(database),
-    beat: createHeartbeat(database, () => undefined).beat,
+    beat: createHeartbeat(database).beat,
     log,
     report: createBackgroundReport(log).of,
   });
@@ -60,7 +60,7 @@ const isNow = (timeMs: number) => Math.abs(timeMs - Date.now()) < 60_000;
 test('the time in an id follows the database’s clock, not the machine’s', async () => {
   setClockOff(20 * dayMs);
   expect((await append()).timeMs - Date.now()).toBeGreaterThan(19 * dayMs);
-  await createHeartbeat(database, () => undefined).beat();
+  await createHeartbeat(database).beat();
   expect(isNow((await append()).timeMs)).toBe(true);
   vi.spyOn(Date, 'now').mockReturnValue(0);
   const { timeMs } = await append();
