@@ -13,6 +13,8 @@ import {
 export interface Config {
   /** Undefined: the embedded PostgreSQL. */
   readonly databaseUrl: string | undefined;
+  /** PostgreSQL itself, where `databaseUrl` leads to a pooler of transactions. */
+  readonly databaseDirectUrl: string | undefined;
   readonly databasePoolSize: number;
   /** How much time a partition of events holds, where that is still to be chosen; undefined: as the database has it. */
   readonly eventPartitions: PartitionPeriod | undefined;
@@ -102,6 +104,7 @@ const file = z.string().transform((path, context) => {
 
 const environment = z.object({
   DATABASE_URL: databaseUrl.optional(),
+  DATABASE_DIRECT_URL: databaseUrl.optional(),
   PGSSLMODE: z.enum(sslModes, sslModeRule).optional(),
   DATABASE_POOL_SIZE: wholeNumber(6, 200).default(12),
   EVENT_PARTITIONS: z.enum(['quarter', 'month'], 'must be quarter or month').optional(),
@@ -142,6 +145,9 @@ export function readConfig(
     ...describeDatabase(database, given.DATABASE_URL !== undefined),
     ...(parsed.error?.issues.map(describe) ?? []),
   ];
+  if (given.DATABASE_DIRECT_URL !== undefined && given.DATABASE_URL === undefined) {
+    mistakes.push('DATABASE_DIRECT_URL: goes with DATABASE_URL, which leads to a pooler');
+  }
   if ((given.TLS_CERT_FILE === undefined) !== (given.TLS_KEY_FILE === undefined)) {
     mistakes.push('TLS_CERT_FILE and TLS_KEY_FILE: set both or neither');
   }
@@ -150,6 +156,7 @@ export function readConfig(
   const { TLS_CERT_FILE: cert, TLS_KEY_FILE: key } = values;
   return Object.freeze({
     databaseUrl: values.DATABASE_URL,
+    databaseDirectUrl: values.DATABASE_DIRECT_URL,
     databasePoolSize: values.DATABASE_POOL_SIZE,
     eventPartitions: values.EVENT_PARTITIONS,
     allowUnsafeDurability: values.ALLOW_UNSAFE_DURABILITY,

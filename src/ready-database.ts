@@ -6,6 +6,7 @@ import { migrate } from './database/migrate.ts';
 import { createEventPartitions } from './database/partitions/event-partitions.ts';
 import { assertLocksSuffice } from './database/partitions/lock-room.ts';
 import { assertSessionsKept } from './database/pooler.ts';
+import { assertPoolerFits } from './database/transaction-pooler.ts';
 import { assertWritable } from './database/writable.ts';
 import type { Log } from './log.ts';
 import type { Observer } from './observer.ts';
@@ -13,8 +14,8 @@ import type { Observer } from './observer.ts';
 /**
  * Opens the database, asks whether it can be relied on, and migrates it.
  *
- * @throws DatabaseUnavailable, DatabaseReadOnly, DurabilityUnsafe, PoolerSharesSessions, LockTableTooSmall, or what a migration
- * throws; no connection is left then.
+ * @throws DatabaseUnavailable, DatabaseReadOnly, DurabilityUnsafe, PoolerSharesSessions, PoolerUnfit, LockTableTooSmall, or
+ * what a migration throws; no connection is left then.
  */
 export async function openReadyDatabase(
   config: Config,
@@ -23,15 +24,18 @@ export async function openReadyDatabase(
 ): Promise<Database> {
   const database = await openDatabase({
     url,
+    directUrl: config.databaseDirectUrl,
     poolSize: config.databasePoolSize,
     applicationName: 'harbor-events',
     onNotice: (message) => log.info(message),
     observer,
   });
   try {
-    log.info({ database: await readDatabaseFacts(database, url) }, 'using this database');
+    const facts = await readDatabaseFacts(database, config.databaseDirectUrl ?? url);
+    log.info({ database: facts }, 'using this database');
     await assertSessionsKept(database);
     await assertWritable(database);
+    await assertPoolerFits(database);
     await assertDurable(database, config.allowUnsafeDurability);
     await migrate(database, {
       eventPartitions: config.eventPartitions,

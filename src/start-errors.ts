@@ -1,3 +1,5 @@
+import { DirectConnectionFailed } from './database/direct-pool.ts';
+
 /** The errors that say by themselves what a person can do. */
 const plainSpoken = new Set([
   'ConfigInvalid',
@@ -6,6 +8,7 @@ const plainSpoken = new Set([
   'EmbeddedPostgresError',
   'LockTableTooSmall',
   'PoolerSharesSessions',
+  'PoolerUnfit',
   'SchemaInUse',
   'SchemaTooNew',
   'WorkspaceAlreadyExists',
@@ -24,11 +27,18 @@ export function describeStartError(error: Error): string {
   return explained ? error.message : (error.stack ?? error.message);
 }
 
+/** Where the service, or a command, was to start. */
+export interface StartedAt {
+  readonly host: string;
+  readonly port: number;
+  readonly databaseUrl: string | undefined;
+  readonly databaseDirectUrl: string | undefined;
+  /** The variable that has `databaseUrl`, unless it is DATABASE_URL. */
+  readonly databaseSource?: string;
+}
+
 /** What to print when the service cannot start: one line that says what to do, or a stack for a bug. */
-export function explainStartError(
-  error: unknown,
-  at: { host: string; port: number; databaseUrl: string | undefined; databaseSource?: string },
-): string {
+export function explainStartError(error: unknown, at: StartedAt): string {
   if (!(error instanceof Error)) return String(error);
   if (plainSpoken.has(error.name)) return error.message;
   const code = 'code' in error ? error.code : undefined;
@@ -37,12 +47,19 @@ export function explainStartError(
     return explainListenError(code, at);
   }
   if (at.databaseUrl !== undefined && isDatabaseError(error)) {
-    const where = `PostgreSQL at ${withoutPassword(at.databaseUrl)} (${at.databaseSource ?? 'DATABASE_URL'})`;
+    const where = describeDatabase(error, at.databaseUrl, at);
     if (isSchemaOlder(error))
       return `${where} has no schema yet, or an older one; run "npm run harbor -- migrate"`;
     return `${where} cannot be used: ${innermost(error)}`;
   }
   return error.stack ?? error.message;
+}
+
+function describeDatabase(error: Error, url: string, at: StartedAt): string {
+  if (error instanceof DirectConnectionFailed && at.databaseDirectUrl !== undefined) {
+    return `PostgreSQL at ${withoutPassword(at.databaseDirectUrl)} (DATABASE_DIRECT_URL)`;
+  }
+  return `PostgreSQL at ${withoutPassword(url)} (${at.databaseSource ?? 'DATABASE_URL'})`;
 }
 
 function explainListenError(code: unknown, at: { host: string; port: number }): string {

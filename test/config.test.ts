@@ -26,6 +26,14 @@ test('a PGSSLMODE that the driver would take for none at all is refused', () => 
   );
 });
 
+test('a way past a pooler without a way to it is refused', () => {
+  const both = { DATABASE_URL: url, DATABASE_DIRECT_URL: `${url}?sslmode=require` };
+  expect(readConfig(both).databaseDirectUrl).toBe(both.DATABASE_DIRECT_URL);
+  expect(() => readConfig({ DATABASE_DIRECT_URL: url })).toThrow(
+    'DATABASE_DIRECT_URL: goes with DATABASE_URL',
+  );
+});
+
 test('what a partition of events holds is a quarter or a month', () => {
   expect(readConfig({}).eventPartitions).toBeUndefined();
   expect(readConfig({ EVENT_PARTITIONS: 'month' }).eventPartitions).toBe('month');

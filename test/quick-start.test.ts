@@ -163,6 +163,20 @@ test('an unreachable DATABASE_URL is one clear line and exit code 1, without its
   expect(output).not.toContain('hidden');
 });
 
+test('an unreachable DATABASE_DIRECT_URL is told as such', async () => {
+  const second = startQuickStart(dataDirectory, {
+    DATABASE_URL: 'postgresql://someone:hidden@127.0.0.1:1/harbor',
+    DATABASE_DIRECT_URL: 'postgresql://someone:hidden@127.0.0.1:2/direct',
+    LOG_LEVEL: 'silent',
+  });
+  const { code, output } = await second.ended;
+  expect(code).toBe(1);
+  expect(output).toMatch(
+    /^harbor: PostgreSQL at postgresql:\/\/127\.0\.0\.1:2\/direct \(DATABASE_DIRECT_URL\) .*ECONNREFUSED.*\n$/,
+  );
+  expect(output).not.toContain('hidden');
+});
+
 test('the key may do everything; one of a version before is kept as it is, and replaced by such a key', async () => {
   const service = await startTestService();
   const folder = await mkdtemp(join(tmpdir(), 'harbor-quick-start-'));

@@ -8,8 +8,7 @@ import { explainStartError } from '../start-errors.ts';
 /** Runs a command on the database of DATABASE_URL, or of the quick start that is running here. */
 export async function withDatabase<T>(work: (database: Database) => Promise<T>): Promise<T> {
   const config = readConfig();
-  const url = config.databaseUrl ?? (await findEmbeddedUrl(config));
-  const source = config.databaseUrl === undefined ? 'of the quick start' : 'DATABASE_URL';
+  const { url, source } = await findDatabase(config);
   const database = await openDatabase({
     url,
     poolSize: 2,
@@ -24,6 +23,16 @@ export async function withDatabase<T>(work: (database: Database) => Promise<T>):
   } finally {
     await database.close();
   }
+}
+
+/** Past a pooler, where there is one: a command needs a session or two, and a migration keeps one. */
+async function findDatabase(config: Config): Promise<{ url: string; source: string }> {
+  const { databaseUrl, databaseDirectUrl } = config;
+  if (databaseDirectUrl !== undefined) {
+    return { url: databaseDirectUrl, source: 'DATABASE_DIRECT_URL' };
+  }
+  if (databaseUrl !== undefined) return { url: databaseUrl, source: 'DATABASE_URL' };
+  return { url: await findEmbeddedUrl(config), source: 'of the quick start' };
 }
 
 /** A key that is made for one service must not be made in the database of another one. */

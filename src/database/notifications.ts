@@ -41,6 +41,7 @@ export function createNotifications(
 
   async function begin(): Promise<void> {
     const client = await database.connect().catch((cause: unknown) => {
+      if (cause instanceof DatabaseUnavailable) throw cause;
       throw new DatabaseUnavailable('PostgreSQL cannot be reached', { sent: false, cause });
     });
     const begun = new ListeningSession(client, onMessage, () => {

@@ -9,7 +9,8 @@ export class PoolerSharesSessions extends Error {
     super(
       'a pooler between here and PostgreSQL gives each transaction another session, but statements stay ' +
         'prepared on theirs, and one listens: set pool_mode = session in PgBouncer for this database, or ' +
-        'let DATABASE_URL lead to PostgreSQL itself',
+        'let DATABASE_URL lead to PostgreSQL itself; with PgBouncer 1.21 or later and its ' +
+        'max_prepared_statements, set DATABASE_DIRECT_URL to PostgreSQL itself instead',
     );
   }
 }

@@ -5,6 +5,13 @@ import { isSessionUseless } from './postgres-errors.ts';
 /** How long a query by entity waits for its answer. */
 export const entityTimeoutMs = 5_000;
 
+/** Of a lock, a statement, a transaction at rest; in milliseconds. Longer than any of ours takes in health. */
+export const sessionLimits = {
+  lock_timeout: 1_000,
+  statement_timeout: 10_000,
+  idle_in_transaction_session_timeout: 10_000,
+} as const;
+
 /**
  * How PostgreSQL plans what a session asks. Statements are prepared and written for their indexes:
  *
@@ -13,10 +20,17 @@ export const entityTimeoutMs = 5_000;
  *   plan is kept while it fills;
  * - no compilation, which costs of so many partitions seem to be worth.
  */
-const planning = `
-  set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off`;
+export const sessionPlanning = {
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  jit: 'off',
+} as const;
 
-/** For the pool: before it gives out a new connection. */
+const planning = Object.entries(sessionPlanning)
+  .map(([name, value]) => `set ${name} = ${value}`)
+  .join('; ');
+
+/** For a pool of sessions that are ours: before it gives out a new connection. */
 export async function onConnect(session: pg.ClientBase): Promise<void> {
   await session.query(planning);
 }

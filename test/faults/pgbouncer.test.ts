@@ -1,18 +1,18 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { createEventsClient } from '../support/clients.ts';
-import { type PgBouncer, pgBouncerProgram, startPgBouncer } from '../support/pgbouncer.ts';
+import { anyPgBouncer, type PgBouncer, startPgBouncer } from '../support/pgbouncer.ts';
 import { subscribeTo } from '../support/subscriber.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
 import { startTestService, testWorkspaceId } from '../support/test-service.ts';
 
 // Needs a program that npm does not bring: Debian's package pgbouncer.
-describe.skipIf(pgBouncerProgram === undefined)('behind PgBouncer', () => {
+describe.skipIf(anyPgBouncer === undefined)('behind PgBouncer', () => {
   let database: TestDatabase;
   let bouncer: PgBouncer;
 
   async function through(settings: Record<string, string>): Promise<TestDatabase> {
     database = await createTestDatabase();
-    bouncer = await startPgBouncer(database.url, settings);
+    bouncer = await startPgBouncer(anyPgBouncer as string, database.url, settings);
     return { ...database, url: bouncer.url };
   }
 
