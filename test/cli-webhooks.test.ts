@@ -171,7 +171,86 @@ test('a replay is counted, created, paused, resumed and cancelled', async () => 
   expect((await rowsOf('replays', id))[0]).toMatchObject({ id: replayId, state: 'cancelled' });
 });
 
+test('update changes what is named, and takes away what is empty', async () => {
+  const id = await service.makeEndpoint('/before', {
+    workspaceId,
+    subject: 'inv_1',
+    maxPerSecond: 5,
+    headers: { 'x-one': '1' },
+  });
+  const updated = { code: 0, stdout: `updated ${id}\n`, stderr: '' };
+  const url = `${service.receiver.baseUrl}/after`;
+  expect(
+    await webhooks('update', id, '--url', url, '--type', 'a.*', 'b', '--timeout', '5s'),
+  ).toEqual(updated);
+  const kept = { subject: 'inv_1', max_per_second: 5, header_names: ['x-one'] };
+  const changed = { id, url, type_patterns: ['a.*', 'b'], timeout_ms: 5_000 };
+  expect(await rowsOf('list')).toMatchObject([{ ...changed, ...kept }]);
+  const taken = ['--subject', '', '--max-per-second', '0', '--no-headers'];
+  expect(await webhooks('update', id, ...taken)).toEqual(updated);
+  const [row] = await rowsOf('list');
+  expect(row).toMatchObject({ ...changed, header_names: [] });
+  expect(row).not.toHaveProperty('subject');
+  expect(row).not.toHaveProperty('max_per_second');
+  expect(await webhooks('update', id, '--header', 'x-two=2', '--ordering', 'workspace')).toEqual(
+    updated,
+  );
+  expect(await rowsOf('list')).toMatchObject([{ header_names: ['x-two'], ordering: 'workspace' }]);
+});
+
+test('test shows what the endpoint has answered, and fails unless that is a success', async () => {
+  const id = await service.makeEndpoint('/tested', { workspaceId });
+  expect(await rowsOf('test', id)).toMatchObject([{ number: 1, response_status: 204 }]);
+  expect(service.receiver.at('/tested')[0]?.body).toContain('harbor.webhook_endpoint.test');
+  service.receiver.answer = () => 503;
+  const { code, stdout } = await webhooks('test', id);
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ response_status: 503 });
+});
+
+test('rotate prints the new secret alone, and both sign until the overlap ends', async () => {
+  const id = await service.makeEndpoint('/rotated', { workspaceId });
+  const before = (await webhooks('secret', id)).stdout.trim();
+  const { code, stdout, stderr } = await webhooks('rotate', id, '--overlap', '2h');
+  expect({ code, stdout }).toEqual({
+    code: 0,
+    stdout: expect.stringMatching(/^whsec_[0-9A-Za-z+/]{43}=\n$/),
+  });
+  expect(stderr).toContain(id);
+  await rowsOf('test', id);
+  const [request] = service.receiver.at('/rotated');
+  for (const secret of [before, stdout.trim()]) {
+    const headers = request?.headers as Record<string, string>;
+    new Webhook(secret).verify(request?.body ?? '', headers);
+  }
+  const { secrets } = await service.webhooks().revealSecret({ id });
+  expect(secrets.map(({ secret }) => secret)).toEqual([stdout.trim(), before]);
+  expect((await webhooks('rotate', id, '--overlap', '0')).stderr).toContain('no more');
+  // The one before that is in its overlap still.
+  expect((await webhooks('secret', id)).stdout).not.toContain(stdout);
+  expect((await webhooks('secret', id)).stdout).toContain(before);
+});
+
+test('delete asks for the id once more, and then nothing is left of the endpoint', async () => {
+  const id = await service.makeEndpoint('/deleted', { workspaceId });
+  expect(await webhooks('delete', id)).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining(`add --confirm ${id}`),
+  });
+  expect(await webhooks('delete', id, '--confirm', id)).toEqual({
+    code: 0,
+    stdout: `deleted ${id}\n`,
+    stderr: '',
+  });
+  expect(await rowsOf('list')).toEqual([]);
+});
+
 test.each([
+  [['update', 'whe_01hzy9q7x8f4kq3d2m5n6p7r8s'], 'nothing to change'],
+  [['update', 'whe_1', '--url', 'nowhere'], 'It must be a URL'],
+  [['update', 'whe_1', '--header', 'x=1', '--no-headers'], 'cannot be used'],
+  [['rotate', 'whe_1', '--overlap', '8d'], 'at most 7d'],
+  [['test', 'dlv_1'], 'It must be an id, whe_….'],
   [['create', 'ftp://example.com'], 'https'],
   [['create', 'https://example.com', '--after', '1', '--since', '2026-05-25'], 'cannot be used'],
   [['create', 'https://example.com', '--header', 'host=x'], 'host'],

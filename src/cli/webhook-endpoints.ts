@@ -1,102 +1,12 @@
-import { Command, Option } from 'commander';
-import type { CreatedWebhookEndpoint, WebhookOrdering } from '../../sdk/src/index.ts';
-import { collectPair, parseDuration, parseId, parseName, parseTime } from './arguments.ts';
-import { parseCount, workspaceOption } from './events.ts';
-import { printPages } from './rows.ts';
-import { endpointRows, readItems } from './webhook-rows.ts';
+import { Command } from 'commander';
+import { parseDuration, parseId } from './arguments.ts';
+import { assertConfirmed } from './confirmed.ts';
+import { workspaceOption } from './events.ts';
+import { onePage, printPages } from './rows.ts';
+import { attemptRows, endpointRows, readItems } from './webhook-rows.ts';
 import { openHarbor, openWorkspace } from './with-harbor.ts';
 
-interface CreateOptions {
-  readonly workspace?: string;
-  readonly description?: string;
-  readonly typePattern?: string[];
-  readonly subject?: string;
-  readonly header?: Readonly<Record<string, string>>;
-  readonly ordering?: WebhookOrdering;
-  readonly maxInFlight?: number;
-  readonly maxPerSecond?: number;
-  readonly timeout?: number;
-  readonly after?: number;
-  readonly since?: Date;
-  readonly catchUpMaxPerSecond?: number;
-  readonly requestId?: string;
-}
-
-export function createCommand(): Command {
-  return new Command('create')
-    .description('have the events of a workspace sent to a URL, signed; prints the secret')
-    .argument('<url>', 'where to, such as https://example.com/hooks')
-    .addOption(workspaceOption())
-    .option('--description <text>', 'what people call it', parseName)
-    .option('--type, --type-pattern <patterns...>', 'only these types, such as "invoice.*"')
-    .option('--subject <subject>', 'only events about this')
-    .option('--header <name=value>', 'send this header besides; may be repeated', collectPair)
-    .addOption(
-      new Option(
-        '--ordering <ordering>',
-        'what of the order of the log is kept (default: none)',
-      ).choices(['none', 'workspace', 'subject']),
-    )
-    .option('--max-in-flight <count>', 'requests at once (default: 10)', parseCount)
-    .option('--max-per-second <count>', 'requests a second (default: no limit)', parseCount)
-    .option(
-      '--timeout <time>',
-      'how long an answer is waited for, 1s–30s (default: 15s)',
-      parseDuration(1),
-    )
-    .option(
-      '--after <sequence>',
-      'begin after this sequence, 0 with the first; from now when left out',
-      parseCount,
-    )
-    .addOption(
-      new Option('--since <time>', 'begin with what was created after this time')
-        .argParser(parseTime)
-        .conflicts('after'),
-    )
-    .option(
-      '--catch-up-max-per-second <count>',
-      'requests a second while it catches up with the past',
-      parseCount,
-    )
-    .option('--request-id <id>', 'makes one endpoint, however often it is repeated within 24 hours')
-    .action(createEndpoint);
-}
-
-async function createEndpoint(url: string, options: CreateOptions): Promise<void> {
-  const { harbor, workspaceId } = await openWorkspace(options.workspace);
-  const { maxInFlight, maxPerSecond, catchUpMaxPerSecond, requestId } = options;
-  const endpoint = await harbor.webhookEndpoints.create(
-    {
-      workspaceId,
-      url,
-      description: options.description,
-      typePatterns: options.typePattern,
-      subject: options.subject,
-      headers: options.header,
-      ordering: options.ordering,
-      maxInFlight,
-      maxPerSecond,
-      timeoutMs: options.timeout,
-      startAfterSequence: options.after,
-      startAfterTime: options.since,
-      catchUpMaxPerSecond,
-    },
-    requestId === undefined ? {} : { requestId },
-  );
-  printCreated(endpoint);
-}
-
-/** As `keys create` does: the secret, and nothing else, on standard output. */
-function printCreated({ id, secret, replayed }: CreatedWebhookEndpoint): void {
-  if (secret === undefined) {
-    const why = replayed ? 'was created before by this request id' : 'was created';
-    process.stderr.write(`${id} ${why}; its secret is shown by "webhooks secret ${id}"\n`);
-    return;
-  }
-  process.stderr.write(`created ${id}; its requests are signed by this secret:\n`);
-  process.stdout.write(`${secret}\n`);
-}
+const overlapDaysMax = 7;
 
 export function listCommand(): Command {
   return new Command('list')
@@ -149,5 +59,48 @@ export function resumeCommand(): Command {
       else if (fromNow) throw new Error('--from-now is for endpoints: a replay is cancelled');
       else await replays.resume(id);
       process.stdout.write(`resumed ${id}\n`);
+    });
+}
+
+export function rotateCommand(): Command {
+  return new Command('rotate')
+    .description('give an endpoint a new secret; prints it, and nothing else, on stdout')
+    .argument('<id>', 'the id of the endpoint, whe_…', parseId('whe'))
+    .option(
+      '--overlap <time>',
+      'how long what was its secret signs besides, such as 2h, at most 7d (default: 24h)',
+      parseDuration(overlapDaysMax),
+    )
+    .action(async (id: string, { overlap: overlapMs }: { overlap?: number }) => {
+      const secret = await (await openHarbor()).webhookEndpoints.rotateSecret(id, { overlapMs });
+      const old = overlapMs === 0 ? 'no more' : 'besides until the overlap ends';
+      process.stderr.write(`rotated ${id}; what was its secret signs ${old}; the new one:\n`);
+      process.stdout.write(`${secret}\n`);
+    });
+}
+
+export function testCommand(): Command {
+  return new Command('test')
+    .description(
+      'send an endpoint one signed request now, with an event that is in no log; fails unless it answers 2xx',
+    )
+    .argument('<id>', 'the id of the endpoint, whe_…', parseId('whe'))
+    .action(async (id: string) => {
+      const attempt = await (await openHarbor()).webhookEndpoints.sendTestEvent(id);
+      await printPages(onePage(attempt), attemptRows);
+      const { responseStatus: status = 0 } = attempt;
+      if (status < 200 || status >= 300) process.exitCode = 1;
+    });
+}
+
+export function deleteCommand(): Command {
+  return new Command('delete')
+    .description('delete an endpoint, with its secrets and replays, for good')
+    .argument('<id>', 'the id of the endpoint, whe_…', parseId('whe'))
+    .option('--confirm <id>', 'the id once more')
+    .action(async (id: string, { confirm }: { confirm?: string }) => {
+      assertConfirmed(id, confirm, 'what it was not sent yet is not sent then');
+      await (await openHarbor()).webhookEndpoints.delete(id);
+      process.stdout.write(`deleted ${id}\n`);
     });
 }

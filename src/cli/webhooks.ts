@@ -1,13 +1,16 @@
 import { Command } from 'commander';
 import { deliveriesCommand, retryCommand } from './webhook-deliveries.ts';
 import {
-  createCommand,
+  deleteCommand,
   listCommand,
   pauseCommand,
   resumeCommand,
+  rotateCommand,
   secretCommand,
+  testCommand,
 } from './webhook-endpoints.ts';
 import { cancelCommand, replayCommand, replaysCommand } from './webhook-replays.ts';
+import { createCommand, updateCommand } from './webhook-settings.ts';
 import { listenCommand } from './webhooks-listen.ts';
 import { reencryptCommand } from './webhooks-reencrypt.ts';
 
@@ -24,9 +27,13 @@ works on the database. On a terminal lists are tables, in a pipe they are lines 
   const commands = [
     createCommand(),
     listCommand(),
+    updateCommand(),
     pauseCommand(),
     resumeCommand(),
+    testCommand(),
     secretCommand(),
+    rotateCommand(),
+    deleteCommand(),
     deliveriesCommand(),
     retryCommand(),
     replayCommand(),
