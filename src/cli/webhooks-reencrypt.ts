@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { readConfig } from '../config.ts';
+import { readQuickStartKeys } from '../quick-start-webhooks.ts';
 import type { Reencryption } from '../webhooks/index.ts';
 import { withDatabase } from './with-database.ts';
 
@@ -15,7 +16,11 @@ export function reencryptCommand(): Command {
 async function reencryptAll(): Promise<void> {
   // Loaded only here: the other commands need nothing of the service's webhooks.
   const { createEncryption, reencrypt } = await import('../webhooks/index.ts');
-  const encryption = createEncryption(readConfig().webhooks.encryptionKeys);
+  const { webhooks, dataDirectory } = readConfig();
+  const { encryptionKeys: given } = webhooks;
+  // As the service of a quick start does: its own key where none is given.
+  const keys = given.length > 0 ? given : await readQuickStartKeys(dataDirectory);
+  const encryption = createEncryption(keys);
   if (!encryption.canEncrypt) {
     throw new Error('HARBOR_ENCRYPTION_KEY is not set: start this with the keys of the service');
   }

@@ -1,5 +1,4 @@
 import { WebhooksService } from '../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
-import { describeCause } from '../describe-cause.ts';
 import {
   type CommitNews,
   createEventLogStore,
@@ -8,7 +7,7 @@ import {
   type LeftBehind,
 } from '../events/index.ts';
 import { type Feature, type FeatureDeps, type Loop, serve } from '../feature.ts';
-import { idOf, newUuid } from '../type-id.ts';
+import { newUuid } from '../type-id.ts';
 import { type Courier, createCourier } from './delivery/courier.ts';
 import { createDeliveryLog } from './delivery/delivery-log.ts';
 import { createDeliveryStore } from './delivery/delivery-store.ts';
@@ -46,6 +45,7 @@ import { createReplayStore } from './replays/replay-store.ts';
 import { createReplaysRpc } from './replays/replays.rpc.ts';
 import { createEncryption, type Encryption } from './signing/encryption.ts';
 import { createHeadersFor } from './signing/request-headers.ts';
+import { createSigningFaults } from './signing/signing-faults.ts';
 
 export interface WebhooksFeatureNeeds {
   readonly commits: CommitNews;
@@ -102,12 +102,7 @@ function createSending({ log }: FeatureDeps, needs: SendingNeeds) {
   const { policy, encryption, authorities, schedule } = needs;
   const resolve = createResolve({ hosts: readHosts() });
   const client = createHttpClient(createDial({ policy, resolve, connectTimeoutMs, authorities }));
-  const headersFor = createHeadersFor(encryption, (target, error) =>
-    log.error(
-      { endpoint: idOf('whe', target.id), cause: describeCause(error) },
-      'nothing is sent to a webhook endpoint by this process, which cannot sign for it',
-    ),
-  );
+  const headersFor = createHeadersFor(encryption, createSigningFaults(log));
   const courier = createCourier({
     post: client.post,
     headersFor,

@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Client } from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../src/database/database.ts';
@@ -151,4 +154,24 @@ test('the command says which key can go, fails while one is missing, and without
     `0 re-encrypted by the newest key, ${newerName}\n`,
   ]);
   expect((await run('')).stderr).toContain('HARBOR_ENCRYPTION_KEY is not set');
+});
+
+test('the command takes the key of a quick start where none is given', async () => {
+  await addEndpoint(byOlder);
+  const folder = await mkdtemp(join(tmpdir(), 'harbor-reencrypt-'));
+  const environment = { DATABASE_URL: database.url, HARBOR_DATA_DIR: folder };
+  const run = (more = {}) => runHarbor(['webhooks', 'reencrypt'], { ...environment, ...more });
+  try {
+    expect((await run()).stderr).toContain('HARBOR_ENCRYPTION_KEY is not set');
+    await writeFile(join(folder, 'encryption.key'), `${older.toString('base64')}\n`);
+    expect(await run()).toEqual({
+      code: 0,
+      stdout: `0 re-encrypted by the newest key, ${olderName}\n`,
+      stderr: '',
+    });
+    const other = await run({ HARBOR_ENCRYPTION_KEY: newer.toString('base64') });
+    expect(other.stderr).toContain(`3 are by the key ${olderName}, which is not in`);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
 import { expect, test } from 'vitest';
+import { idOf, newUuid } from '../../src/type-id.ts';
 import type { Target } from '../../src/webhooks/delivery/target.ts';
 import { createEncryption } from '../../src/webhooks/signing/encryption.ts';
 import { headersPlace, secretPlace } from '../../src/webhooks/signing/places.ts';
@@ -10,6 +11,7 @@ import {
   signatureHeaders,
   toSigningKey,
 } from '../../src/webhooks/signing/sign.ts';
+import { createSigningFaults } from '../../src/webhooks/signing/signing-faults.ts';
 
 const message = (body: string, atMs = Date.now()) => ({
   id: 'evt_01m8acgmdve0tvv89wdt3q9548',
@@ -187,4 +189,29 @@ test('what cannot be signed is not sent: without its key, damaged, or without a 
     ]);
     expect(errors.map(String)).toEqual([expect.stringContaining(told)]);
   }
+});
+
+test('a key that is missing is logged once for all endpoints, however often they are read again', () => {
+  const encryption = createEncryption([randomBytes(32)]);
+  const lines: { facts: Record<string, unknown>; text: string }[] = [];
+  const faults = createSigningFaults({
+    error: (facts, text) => void lines.push({ facts: { ...facts }, text }),
+  });
+  const lacking = createHeadersFor(createEncryption([randomBytes(32)]), faults);
+  const own = createHeadersFor(encryption, faults);
+  const read = () => targetOf(encryption, [{ secret: newWebhookSecret() }]);
+  for (let round = 0; round < 3; round++) {
+    expect(lacking(read(), message('{}'))).toBeUndefined();
+    expect(lacking({ ...read(), id: newUuid() }, message('{}'))).toBeUndefined();
+  }
+  expect(lines).toMatchObject([{ facts: { key: encryption.keyNames[0] } }]);
+
+  const damaged = { ...read(), id: newUuid(), secrets: [] };
+  for (let round = 0; round < 3; round++) {
+    expect(own({ ...damaged }, message('{}'))).toBeUndefined();
+  }
+  expect(lines.slice(1)).toMatchObject([{ facts: { endpoint: idOf('whe', damaged.id) } }]);
+  const other = { ...damaged, id: newUuid() };
+  expect(own(other, message('{}'))).toBeUndefined();
+  expect(lines).toHaveLength(3);
 });

@@ -10,6 +10,13 @@ export interface Place {
 /** The service has no key to encrypt with, or not the one that something was encrypted with. */
 export class EncryptionKeyMissing extends Error {
   override readonly name = 'EncryptionKeyMissing';
+  /** Of the key that something was encrypted with. */
+  readonly keyName: string | undefined;
+
+  constructor(message: string, keyName?: string) {
+    super(message);
+    this.keyName = keyName;
+  }
 }
 
 /** Secrets at rest, by AES-256-GCM. */
@@ -86,6 +93,7 @@ export function createEncryption(keys: readonly Buffer[]): Encryption {
       const keyName = keyNameOf(ciphertext);
       throw new EncryptionKeyMissing(
         `the key ${keyName}, by which this was encrypted, is not among those of HARBOR_ENCRYPTION_KEY`,
+        keyName,
       );
     },
   };
