@@ -16,6 +16,7 @@ import { createDeliveryEngine, type DeliveryEngine } from '../../src/webhooks/de
 import { createEventBodies } from '../../src/webhooks/delivery/event-body.ts';
 import { createFailedStore } from '../../src/webhooks/delivery/failed-store.ts';
 import type { OccupancyLimits } from '../../src/webhooks/delivery/occupancy.ts';
+import type { Pace } from '../../src/webhooks/delivery/pace.ts';
 import { type DeliverySchedule, usualSchedule } from '../../src/webhooks/delivery/schedule.ts';
 import { createTellingStore } from '../../src/webhooks/delivery/telling-store.ts';
 import { createAddressPolicy } from '../../src/webhooks/egress/address-policy.ts';
@@ -85,6 +86,7 @@ export interface SenderOptions {
   /** Default: those that endpoints are made with. */
   readonly encryptionKeys?: readonly Buffer[];
   readonly limits?: OccupancyLimits;
+  readonly pace?: Pace;
   readonly lookEveryMs?: number;
 }
 
@@ -232,7 +234,7 @@ export async function createDeliveryLab(): Promise<DeliveryLab> {
 
 async function startSender(
   testDatabase: TestDatabase,
-  { schedule: changes, encryptionKeys = [key], limits, lookEveryMs = 50 }: SenderOptions,
+  { schedule: changes, encryptionKeys = [key], limits, pace, lookEveryMs = 50 }: SenderOptions,
 ): Promise<Sender> {
   const database = await openDatabase({
     url: testDatabase.url,
@@ -287,6 +289,7 @@ async function startSender(
     onTold,
     report: () => (error) => void errors.push(error),
     ...(limits !== undefined && { limits }),
+    ...(pace !== undefined && { pace }),
   });
   commits.listen(engine.wake);
   const onError = (error: unknown) => void errors.push(error);

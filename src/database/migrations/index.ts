@@ -3,6 +3,7 @@ import { tenYears } from './0002-ten-years.ts';
 import { partitions } from './0003-partitions.ts';
 import { webhooks } from './0004-webhooks.ts';
 import { webhookLosses } from './0005-webhook-losses.ts';
+import { windowWidth } from './0006-window-width.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration in the order in which it runs. */
@@ -12,4 +13,5 @@ export const migrations: readonly Migration[] = [
   partitions,
   webhooks,
   webhookLosses,
+  windowWidth,
 ];

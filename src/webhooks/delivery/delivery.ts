@@ -20,8 +20,11 @@ export interface Delivery {
   readonly isProbe: boolean;
 }
 
-/** `parked` was not sent: another of its lane has failed, and goes first. */
-export type Outcome = 'succeeded' | 'retry' | 'failed' | 'parked';
+/**
+ * `parked` was not sent: another of its lane goes first. Nor was what is `put off`: its endpoint takes nothing for now, which
+ * showed when others of its window were sent.
+ */
+export type Outcome = 'succeeded' | 'retry' | 'failed' | 'parked' | 'put off';
 
 /** What came of a delivery's request. */
 export interface Result {
@@ -32,7 +35,7 @@ export interface Result {
   readonly error: string | undefined;
   readonly response: Buffer | undefined;
   readonly outcome: Outcome;
-  /** When it is tried again; set for a retry alone. */
+  /** When it is tried again; set for a retry, and for what is put off. */
   readonly afterMs: number | undefined;
   /** For how long the endpoint is to be sent nothing. */
   readonly holdMs: number | undefined;
@@ -45,6 +48,11 @@ export function keyOf({ windowId, place }: Pick<Delivery, 'windowId' | 'place'>)
 /** It waits until the one before it in its lane has ended. */
 export function parked(delivery: Delivery): Result {
   return { ...unsent(delivery), outcome: 'parked', error: undefined };
+}
+
+/** It waits for its endpoint. */
+export function putOff(delivery: Delivery, afterMs: number): Result {
+  return { ...unsent(delivery), outcome: 'put off', error: undefined, afterMs };
 }
 
 /** Retention has taken its event. */

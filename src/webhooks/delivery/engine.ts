@@ -8,6 +8,7 @@ import { createLogParts, type DeliveryLog } from './log-parts.ts';
 import { createLookout } from './lookout.ts';
 import { createMover } from './mover.ts';
 import { createOccupancy, type OccupancyLimits } from './occupancy.ts';
+import { createPace, type Pace } from './pace.ts';
 import type { Recorded } from './record-store.ts';
 import { createRecorder } from './recorder.ts';
 import type { DeliverySchedule } from './schedule.ts';
@@ -33,6 +34,8 @@ export interface EngineDeps {
   readonly observer: Pick<Observer, 'webhookSent'>;
   /** Unless given, what a process bears. */
   readonly limits?: OccupancyLimits;
+  /** Unless given, what endpoints show. */
+  readonly pace?: Pace;
 }
 
 /** Sends the events of logs to endpoints. */
@@ -55,12 +58,16 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
   const { store, directory, log, courier, schedule, report } = deps;
   const occupancy = createOccupancy(courier.sizeOf, deps.limits);
   const recorder = createRecorder(store, { onRecorded, onError: report('record deliveries') });
+  const { pace = createPace() } = deps;
   const sender = createSender({
     directory,
     courier,
     recorder,
     log,
     occupancy,
+    pace,
+    schedule,
+    onHalfSent,
     onSettled,
     onError: report('deliver webhooks'),
     observer: deps.observer,
@@ -78,6 +85,7 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
     parts,
     sender,
     occupancy,
+    pace,
     onExpired: skipLost,
     onError: report('move webhook cursors'),
   });
@@ -106,6 +114,10 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
     claimer.mark(released);
   }
 
+  function onHalfSent(endpointId: string): void {
+    if (mover.isShort(endpointId)) recorder.hurry();
+  }
+
   function onSettled({ endpointId }: Delivery, result: Result | undefined, isRecorded: boolean) {
     if (isRecorded && result?.status === 410) teller.gone(endpointId);
     claimer.ended(endpointId);
@@ -118,7 +130,7 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
   function hasRoomAgain(endpointId: string): boolean {
     const target = directory.targetOf(endpointId);
     if (target === undefined) return false;
-    const requests = occupancy.requestsTo(endpointId);
+    const requests = sender.requestsTo(endpointId);
     return target.ordering === 'none' ? requests * 2 <= target.maxInFlight : requests === 0;
   }
 

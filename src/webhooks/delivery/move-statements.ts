@@ -2,6 +2,7 @@ import type { Statement } from '../../database/statements.ts';
 import {
   isClosed,
   leaseOf,
+  mayQueue,
   opensInMs,
   roomForNew,
   stateAfter,
@@ -17,7 +18,8 @@ import {
  * Takes arrays, an endpoint at most once: cursors, workspaces, endpoints, the position where each is expected, the
  * sequence up to which the log was scanned (committed before this statement began: the counter itself, read here, would be
  * newer than the events that were seen), the matches as array literals, ids for the windows, and 1 where the scan came
- * to the end of the log. Of the matches as many are taken as the endpoint has room for, over all processes.
+ * to the end of the log. Of the matches as many are taken as the endpoint has room for, over all processes; times the depth,
+ * which comes last, where the rest may wait in the window: its width says how many of them may be on their way at once.
  *
  * Returns a row for each: `moved`, `closed` (the endpoint takes nothing now), `busy` (somebody else is at work on it),
  * `waits` (in order, for what is unfinished), `elsewhere` (the cursor is not where it was expected), `gone` (it, or its
@@ -28,14 +30,14 @@ export const moveStatement: Statement = {
   text: `
     with asked as materialized (
       select asked.*, asked.matches::bigint[] as found from unnest(
-        $3::uuid[], $4::text[], $5::uuid[], $6::bigint[], $7::bigint[], $8::text[], $9::uuid[], $10::int[])
-        as asked (cursor_id, workspace_id, endpoint_id, expected, scanned, matches, window_id, is_end)
+        $3::uuid[], $4::text[], $5::uuid[], $6::bigint[], $7::bigint[], $8::text[], $9::uuid[], $10::int[], $11::int[])
+        as asked (cursor_id, workspace_id, endpoint_id, expected, scanned, matches, window_id, is_end, depth)
     ),
     states as materialized (
       select states.endpoint_id, endpoints.ordering, endpoints.max_per_second,
         states.circuit_open_until is not null as is_probe, ${isClosed('$2::int')} as is_closed,
         ${roomForNew('$2::int')} as room, ${opensInMs} as opens_in_ms,
-        ${tokensOf('endpoints.max_per_second', 'states')} as tokens
+        ${mayQueue} as may_queue, ${tokensOf('endpoints.max_per_second', 'states')} as tokens
       from asked join webhook_states states
         on states.endpoint_id = asked.endpoint_id and states.workspace_id = asked.workspace_id
       join webhook_endpoints endpoints
@@ -57,20 +59,22 @@ export const moveStatement: Statement = {
       select asked.*, cursors.unfinished, cursors.previous_sequence, cardinality(asked.found) as total,
         states.is_probe, states.is_closed, states.room, states.opens_in_ms, cursors.tokens as cursor_tokens,
         states.tokens as endpoint_tokens, cursors.max_per_second as cursor_rate, states.max_per_second as endpoint_rate,
-        floor(greatest(0, least(cardinality(asked.found), cursors.room, states.room, cursors.tokens,
-          states.tokens)))::int as taken
+        floor(greatest(0, least(cardinality(asked.found), cursors.room, 
+          states.room * case when states.may_queue and cursors.max_per_second is null then asked.depth else 1 end,
+          cursors.tokens, states.tokens)))::int as taken
       from asked join cursors on cursors.id = asked.cursor_id
       join states on states.endpoint_id = asked.endpoint_id
     ),
     moved as materialized (
-      select counted.*, case when taken = total then scanned else found[taken + 1] - 1 end as position,
+      select counted.*, least(taken, room)::int as width,
+        case when taken = total then scanned else found[taken + 1] - 1 end as position,
         case when taken < total then greatest(
           ${tokenWaitOf('cursor_rate', 'cursor_tokens - taken')},
           ${tokenWaitOf('endpoint_rate', 'endpoint_tokens - taken')}) end as token_wait_ms
       from counted
     ),
     used as (
-      update webhook_states set in_flight = in_flight + moved.taken,
+      update webhook_states set in_flight = in_flight + moved.width,
         tokens = moved.endpoint_tokens - moved.taken, tokens_at = clock_timestamp(),
         circuit_open_until = case when moved.is_probe then ${leaseOf('$1')} else circuit_open_until end
       from moved where webhook_states.endpoint_id = moved.endpoint_id
@@ -91,15 +95,15 @@ export const moveStatement: Statement = {
     ),
     opened as (
       insert into webhook_windows (id, workspace_id, cursor_id, endpoint_id, sequences, previous_sequence,
-        leased_until, remaining)
+        leased_until, remaining, width)
       select window_id, workspace_id, cursor_id, endpoint_id, found[1:taken], previous_sequence,
-        ${leaseOf('$1')}, taken
+        ${leaseOf('$1')}, taken, width
       from moved where taken > 0
     )
-    select asked.cursor_id, asked.window_id, coalesce(moved.taken, 0) as taken,
+    select asked.cursor_id, asked.window_id, coalesce(moved.taken, 0) as taken, coalesce(moved.width, 0) as width,
       coalesce(moved.previous_sequence, 0)::float8 as previous_sequence,
       coalesce(moved.position, now.position)::float8 as position, coalesce(moved.is_probe, false) as is_probe,
-      coalesce(moved.total > moved.taken, false) as is_limited,
+      coalesce(moved.total > moved.taken or (moved.taken > 0 and moved.width = moved.room), false) as is_limited,
       coalesce(moved.token_wait_ms, moved.opens_in_ms)::float8 as wait_ms,
       case
         when now.state is distinct from 'running' or endpoints.status is distinct from 'enabled'

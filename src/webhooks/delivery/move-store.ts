@@ -24,6 +24,8 @@ export interface Move {
   /** By their sequence. */
   readonly matches: readonly Match[];
   readonly windowId: string;
+  /** How many deliveries are wanted for each request that may be on its way at once. */
+  readonly depth: number;
 }
 
 /**
@@ -38,13 +40,15 @@ export interface Moved {
   readonly outcome: MoveOutcome;
   /** How many of the matches were taken, from the first on. */
   readonly taken: number;
+  /** How many of them may be on their way at once. */
+  readonly width: number;
   /** Of these, places that were parked and are not to be sent; undefined for none. */
   readonly parkedPlaces?: ReadonlySet<number>;
   /** The match before the first of the window; 0 for none. */
   readonly previousSequence: number;
   /** Where the cursor is now. */
   readonly position: number;
-  /** There was no room for all matches. */
+  /** There was no room for all matches, or there is none for more. */
   readonly isLimited: boolean;
   /** When to ask again, where that is known. */
   readonly waitMs: number | undefined;
@@ -96,6 +100,7 @@ function toColumns(moves: readonly Move[]): Buffer[] {
     textArray(moves.map(({ matches }) => `{${matches.map((match) => match.sequence).join(',')}}`)),
     uuidArray(moves.map(({ windowId }) => windowId)),
     int4Array(moves.map(({ isEnd }) => (isEnd ? 1 : 0))),
+    int4Array(moves.map(({ depth }) => depth)),
   ];
 }
 
@@ -104,6 +109,7 @@ interface MovedRow {
   readonly window_id: string;
   readonly outcome: MoveOutcome;
   readonly taken: number;
+  readonly width: number;
   readonly previous_sequence: number;
   readonly position: number | null;
   readonly is_limited: boolean;
@@ -117,6 +123,7 @@ function toMoved(row: MovedRow): Moved {
     windowId: row.window_id,
     outcome: row.outcome,
     taken: row.taken,
+    width: row.width,
     previousSequence: row.previous_sequence,
     position: row.position ?? 0,
     isLimited: row.is_limited,

@@ -4,6 +4,7 @@ import type { Directory } from './directory.ts';
 import type { LogParts } from './log-parts.ts';
 import type { Moved } from './move-store.ts';
 import type { Occupancy } from './occupancy.ts';
+import type { Pace } from './pace.ts';
 import { createPlanner, type Plan } from './planner.ts';
 import type { DeliverySchedule } from './schedule.ts';
 import type { Sender } from './sender.ts';
@@ -19,6 +20,7 @@ export interface MoverDeps {
   readonly courier: Pick<Courier, 'canSend' | 'sizeOf'>;
   readonly sender: Pick<Sender, 'sendWindow'>;
   readonly occupancy: Occupancy;
+  readonly pace: Pace;
   readonly schedule: DeliverySchedule;
   readonly newUuid: () => string;
   /** Retention has taken what comes next of a cursor; resolves once that is past. */
@@ -36,6 +38,8 @@ export interface Mover {
   markAll(): void;
   /** An endpoint has room again; or, where it stood for another reason too, it may go on. */
   release(endpointId: string, why?: StandingFor): void;
+  /** Whether a cursor of an endpoint waits for room there. */
+  isShort(endpointId: string): boolean;
   /** Something was settled: who found no room in this process looks again. */
   freed(): void;
   /** Writes down where cursors are that have found nothing for a while. */
@@ -195,7 +199,7 @@ export function createMover(deps: MoverDeps): Mover {
 
   function send(plan: Plan, moved: Moved, leasedUntilMs: number): void {
     const sendings = toSendings(plan, moved);
-    if (sendings.length > 0) deps.sender.sendWindow(moved.windowId, sendings, leasedUntilMs);
+    deps.sender.sendWindow(moved, sendings, leasedUntilMs);
   }
 
   function stand(cursor: Cursor, why: StandingFor, waitMs: number | undefined): void {
@@ -228,6 +232,9 @@ export function createMover(deps: MoverDeps): Mover {
         if (standing.release(cursor.id, why)) mark(cursor.target.workspaceId);
       }
     },
+
+    isShort: (endpointId) =>
+      [...directory.cursorsTo(endpointId)].some(({ id }) => standing.isStanding(id, 'room')),
 
     freed() {
       if (crowded.size === 0 || isStopped) return;

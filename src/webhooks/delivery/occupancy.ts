@@ -1,4 +1,5 @@
 import type { Event } from '../../events/index.ts';
+import { Counts } from './counts.ts';
 
 /** Requests on their way at once in this process, and what their bodies may hold in memory. */
 export interface OccupancyLimits {
@@ -35,8 +36,6 @@ export interface Occupancy {
   roomFor(workspaceId: string, endpointId: string, planned?: Planned): number;
   /** Whether the body of an event has room now, beside what is planned; one that is held already always has. */
   holds(workspaceId: string, event: Event, planned: Planned): boolean;
-  /** Requests that are on their way to an endpoint. */
-  requestsTo(endpointId: string): number;
   add(occupant: Occupant): void;
   remove(occupant: Occupant): void;
 }
@@ -69,7 +68,6 @@ export function createOccupancy(
     get bytes() {
       return bytes;
     },
-    requestsTo: (endpointId) => requestsOfEndpoints.of(endpointId),
 
     roomFor(workspaceId, endpointId, planned) {
       const all = requests + (planned?.requests ?? 0);
@@ -110,19 +108,4 @@ export function createOccupancy(
       addBytes(workspaceId, -sizeOf(event));
     },
   };
-}
-
-/** Numbers by name; those that are 0 take no memory. */
-class Counts {
-  readonly #counts = new Map<string, number>();
-
-  of(name: string): number {
-    return this.#counts.get(name) ?? 0;
-  }
-
-  add(name: string, change: number): void {
-    const count = this.of(name) + change;
-    if (count > 0) this.#counts.set(name, count);
-    else this.#counts.delete(name);
-  }
 }

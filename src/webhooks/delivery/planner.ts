@@ -5,6 +5,7 @@ import type { Directory } from './directory.ts';
 import type { LogPart, LogParts } from './log-parts.ts';
 import type { Move } from './move-store.ts';
 import type { Occupancy, Planned } from './occupancy.ts';
+import type { Pace } from './pace.ts';
 import type { Standing } from './standing.ts';
 import { type Cursor, goalOf, isFor, laneOf } from './target.ts';
 
@@ -41,6 +42,7 @@ export interface PlannerDeps {
   readonly parts: LogParts;
   readonly courier: Pick<Courier, 'canSend' | 'sizeOf'>;
   readonly occupancy: Occupancy;
+  readonly pace: Pace;
   readonly standing: Standing;
   readonly newUuid: () => string;
   readonly onError: (error: unknown) => void;
@@ -62,7 +64,7 @@ const unwrittenMax = 1_000;
 const plannedBytesMax = 8 * 1024 * 1024;
 
 export function createPlanner(deps: PlannerDeps): Planner {
-  const { directory, parts, courier, occupancy, standing } = deps;
+  const { directory, parts, courier, occupancy, pace, standing } = deps;
   let turns = 0;
 
   function fail({ workspaceId }: LogSpan, planned: Building, error: unknown): void {
@@ -103,39 +105,47 @@ export function createPlanner(deps: PlannerDeps): Planner {
   ): void {
     const { workspaceId } = cursor.target;
     const goal = goalOf(cursor, end);
-    const { events, scanned } = choose(cursor, part, planned);
-    if (scanned < Math.min(part.end, goal)) planned.crowded.add(workspaceId);
+    const depth = pace.depthOf(cursor.target);
+    const { events, scanned, isCrowded } = choose(cursor, part, { depth, planned });
+    if (isCrowded) planned.crowded.add(workspaceId);
     else if (scanned < goal) planned.unfinished.add(workspaceId);
     const isWritten = scanned - cursor.position >= unwrittenMax || scanned === cursor.endSequence;
     if (events.length > 0 || (isWritten && scanned > cursor.position)) {
       planned.endpoints.add(cursor.target.id);
-      planned.plans.push(toPlan(cursor, events, { scanned, isEnd: scanned >= goal }));
+      planned.plans.push(toPlan(cursor, events, { scanned, isEnd: scanned >= goal, depth }));
     } else cursor.scanned = scanned;
   }
 
-  /** The first of what a cursor finds, as much as this process has room for. */
-  function choose(cursor: Cursor, part: LogPart, planned: Building) {
-    const { workspaceId, id } = cursor.target;
+  /** The first of what a cursor finds, as much as a window takes and this process has room for. */
+  function choose(
+    cursor: Cursor,
+    part: LogPart,
+    { depth, planned }: { readonly depth: number; readonly planned: Building },
+  ) {
+    const { workspaceId, id, ordering, maxInFlight } = cursor.target;
     const endpointId = idOf('whe', id);
     const end = Math.min(part.end, cursor.endSequence ?? Number.POSITIVE_INFINITY);
     const room = occupancy.roomFor(workspaceId, id, planned);
+    // What waits for others of its subject takes no room at the endpoint.
+    const most = ordering === 'subject' ? Number.POSITIVE_INFINITY : maxInFlight * depth;
     const events: Event[] = [];
     for (const event of part.events) {
       if (event.sequence > end) break;
       if (!isFor(cursor, endpointId, event)) continue;
-      if (events.length >= room || !occupancy.holds(workspaceId, event, planned)) {
-        return { events, scanned: event.sequence - 1 };
+      const isCrowded = events.length >= room || !occupancy.holds(workspaceId, event, planned);
+      if (isCrowded || events.length >= most) {
+        return { events, scanned: event.sequence - 1, isCrowded };
       }
       events.push(event);
       planned.add(workspaceId, event);
     }
-    return { events, scanned: end };
+    return { events, scanned: end, isCrowded: false };
   }
 
   function toPlan(
     cursor: Cursor,
     events: readonly Event[],
-    { scanned, isEnd }: { readonly scanned: number; readonly isEnd: boolean },
+    { scanned, isEnd, depth }: Pick<Move, 'scanned' | 'isEnd' | 'depth'>,
   ): Plan {
     const matches = events.map((event) => ({
       sequence: event.sequence,
@@ -151,6 +161,7 @@ export function createPlanner(deps: PlannerDeps): Planner {
       isEnd,
       matches,
       windowId: deps.newUuid(),
+      depth,
     };
     return { cursor, move, events };
   }
@@ -176,7 +187,7 @@ export function createPlanner(deps: PlannerDeps): Planner {
         for (const cursor of directory.cursorsOf(workspaceId)) {
           if (cursor.scanned <= cursor.position || endpoints.has(cursor.target.id)) continue;
           endpoints.add(cursor.target.id);
-          plans.push(toPlan(cursor, [], { scanned: cursor.scanned, isEnd: false }));
+          plans.push(toPlan(cursor, [], { scanned: cursor.scanned, isEnd: false, depth: 1 }));
         }
       }
       return plans;

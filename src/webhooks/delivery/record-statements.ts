@@ -1,5 +1,5 @@
 import type { Statement } from '../../database/statements.ts';
-import { stateAfter } from './room-statements.ts';
+import { onTheirWay, stateAfter } from './room-statements.ts';
 
 const results = `
     results as materialized (
@@ -17,14 +17,14 @@ const results = `
  */
 const attempted = `
     notable as materialized (
-      select * from held where outcome in ('retry', 'failed') or is_probe = 1
+      select * from held where outcome in ('retry', 'failed', 'put off') or is_probe = 1
     ),
     attempted as (
       insert into webhook_attempts (window_id, place, attempt, workspace_id, cursor_id, endpoint_id, event_id,
         sequence, previous_sequence, started_at, duration_ms, status, error, response, outcome)
       select window_id, place, attempt, workspace_id, cursor_id, endpoint_id, event_id, sequence,
         previous_sequence, started_at, duration_ms, status, error, response, outcome
-      from held where outcome <> 'parked'
+      from held where outcome not in ('parked', 'put off')
       on conflict do nothing
       returning window_id, place, workspace_id, cursor_id, endpoint_id, outcome, started_at,
         started_at + duration_ms * interval '1 millisecond' as ended_at
@@ -33,13 +33,12 @@ const attempted = `
 /**
  * What requests mean for their endpoints and cursors. The circuit: `$21` failures in a row over `$22` ms close it for
  * `$23` ms, each probe that fails for twice as long, `$24` ms at the most. `settled` has the deliveries that are not in flight
- * any more; `counted` tells which of them their cursors count.
+ * any more, `left_flight` how many requests their endpoints have room for again; `counted` tells which of them their cursors count.
  */
 const consequences = `
     requests as materialized (
       select attempted.endpoint_id, attempted.workspace_id, attempted.outcome = 'succeeded' as has_succeeded,
-        attempted.started_at, attempted.ended_at, coalesce(notable.is_probe, 0) = 1 as is_probe, notable.after_ms,
-        notable.hold_ms
+        attempted.started_at, attempted.ended_at, coalesce(notable.is_probe, 0) = 1 as is_probe, notable.hold_ms
       from attempted left join notable
         on notable.window_id = attempted.window_id and notable.place = attempted.place
     ),
@@ -47,7 +46,7 @@ const consequences = `
       select endpoint_id, workspace_id, bool_or(is_probe) as has_probe,
         max(ended_at) filter (where has_succeeded) as succeeded_at,
         max(ended_at) filter (where not has_succeeded) as failed_at,
-        min(after_ms) as after_ms, max(hold_ms) as hold_ms
+        max(hold_ms) as hold_ms
       from requests group by endpoint_id, workspace_id
     ),
     failed_since as materialized (
@@ -56,18 +55,17 @@ const consequences = `
       where not has_succeeded and (succeeded_at is null or ended_at > succeeded_at)
       group by requests.endpoint_id
     ),
-    left_flight as materialized (
-      select endpoint_id, workspace_id, count(*)::int as count from settled group by endpoint_id, workspace_id
-    ),
+    put_off_until as materialized (select endpoint_id, min(after_ms) as after_ms from notable group by endpoint_id),
     states as materialized (
-      select states.endpoint_id, states.workspace_id, left_flight.count as settled, has_probe, succeeded_at, failed_at,
-        by_endpoint.after_ms, by_endpoint.hold_ms, states.circuit_open_until is not null as was_closed,
+      select states.endpoint_id, states.workspace_id, left_flight.count as left_flight, has_probe, succeeded_at, failed_at,
+        put_off_until.after_ms, by_endpoint.hold_ms, states.circuit_open_until is not null as was_closed,
         case when succeeded_at is null then states.failures else 0 end
           + coalesce(failed_since.failures, 0) as failures,
         case when succeeded_at is null then coalesce(states.failing_since, failed_since.since)
           else failed_since.since end as failing_since
       from left_flight join webhook_states states using (endpoint_id, workspace_id)
       left join by_endpoint using (endpoint_id) left join failed_since using (endpoint_id)
+      left join put_off_until using (endpoint_id)
       order by states.endpoint_id for no key update of states
     ),
     judged as materialized (
@@ -78,7 +76,7 @@ const consequences = `
     ),
     noted as (
       update webhook_states set
-        in_flight = greatest(0, in_flight - judged.settled),
+        in_flight = greatest(0, in_flight - judged.left_flight),
         failures = judged.failures, failing_since = judged.failing_since,
         last_success_at = greatest(last_success_at, judged.succeeded_at),
         last_failure_at = greatest(last_failure_at, judged.failed_at),
@@ -138,7 +136,7 @@ export const recordWindowsStatement: Statement = {
   text: `
     with ${results},
     windows as materialized (
-      select id, remaining from webhook_windows
+      select id, remaining, width from webhook_windows
       where id in (select window_id from results) order by id for no key update
     ),
     held as materialized (
@@ -154,23 +152,30 @@ export const recordWindowsStatement: Statement = {
       from notable join attempted using (window_id, place) where notable.outcome = 'retry'
       union all
       select window_id, place, workspace_id, cursor_id, endpoint_id, event_id, lane, sequence, previous_sequence, 0, 0,
-        'infinity'
-      from held where outcome = 'parked'
+        case outcome when 'parked' then 'infinity' else clock_timestamp() + after_ms * interval '1 millisecond' end
+      from held where outcome in ('parked', 'put off')
       on conflict do nothing
-      returning window_id, place, workspace_id, cursor_id, endpoint_id, due_at
+      returning window_id, place, workspace_id, cursor_id, endpoint_id, attempts, due_at
     ),
     settled as materialized (
       select window_id, place, workspace_id, cursor_id, endpoint_id, outcome from attempted
       union all
-      select window_id, place, workspace_id, cursor_id, endpoint_id, 'parked' from put_off
-      where due_at = 'infinity'
+      select window_id, place, workspace_id, cursor_id, endpoint_id,
+        case due_at when 'infinity' then 'parked' else 'put off' end
+      from put_off where attempts = 0
     ),
     counted as materialized (select * from settled),
     by_window as materialized (
-      select settled.window_id, settled.workspace_id, settled.cursor_id, count(*)::int as ended,
-        count(*) >= windows.remaining as is_over
+      select settled.window_id, settled.workspace_id, settled.cursor_id, settled.endpoint_id, count(*)::int as ended,
+        count(*) >= windows.remaining as is_over,
+        ${onTheirWay('windows.remaining', 'windows.width')}
+          - greatest(0, ${onTheirWay('windows.remaining - count(*)', 'windows.width')}) as left_flight
       from settled join windows on windows.id = settled.window_id
-      group by settled.window_id, settled.workspace_id, settled.cursor_id, windows.remaining
+      group by settled.window_id, settled.workspace_id, settled.cursor_id, settled.endpoint_id, windows.remaining,
+        windows.width
+    ),
+    left_flight as materialized (
+      select endpoint_id, workspace_id, sum(left_flight)::int as count from by_window group by endpoint_id, workspace_id
     ),
     closed_windows as materialized (
       select cursor_id, count(*)::int as count from by_window where is_over group by cursor_id
@@ -221,5 +226,8 @@ export const recordWorkStatement: Statement = {
       select attempted.* from attempted join held using (window_id, place) where not held.is_manual
     ),
     closed_windows as materialized (select null::uuid as cursor_id, 0 as count where false),
+    left_flight as materialized (
+      select endpoint_id, workspace_id, count(*)::int as count from settled group by endpoint_id, workspace_id
+    ),
     ${consequences}`,
 };

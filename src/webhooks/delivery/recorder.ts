@@ -4,9 +4,10 @@ import type { Recorded, ResultKind } from './record-store.ts';
 
 /** Results a statement at the most. */
 const resultsMax = 500;
-/** While results come thick, a few milliseconds gather many of them: less of PostgreSQL's time for each. */
-const lingerMs = 10;
+/** While results come thick, a moment gathers many of them: less of PostgreSQL's time for each. */
+const lingerMs = 25;
 const lingerFrom = 8;
+const lingerTo = 250;
 const retryMs = 250;
 
 /** Writes down what came of requests, many at a time. */
@@ -15,6 +16,8 @@ export interface Recorder {
   record(kind: ResultKind, result: Result): Promise<boolean>;
   /** Resolves when all that was given was recorded, or given up because the process ends. */
   drained(): Promise<void>;
+  /** Somebody waits for what is being gathered. */
+  hurry(): void;
   /** Gives up what cannot be recorded now, and whatever comes: it will be sent again by somebody else. */
   stop(): void;
 }
@@ -44,15 +47,27 @@ export function createRecorder(
     windows: { ordered: createQueue('windows'), unordered: createQueue('windows') },
     work: { ordered: createQueue('work'), unordered: createQueue('work') },
   };
+  const all = Object.values(queues).flatMap(({ ordered, unordered }) => [ordered, unordered]);
   let isStopped = false;
 
   function createQueue(kind: ResultKind) {
     let waiting: Waiting[] = [];
     let running: Promise<void> | undefined;
 
+    let hurry: (() => void) | undefined;
+
+    async function linger(): Promise<void> {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      hurry = resolve;
+      const timer = setTimeout(resolve, lingerMs);
+      await promise;
+      clearTimeout(timer);
+      hurry = undefined;
+    }
+
     async function run(): Promise<void> {
       while (waiting.length > 0) {
-        if (waiting.length >= lingerFrom && waiting.length < resultsMax) await delay(lingerMs);
+        if (waiting.length >= lingerFrom && waiting.length < lingerTo) await linger();
         const batch = waiting.slice(0, resultsMax);
         waiting = waiting.slice(resultsMax);
         const recorded = await write(kind, batch);
@@ -65,8 +80,10 @@ export function createRecorder(
     return {
       add(one: Waiting): void {
         waiting.push(one);
+        if (waiting.length >= lingerTo) hurry?.();
         running ??= run();
       },
+      hurry: () => hurry?.(),
       drained: async () => running,
     };
   }
@@ -101,11 +118,10 @@ export function createRecorder(
       const queue = result.delivery.lane === undefined ? unordered : ordered;
       return new Promise((resolve) => queue.add({ result, resolve }));
     },
+    hurry() {
+      for (const queue of all) queue.hurry();
+    },
     async drained() {
-      const all = [queues.windows, queues.work].flatMap(({ ordered, unordered }) => [
-        ordered,
-        unordered,
-      ]);
       await Promise.all(all.map((queue) => queue.drained()));
     },
     stop() {

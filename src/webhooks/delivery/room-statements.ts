@@ -45,6 +45,18 @@ export function roomForNew(failuresMax: string): string {
     else endpoints.max_in_flight - states.in_flight end`;
 }
 
+/**
+ * Whether a window may hold more than is on its way at once: nothing has failed lately, what is not sent yet when something does
+ * stands in nobody's order, and counts against no rate.
+ */
+export const mayQueue = `(endpoints.ordering = 'none' and endpoints.max_per_second is null
+    and states.failures = 0 and states.last_success_at is not null and states.circuit_open_until is null)`;
+
+/** How many requests of a window with `remaining` deliveries may be on their way at once. */
+export function onTheirWay(remaining: string, width: string): string {
+  return `least(${remaining}, ${width})`;
+}
+
 /** Requests that may begin now for deliveries that have waited. */
 export const roomForWork = `case
     when states.hold_until > clock_timestamp() or states.circuit_open_until > clock_timestamp()

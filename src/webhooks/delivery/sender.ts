@@ -1,13 +1,18 @@
 import type { Event } from '../../events/index.ts';
 import type { Observer } from '../../observer.ts';
 import { idOf } from '../../type-id.ts';
+import { Counts } from './counts.ts';
 import type { Courier } from './courier.ts';
-import { type Delivery, expired, keyOf, parked, type Result } from './delivery.ts';
+import { type Delivery, expired, keyOf, parked, putOff, type Result } from './delivery.ts';
 import type { Directory } from './directory.ts';
 import type { DeliveryLog } from './log-parts.ts';
+import type { Moved } from './move-store.ts';
 import type { Occupancy } from './occupancy.ts';
+import type { Pace } from './pace.ts';
 import type { ResultKind } from './record-store.ts';
 import type { Recorder } from './recorder.ts';
+import type { DeliverySchedule } from './schedule.ts';
+import type { Target } from './target.ts';
 
 /** A delivery and its event. */
 export interface Sending {
@@ -22,9 +27,19 @@ interface Turn extends Sending {
 
 /** Sends what was claimed, and has recorded what comes of it. */
 export interface Sender {
-  /** @param leasedUntilMs by performance.now(): past it nothing is begun. */
-  sendWindow(windowId: string, sendings: readonly Sending[], leasedUntilMs: number): void;
+  /**
+   * Sends the deliveries of a window, as many at once as its width says.
+   *
+   * @param leasedUntilMs by performance.now(): past it nothing is begun.
+   */
+  sendWindow(
+    window: Pick<Moved, 'windowId' | 'width'>,
+    sendings: readonly Sending[],
+    leasedUntilMs: number,
+  ): void;
   sendWork(sendings: readonly Sending[], leasedUntilMs: number): void;
+  /** Requests to an endpoint that this process may have on their way; each until what has come of it is recorded. */
+  requestsTo(endpointId: string): number;
   /** Windows that are held. */
   windowIds(): string[];
   /** Claimed work that is on its way. */
@@ -41,6 +56,10 @@ export interface SenderDeps {
   readonly recorder: Pick<Recorder, 'record'>;
   readonly log: Pick<DeliveryLog, 'readByIds'>;
   readonly occupancy: Occupancy;
+  readonly pace: Pace;
+  readonly schedule: Pick<DeliverySchedule, 'circuitFailures' | 'retryAfterMs'>;
+  /** Of a window's requests half have nothing left to send: there is room for others as soon as that is recorded. */
+  readonly onHalfSent: (endpointId: string) => void;
   /** A delivery is not on its way any more; `isRecorded` says that this process has recorded what came of it. */
   readonly onSettled: (delivery: Delivery, result: Result | undefined, isRecorded: boolean) => void;
   readonly onError: (error: unknown) => void;
@@ -53,37 +72,55 @@ export interface SenderDeps {
  */
 const believedMs = 3_000;
 
+/** Deliveries that were claimed together; of work each by itself. */
 interface Window {
+  readonly kind: ResultKind;
+  readonly endpointId: string;
   /** Deliveries that are not settled. */
   left: number;
+  /** How many of them may be on their way at once. */
+  readonly width: number;
+  readonly begunAtMs: number;
   leasedUntilMs: number;
+  /** Of its requests, in a row. */
+  failures: number;
+  /** The endpoint has asked for nothing more until then, by performance.now(). */
+  heldUntilMs: number;
 }
 
 export function createSender(deps: SenderDeps): Sender {
-  const { directory, courier, recorder, log, occupancy, onSettled, onError, observer } = deps;
+  const { directory, courier, recorder, log, occupancy, pace, schedule } = deps;
+  const { onSettled, onError, observer } = deps;
   const windows = new Map<string, Window>();
   const work = new Map<string, Delivery>();
+  const requests = new Counts();
   let isStopped = false;
 
-  function begin(kind: ResultKind, sendings: readonly Sending[], lease: Window): void {
-    const lanes = Map.groupBy(sendings, ({ delivery }) => delivery.lane ?? keyOf(delivery));
+  function begin(sendings: readonly Sending[], window: Window): void {
     for (const { delivery, event } of sendings) occupancy.add({ ...delivery, event });
-    for (const lane of lanes.values()) void sendInTurn(kind, lane, lease);
+    const byLane = Map.groupBy(sendings, ({ delivery }) => delivery.lane ?? keyOf(delivery));
+    const lanes = [...byLane.values()];
+    const atOnce = Math.min(window.width, lanes.length);
+    let next = 0;
+    let done = 0;
+    const sendLanes = async () => {
+      for (let lane = lanes[next++]; lane !== undefined; lane = lanes[next++]) {
+        await sendInTurn(lane, window);
+      }
+      if (++done === Math.ceil(atOnce / 2)) deps.onHalfSent(window.endpointId);
+    };
+    requests.add(window.endpointId, Math.min(window.left, window.width));
+    for (let n = 0; n < atOnce; n++) void sendLanes();
   }
 
   /** One after another; when one is to be tried again, the rest waits for it. */
-  async function sendInTurn(
-    kind: ResultKind,
-    lane: readonly Sending[],
-    lease: Window,
-  ): Promise<void> {
-    const begunAtMs = performance.now();
+  async function sendInTurn(lane: readonly Sending[], window: Window): Promise<void> {
     let last: Result['outcome'] | 'unknown' = 'succeeded';
     for (const sending of lane) {
-      const isBelieved = performance.now() - begunAtMs <= believedMs;
-      const result = await follow(last, { ...sending, isBelieved }, lease);
+      const isBelieved = performance.now() - window.begunAtMs <= believedMs;
+      const result = await follow(last, { ...sending, isBelieved }, window);
       last = result?.outcome ?? 'unknown';
-      void settle(kind, sending, result);
+      void settle(sending, window, result);
     }
   }
 
@@ -91,22 +128,24 @@ export function createSender(deps: SenderDeps): Sender {
   async function follow(
     last: Result['outcome'] | 'unknown',
     sending: Turn,
-    lease: Window,
+    window: Window,
   ): Promise<Result | undefined> {
     if (last === 'unknown') return undefined;
-    if (last === 'retry' || last === 'parked') return parked(sending.delivery);
-    return attempt(sending, lease);
+    if (last !== 'succeeded' && last !== 'failed') return parked(sending.delivery);
+    return attempt(sending, window);
   }
 
   /** Undefined where nothing was sent, or nobody knows: then the lease runs out, and it is sent again. */
   async function attempt(
     { delivery, event, isBelieved }: Turn,
-    lease: Window,
+    window: Window,
   ): Promise<Result | undefined> {
     const target = directory.targetOf(delivery.endpointId);
-    if (isStopped || target === undefined || performance.now() > lease.leasedUntilMs) {
+    if (isStopped || target === undefined || performance.now() > window.leasedUntilMs) {
       return undefined;
     }
+    const waitMs = waitOf(target, window);
+    if (waitMs !== undefined) return putOff(delivery, waitMs);
     const isReplay = delivery.cursorId !== delivery.endpointId;
     const replayId = isReplay ? idOf('rpl', delivery.cursorId) : undefined;
     try {
@@ -114,7 +153,9 @@ export function createSender(deps: SenderDeps): Sender {
       if (now === undefined) return expired(delivery);
       const startedAtMs = performance.now();
       const result = await courier.send(delivery, { target, replayId }, now);
-      if (result !== undefined) tell(result, now, startedAtMs);
+      if (result === undefined) return undefined;
+      note(target, window, result);
+      tell(result, now, startedAtMs);
       return result;
     } catch (error) {
       onError(error);
@@ -122,51 +163,70 @@ export function createSender(deps: SenderDeps): Sender {
     }
   }
 
+  /** For how long what a window has not begun is put off; undefined: it is sent. */
+  function waitOf({ status }: Target, window: Window): number | undefined {
+    if (window.kind === 'work') return undefined;
+    if (status !== 'enabled') return 0;
+    if (window.failures >= schedule.circuitFailures) return schedule.retryAfterMs[0];
+    const heldMs = window.heldUntilMs - performance.now();
+    return heldMs > 0 ? heldMs : undefined;
+  }
+
+  function note(target: Target, window: Window, { outcome, durationMs, holdMs }: Result): void {
+    if (outcome === 'succeeded') pace.note(target, durationMs);
+    window.failures = outcome === 'succeeded' ? 0 : window.failures + 1;
+    if (holdMs !== undefined) window.heldUntilMs = performance.now() + holdMs;
+  }
+
   function tell(
     { outcome, status, delivery: { attempt } }: Result,
     event: Event,
     startedAtMs: number,
   ): void {
-    if (outcome === 'parked') return;
+    if (outcome === 'parked' || outcome === 'put off') return;
     const durationMs = performance.now() - startedAtMs;
     observer.webhookSent({ outcome, status, attempt, event, startedAtMs, durationMs });
   }
 
   async function settle(
-    kind: ResultKind,
     { delivery, event }: Sending,
+    window: Window,
     result: Result | undefined,
   ): Promise<void> {
-    const isRecorded = result !== undefined && (await recorder.record(kind, result));
-    if (kind === 'windows') leave(delivery.windowId, isRecorded);
+    const isRecorded = result !== undefined && (await recorder.record(window.kind, result));
+    window.left--;
+    if (window.left < window.width) requests.add(delivery.endpointId, -1);
+    if (window.kind === 'windows') leave(delivery.windowId, window, isRecorded);
     else if (isRecorded || !isStopped) work.delete(keyOf(delivery));
     occupancy.remove({ ...delivery, event });
     onSettled(delivery, result, isRecorded);
   }
 
   /** What was not sent keeps its window from others no longer than its lease: that is not prolonged. */
-  function leave(windowId: string, isRecorded: boolean): void {
-    const window = windows.get(windowId);
-    if (window === undefined) return;
-    window.left--;
-    if (isRecorded ? window.left === 0 : !isStopped) windows.delete(windowId);
+  function leave(windowId: string, { left }: Window, isRecorded: boolean): void {
+    if (isRecorded ? left === 0 : !isStopped) windows.delete(windowId);
   }
 
   return {
-    sendWindow(windowId, sendings, leasedUntilMs) {
-      const window = { left: sendings.length, leasedUntilMs };
+    sendWindow({ windowId, width }, sendings, leasedUntilMs) {
+      const [first] = sendings;
+      if (first === undefined) return;
+      const left = sendings.length;
+      const window = newWindow('windows', first.delivery, { left, width, leasedUntilMs });
       windows.set(windowId, window);
-      begin('windows', sendings, window);
+      begin(sendings, window);
     },
 
     sendWork(sendings, leasedUntilMs) {
       // A lane has one of its deliveries on its way alone.
       for (const sending of sendings) {
-        work.set(keyOf(sending.delivery), sending.delivery);
-        begin('work', [sending], { left: 1, leasedUntilMs });
+        const { delivery } = sending;
+        work.set(keyOf(delivery), delivery);
+        begin([sending], newWindow('work', delivery, { left: 1, width: 1, leasedUntilMs }));
       }
     },
 
+    requestsTo: (endpointId) => requests.of(endpointId),
     windowIds: () => [...windows.keys()],
     work: () => [...work.values()],
 
@@ -183,4 +243,12 @@ export function createSender(deps: SenderDeps): Sender {
       isStopped = true;
     },
   };
+}
+
+function newWindow(
+  kind: ResultKind,
+  { endpointId }: Delivery,
+  given: Pick<Window, 'left' | 'width' | 'leasedUntilMs'>,
+): Window {
+  return { ...given, kind, endpointId, begunAtMs: performance.now(), failures: 0, heldUntilMs: 0 };
 }

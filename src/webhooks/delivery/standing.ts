@@ -3,7 +3,8 @@ export type StandingFor = 'room' | 'closed';
 
 /** Cursors that are left alone for a while. */
 export interface Standing {
-  isStanding(cursorId: string): boolean;
+  /** For that, or for any reason. */
+  isStanding(cursorId: string, why?: StandingFor): boolean;
   /**
    * Leaves a cursor alone for some time; where that is not known, for longer each time.
    *
@@ -26,7 +27,11 @@ interface Stay {
 export function createStanding(): Standing {
   const stays = new Map<string, Stay>();
   return {
-    isStanding: (cursorId) => (stays.get(cursorId)?.untilMs ?? 0) > performance.now(),
+    isStanding(cursorId, why) {
+      const stay = stays.get(cursorId);
+      if (stay === undefined || (why !== undefined && stay.why !== why)) return false;
+      return stay.untilMs > performance.now();
+    },
 
     stand(cursorId, why, knownMs) {
       const before = stays.get(cursorId)?.lastMs ?? waitMs.first / 2;

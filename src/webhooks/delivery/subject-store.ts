@@ -58,7 +58,13 @@ export function createSubjectStore(inTransaction: InTransaction, schedule: Deliv
   };
 }
 
-const nothing = { taken: 0, previousSequence: 0, isLimited: false, isProbe: false } as const;
+const nothing = {
+  taken: 0,
+  width: 0,
+  previousSequence: 0,
+  isLimited: false,
+  isProbe: false,
+} as const;
 
 function refuse(move: Move, cursor: CursorRow | undefined): Moved | undefined {
   const { cursorId, windowId, expected } = move;
@@ -152,6 +158,7 @@ function toMoved({ move, cursor, placement, position }: Omit<Written, 'leaseMs'>
     windowId: move.windowId,
     outcome: 'moved',
     taken: taken.length,
+    width: sent,
     parkedPlaces: parked,
     previousSequence: cursor.previous_sequence,
     position,

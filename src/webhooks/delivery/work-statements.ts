@@ -1,5 +1,12 @@
 import type { Statement } from '../../database/statements.ts';
-import { leaseOf, opensInMs, roomForWork, tokensOf, tokenWaitOf } from './room-statements.ts';
+import {
+  leaseOf,
+  onTheirWay,
+  opensInMs,
+  roomForWork,
+  tokensOf,
+  tokenWaitOf,
+} from './room-statements.ts';
 
 /**
  * Claims deliveries that are due at the endpoints in `$2`, `$3` at the most of each, the oldest first, leased for `$1` ms: as
@@ -178,9 +185,10 @@ export const giveUpWindowsStatement: Statement = {
       from placed
     ),
     noted as (
-      update webhook_states set in_flight = greatest(0, in_flight - counts.remaining),
+      update webhook_states set in_flight = greatest(0, in_flight - counts.on_their_way),
         next_work_at = least(next_work_at, clock_timestamp())
-      from (select endpoint_id, workspace_id, sum(remaining)::int as remaining from windows
+      from (select endpoint_id, workspace_id, sum(${onTheirWay('remaining', 'width')})::int as on_their_way
+        from windows
         group by endpoint_id, workspace_id) as counts
       where webhook_states.endpoint_id = counts.endpoint_id and webhook_states.workspace_id = counts.workspace_id
     ),
