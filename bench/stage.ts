@@ -19,8 +19,8 @@ export interface Stage extends AsyncDisposable {
   readonly database: Database;
   /** Starts a server on this stage's database, or returns the one that was started before. */
   server(name: ServerName): Promise<ServerProcess>;
-  /** Starts a server that nobody else uses. */
-  freshServer(name: ServerName): Promise<ServerProcess>;
+  /** Starts a server that nobody else uses; without the key of webhooks it sends none. */
+  freshServer(name: ServerName, options?: { sendsWebhooks: boolean }): Promise<ServerProcess>;
 }
 
 /**
@@ -58,12 +58,13 @@ export async function openStage(): Promise<Stage> {
   const load = startLoad();
   cleanup.defer(() => load.stop());
 
+  const sends = { sendsWebhooks: true };
   const servers = new Map<ServerName, Promise<ServerProcess>>();
-  const freshServer = async (name: ServerName) => {
+  const freshServer: Stage['freshServer'] = async (name, { sendsWebhooks } = sends) => {
     const started = await startServer(name, {
       DATABASE_URL: databaseUrl,
       DATABASE_POOL_SIZE: poolSize,
-      ...webhooks,
+      ...(sendsWebhooks && webhooks),
     });
     running.defer(() => started.stop());
     return started;
