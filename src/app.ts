@@ -19,6 +19,8 @@ import { explainItem } from './server/errors/item-error.ts';
 import { compileRules, createContractValidator } from './server/rpc/contract-validator.ts';
 import { createMessageCheck } from './server/rpc/interceptors.ts';
 import { createHealth, createServer, type ServerLoad } from './server/server.ts';
+import { openTracing } from './tracing/open-tracing.ts';
+import type { Tracing } from './tracing/tracing.ts';
 import { createWebhooksFeature } from './webhooks/index.ts';
 import { createWorkspacesFeature, type WorkspaceStore } from './workspaces/index.ts';
 
@@ -46,12 +48,14 @@ export interface App {
  */
 export async function startApp(config: Config, databaseUrl: string, log: Log): Promise<App> {
   mendJsonParse();
-  const observer = observeFor([]);
+  const tracing = await openTracing(config.tracing, log);
+  const observer = observeFor(tracing === undefined ? [] : [tracing.watcher]);
   const database = await openReadyDatabase(config, databaseUrl, { log, observer });
   const { health, heart, features, apiKeys, workspaces, server } = assemble(config, {
     database,
     log,
     observer,
+    tracing,
   });
   const heartbeat = startPeriodic(heart);
   features.startLoops();
@@ -59,6 +63,7 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
   async function closeDown(): Promise<void> {
     await Promise.all([heartbeat.stop(), features.close()]);
     await database.close();
+    await tracing?.stop();
   }
 
   try {
@@ -86,9 +91,10 @@ interface Means {
   readonly database: Database;
   readonly log: Log;
   readonly observer: Observer;
+  readonly tracing: Tracing | undefined;
 }
 
-function assemble(config: Config, { database, log, observer }: Means) {
+function assemble(config: Config, { database, log, observer, tracing }: Means) {
   const health = createHealth((reason) =>
     reason === undefined ? log.info('ready') : log.warn({ reason }, 'not ready'),
   );
@@ -129,6 +135,7 @@ function assemble(config: Config, { database, log, observer }: Means) {
     commits: events.commits,
     leftBehind: events.leftBehind,
     workspaces: workspaces.store,
+    tracing,
   });
   const upkeep = { rpcs: [], loops: [partitionKeeper.loop] };
   const features = joinFeatures([workspaces, apiKeys, events, audit, webhooks, upkeep], report);
@@ -146,6 +153,7 @@ function assemble(config: Config, { database, log, observer }: Means) {
     corsOrigins: config.corsOrigins,
     log,
     observer,
+    tracing,
     turns,
     stallMsMax: config.streamStallMs,
   });

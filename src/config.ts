@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { PartitionPeriod } from './database/partitions/period.ts';
+import { readTracing, type TracingConfig } from './tracing-config.ts';
 import {
   holdsCertificates,
   toWebhooksConfig,
@@ -29,6 +30,8 @@ export interface Config {
   readonly corsOrigins: readonly string[];
   readonly logLevel: string;
   readonly webhooks: WebhooksConfig;
+  /** Undefined: nothing is traced. */
+  readonly tracing: TracingConfig | undefined;
   /** Where the quick start keeps its database and its key. */
   readonly dataDirectory: string;
   /** What the CLI talks to. */
@@ -141,9 +144,11 @@ export function readConfig(
 ): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const parsed = environment.safeParse(given);
+  const tracing = readTracing(given);
   const mistakes = [
     ...describeDatabase(database, given.DATABASE_URL !== undefined),
     ...(parsed.error?.issues.map(describe) ?? []),
+    ...tracing.mistakes,
   ];
   if (given.DATABASE_DIRECT_URL !== undefined && given.DATABASE_URL === undefined) {
     mistakes.push('DATABASE_DIRECT_URL: goes with DATABASE_URL, which leads to a pooler');
@@ -167,6 +172,7 @@ export function readConfig(
     streamStallMs: values.STREAM_STALL_MS,
     logLevel: values.LOG_LEVEL,
     webhooks: toWebhooksConfig(values),
+    tracing: tracing.config,
     dataDirectory: resolve(values.HARBOR_DATA_DIR),
     baseUrl: values.HARBOR_BASE_URL,
     secretKey: values.HARBOR_SECRET_KEY,

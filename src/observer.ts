@@ -59,7 +59,7 @@ export type CreateOutcome =
 
 export interface QueuedCreate {
   readonly askedAtMs: number;
-  readonly event: { readonly traceContext?: string | undefined };
+  readonly event: { readonly workspaceId: string; readonly traceContext?: string | undefined };
 }
 
 export interface WrittenBatch extends Timed {

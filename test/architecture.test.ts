@@ -21,7 +21,7 @@ const server = /^src\/server\//;
 const config = /^src\/config\.ts$/;
 
 /** A folder of `src` is a feature unless it is one of those that serve all of them. */
-const serving = ['cli', 'database', 'embedded-postgres', 'server'];
+const serving = ['cli', 'database', 'embedded-postgres', 'server', 'tracing'];
 const features = readdirSync(resolve(root, 'src'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !serving.includes(entry.name))
   .map(({ name }) => name);
@@ -51,6 +51,12 @@ const rooms: readonly Room[] = [
     files: /^src\/embedded-postgres\//,
     never: [/^src\/(?!embedded-postgres\/)/, gen, connect, /^@mikro-orm\//],
   },
+  {
+    name: 'tracing',
+    files: /^src\/tracing\//,
+    never: [gen, connect, orm, database, server, config, new RegExp(`^src/${feature}/`)],
+  },
+  { name: 'all but tracing', files: /^src\/(?!tracing\/)/, never: [/^@opentelemetry\//] },
   { name: 'SDK', files: /^sdk\/src\//, never: [/^src\//, orm, /^node:/] },
 ];
 

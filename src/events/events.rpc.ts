@@ -18,6 +18,7 @@ import {
   mayUseWorkspace,
 } from '../api-keys/index.ts';
 import { readTraceparent } from '../trace-context.ts';
+import { traceContextKey } from '../trace-context-key.ts';
 import { findUuid } from '../type-id.ts';
 import type { KnownWorkspaces } from '../workspaces/index.ts';
 import { type Abandonment, type AppendQueue, shareSignal } from './append/append-queue.ts';
@@ -135,7 +136,8 @@ interface CreateCall {
 function toCreateCall({ values, requestHeader, signal }: HandlerContext): CreateCall {
   return {
     caller: getCaller(values),
-    traceContext: readTraceparent(requestHeader.get('traceparent')),
+    // Of our own span, where there is one: what follows hangs on that.
+    traceContext: values.get(traceContextKey) ?? readTraceparent(requestHeader.get('traceparent')),
     signal,
   };
 }

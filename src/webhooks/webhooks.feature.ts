@@ -7,6 +7,7 @@ import {
   type LeftBehind,
 } from '../events/index.ts';
 import { type Feature, type FeatureDeps, type Loop, serve } from '../feature.ts';
+import type { Tracing } from '../tracing/tracing.ts';
 import { newUuid } from '../type-id.ts';
 import { type Courier, createCourier } from './delivery/courier.ts';
 import { createDeliveryLog } from './delivery/delivery-log.ts';
@@ -58,6 +59,7 @@ export interface WebhooksFeatureNeeds {
   readonly authorities: readonly string[];
   readonly logDays: number;
   readonly schedule?: DeliverySchedule;
+  readonly tracing?: Tracing | undefined;
 }
 
 const lookEveryMs = 1_000;
@@ -99,7 +101,7 @@ interface SendingNeeds extends WebhooksFeatureNeeds {
 
 /** What carries a request to its endpoint. */
 function createSending({ log }: FeatureDeps, needs: SendingNeeds) {
-  const { policy, encryption, authorities, schedule } = needs;
+  const { policy, encryption, authorities, schedule, tracing } = needs;
   const resolve = createResolve({ hosts: readHosts() });
   const client = createHttpClient(createDial({ policy, resolve, connectTimeoutMs, authorities }));
   const headersFor = createHeadersFor(encryption, createSigningFaults(log));
@@ -109,6 +111,7 @@ function createSending({ log }: FeatureDeps, needs: SendingNeeds) {
     bodyOf: createEventBodies(),
     deliveryId: toDeliveryId,
     schedule,
+    tracing,
   });
   return { courier, close: client.close };
 }

@@ -36,10 +36,14 @@ export const shortSchedule: DeliverySchedule = {
 
 export const encryptionKey = randomBytes(32);
 
-/** @param overrides of what it is told of webhooks. */
+/**
+ * @param overrides of what it is told of webhooks.
+ * @param others of what else it is told.
+ */
 export async function startWebhookService(
   overrides: Partial<Config['webhooks']> = {},
   shared?: TestDatabase,
+  others: Partial<Config> = {},
 ): Promise<WebhookService> {
   const webhooksConfig: Config['webhooks'] = {
     ...readConfig({}).webhooks,
@@ -48,7 +52,7 @@ export async function startWebhookService(
     schedule: shortSchedule,
     ...overrides,
   };
-  const service = await startTestService({ webhooks: webhooksConfig }, shared);
+  const service = await startTestService({ ...others, webhooks: webhooksConfig }, shared);
   const receiver = await startReceiver();
   const webhooks = (secretKey = service.secretKey, wire: Wire = 'grpc') =>
     createClient(WebhooksService, createTransport(wire, service.baseUrl, secretKey));

@@ -21,7 +21,8 @@ export function createCallLog(log: Log): (call: Call, path: string, status: numb
     log[level](
       {
         request_id: call.requestId,
-        trace_id: parseTraceparent(call.traceparent)?.traceId,
+        trace_id: call.trace?.traceId ?? parseTraceparent(call.traceparent)?.traceId,
+        span_id: call.trace?.spanId,
         method: call.method.slice(0, methodLengthMax),
         path: path.slice(0, pathLengthMax),
         status,

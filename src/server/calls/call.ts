@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { DescMethod } from '@bufbuild/protobuf';
 import { Code, ConnectError, createContextKey } from '@connectrpc/connect';
 import type { Protocol } from '../../observer.ts';
+import type { CallTrace } from '../../tracing/tracing.ts';
 
 /** Where a call takes its place: each room is full by itself. */
 export type Room = 'unary' | 'stream' | 'stream_without_key';
@@ -13,8 +14,11 @@ export interface Call {
   readonly startedAtMs: number;
   /** Of HTTP; over HTTP/2 the caller may have made it up. */
   readonly method: string;
-  /** As it was sent, valid or not. */
+  /** As they were sent, valid or not. */
   readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+  /** Its span; none where it is not traced, and before its key is known. */
+  trace?: CallTrace;
   /** That of its content type, where it is for an RPC's own path; the REST face says so where it is not. */
   protocol: Protocol;
   /** Which RPC it is, once that is known; none for a probe, or a path where nothing is. */
@@ -45,12 +49,13 @@ const saneRequestId = /^[\w.:+/=@-]{1,128}$/;
 export interface CallHeaders {
   readonly requestId?: string | undefined;
   readonly traceparent?: string | undefined;
+  readonly tracestate?: string | undefined;
   readonly contentType?: string | undefined;
 }
 
 export function beginCall(
   method: string,
-  { requestId, traceparent, contentType = '' }: CallHeaders = {},
+  { requestId, traceparent, tracestate, contentType = '' }: CallHeaders = {},
 ): Call {
   const sane = requestId !== undefined && saneRequestId.test(requestId);
   return {
@@ -58,6 +63,7 @@ export function beginCall(
     startedAtMs: performance.now(),
     method,
     traceparent,
+    tracestate,
     protocol: protocolOf(contentType),
     bodyBytes: 0,
   };

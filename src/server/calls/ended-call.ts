@@ -12,7 +12,7 @@ const codesByStatus = new Map([
   [503, 'unavailable'],
 ]);
 
-/** Tells of each call that has ended. */
+/** Tells of each call that has ended, and ends its span. */
 export function createCallTelling(
   observer: Pick<Observer, 'callEnded'>,
 ): (call: Call, status: number) => void {
@@ -39,6 +39,7 @@ export function createCallTelling(
       durationMs: performance.now() - startedAtMs,
     };
     observer.callEnded(ended);
+    call.trace?.end(ended, call.failure?.reason);
   };
 }
 

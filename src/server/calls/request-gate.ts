@@ -13,6 +13,8 @@ import {
   ScopeMissing,
 } from '../../api-keys/index.ts';
 import { requestIdKey } from '../../request-id.ts';
+import { traceContextKey } from '../../trace-context-key.ts';
+import type { Tracing } from '../../tracing/tracing.ts';
 import { limitError } from '../errors/error-size.ts';
 import { addErrorInfo, findRefusal, internalError, reasonOf } from '../errors/errors.ts';
 import { explainUnreadable } from '../errors/unreadable-request.ts';
@@ -24,6 +26,8 @@ export interface RequestGateDeps {
   readonly authenticator: Authenticator;
   readonly lastUsed: Pick<LastUsed, 'note'>;
   readonly admission: Admission;
+  /** Undefined: no call is traced. */
+  readonly tracing?: Pick<Tracing, 'beginCall'> | undefined;
 }
 
 /**
@@ -36,17 +40,34 @@ export interface RequestGate {
 }
 
 export function createRequestGate(deps: RequestGateDeps): RequestGate {
-  const { authenticator, lastUsed, admission } = deps;
+  const { authenticator, lastUsed, admission, tracing } = deps;
 
   function letIn(method: DescMethod, values: ContextValues, caller: Caller): void {
     const call = values.get(callKey);
     if (call !== undefined) call.apiKeyId = caller.apiKeyId;
-    const { scope } = needsOf(method);
+    const { scope, name } = needsOf(method);
+    if (tracing !== undefined && call !== undefined) trace(call, name, values);
     if (scope !== '' && !hasScope(caller, scope)) throw new ScopeMissing(scope);
     admission.admit(call, method.methodKind === 'unary' ? 'unary' : 'stream');
     values.set(callerKey, caller);
     values.set(requestIdKey, call?.requestId ?? '');
     lastUsed.note(caller.apiKeyId);
+  }
+
+  /** Only now, from when the call began: whoever shows no key crowds out no span of those who do. */
+  function trace(call: Call, rpc: string, values: ContextValues): void {
+    const { protocol, requestId, startedAtMs, traceparent, tracestate } = call;
+    const span = tracing?.beginCall({
+      rpc,
+      protocol,
+      requestId,
+      startedAtMs,
+      traceparent,
+      tracestate,
+    });
+    if (span === undefined) return;
+    call.trace = span;
+    values.set(traceContextKey, span.traceparent);
   }
 
   /** Whoever shows no key takes no place of those who do; unary calls are bounded by `HealthChecks`. */
@@ -76,11 +97,14 @@ interface Needs {
   readonly apiKey: boolean;
   /** Empty: none. */
   readonly scope: string;
+  /** `package.Service/Method`, as spans are called. */
+  readonly name: string;
 }
 
 function readNeeds(method: DescMethod): Needs {
   const scope = getOption(method, required_scope);
-  return { apiKey: scope !== '' || getOption(method, any_api_key), scope };
+  const name = `${method.parent.typeName}/${method.name}`;
+  return { apiKey: scope !== '' || getOption(method, any_api_key), scope, name };
 }
 
 /**

@@ -48,6 +48,7 @@ export async function answer(incoming: Incoming, deps: AnswerDeps): Promise<void
   const call = beginCall(incoming.method, {
     requestId: textOf(headers['x-request-id']),
     traceparent: textOf(headers.traceparent),
+    tracestate: textOf(headers.tracestate),
     contentType: textOf(headers['content-type']),
   });
   const { path, query } = splitTarget(incoming.target);

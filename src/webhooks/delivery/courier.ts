@@ -1,4 +1,6 @@
 import type { Event } from '../../events/index.ts';
+import type { Tracing } from '../../tracing/tracing.ts';
+import { idOf } from '../../type-id.ts';
 import type { Delivery, Result } from './delivery.ts';
 import { type Answer, type DeliverySchedule, judge, readRetryAfterMs } from './schedule.ts';
 import type { Target } from './target.ts';
@@ -34,6 +36,8 @@ export interface CourierDeps {
   /** The id of a delivery, `dlv_…`, and of a replay, `rpl_…`. */
   readonly deliveryId: (delivery: Delivery) => string;
   readonly schedule: DeliverySchedule;
+  /** Undefined: no request is traced. */
+  readonly tracing?: Pick<Tracing, 'beginRequest'> | undefined;
   readonly now?: () => number;
   readonly random?: () => number;
 }
@@ -58,7 +62,7 @@ const responseBytesMax = 1_024;
 const nothingToSay = { id: '', atMs: 0, body: Buffer.alloc(0) };
 
 export function createCourier(deps: CourierDeps): Courier {
-  const { post, headersFor, bodyOf, deliveryId, schedule } = deps;
+  const { post, headersFor, bodyOf, deliveryId, schedule, tracing } = deps;
   const { now = Date.now, random = Math.random } = deps;
   const sendable = new WeakMap<Target, boolean>();
   return {
@@ -78,10 +82,20 @@ export function createCourier(deps: CourierDeps): Courier {
       const startedAt = new Date(now());
       const signed = headersFor(target, { id: event.id, atMs: startedAt.getTime(), body });
       if (signed === undefined) return undefined;
+      const id = deliveryId(delivery);
+      const trace = tracing?.beginRequest({
+        url: target.url,
+        workspaceId: target.workspaceId,
+        endpointId: idOf('whe', target.id),
+        deliveryId: id,
+        attempt: delivery.attempt,
+        replayId,
+        event,
+      });
       const headers = {
         ...signed,
-        ...placeHeaders(delivery, deliveryId(delivery), replayId),
-        ...traceHeaders(event.traceContext),
+        ...placeHeaders(delivery, id, replayId),
+        ...traceHeaders(trace?.traceparent ?? event.traceContext),
       };
       const beganAtMs = performance.now();
       const response = await post({ url: target.url, headers, body, timeoutMs: target.timeoutMs });
@@ -91,12 +105,15 @@ export function createCourier(deps: CourierDeps): Courier {
         random: random(),
       });
       const isAnswered = response.kind === 'answered';
+      const status = isAnswered ? response.status : undefined;
+      const error = isAnswered ? undefined : response.error;
+      trace?.end({ status, error });
       return {
         delivery,
         startedAt,
         durationMs,
-        status: isAnswered ? response.status : undefined,
-        error: isAnswered ? undefined : response.error,
+        status,
+        error,
         response: isAnswered ? response.body.subarray(0, responseBytesMax) : undefined,
         outcome: verdict.kind,
         afterMs: verdict.kind === 'retry' ? verdict.afterMs : undefined,
