@@ -183,6 +183,32 @@ test('a replay is paused, goes on, and keeps to its rate', async () => {
   expect(replayed(path)).toEqual(Array.from({ length: 12 }, (_, n) => n + 1));
 });
 
+test('what waits of a paused replay is sent at once when that goes on', async () => {
+  const { path, endpointId } = await make(['a', 'b', 'c']);
+  await service.receiver.waitFor(path, 3);
+  service.receiver.answer = (one) =>
+    one.path === path ? { status: 503, headers: { 'retry-after': '1' } } : 204;
+  const { replay } = await service.webhooks().createReplay({ endpointId });
+  const id = replay?.id ?? '';
+  const waiting = (which: string) =>
+    service.database.query(
+      `select work.place from webhook_work work join webhook_cursors cursors on cursors.id = work.cursor_id
+       where cursors.kind = 'replay' and work.workspace_id = $1 and not in_flight and ${which}`,
+      [replay?.workspaceId],
+    );
+  await expect.poll(() => waiting('true')).toHaveLength(3);
+  await service.webhooks().pauseReplay({ id });
+  // They come due, and are put off for as long as it is paused.
+  await expect
+    .poll(() => waiting(`due_at > now() + interval '30 seconds'`), { timeout: 20_000 })
+    .toHaveLength(3);
+  service.receiver.answer = () => 204;
+  await service.webhooks().resumeReplay({ id });
+  await expect
+    .poll(() => replayOf(id), { timeout: 10_000 })
+    .toMatchObject({ state: ReplayState.DONE, succeeded: 3n });
+});
+
 test('a cancelled replay ends for good, with what waits of it', async () => {
   const { workspaceId, path, endpointId } = await make(['a', 'b', 'c']);
   await service.receiver.waitFor(path, 3);

@@ -86,7 +86,26 @@ export const setReplayStateStatement: Statement = {
     where webhook_cursors.id = facts.id`,
 };
 
-/** Lets what waits of the running replay `$1` come at once, which was put off while it was paused. */
+/**
+ * Lets what waits of the replay `$2` at the endpoint `$1` come at once where it is paused: what came due meanwhile was put off by
+ * a minute, and nobody knows any more what that was. Locks the work before the state, as everybody does.
+ */
+export const hastenReplayWorkStatement: Statement = {
+  name: 'harbor_webhooks_hasten_replay_work',
+  text: `
+    with work as materialized (
+      select window_id, place, workspace_id from webhook_work
+      where endpoint_id = $1::uuid and cursor_id = $2::uuid and not in_flight and not is_manual
+        and due_at <= clock_timestamp() + interval '1 minute'
+        and exists (select from webhook_cursors where id = $2::uuid and state = 'paused')
+      order by window_id, place for no key update
+    )
+    update webhook_work set due_at = clock_timestamp() from work
+    where webhook_work.window_id = work.window_id and webhook_work.place = work.place
+      and webhook_work.workspace_id = work.workspace_id`,
+};
+
+/** Has the endpoint `$1` looked at for work at once. */
 export const hastenReplayStatement: Statement = {
   name: 'harbor_webhooks_hasten_replay',
   text: `

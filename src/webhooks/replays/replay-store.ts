@@ -19,6 +19,7 @@ import {
   findReplayStatement,
   forgetReplayRequestStatement,
   hastenReplayStatement,
+  hastenReplayWorkStatement,
   holdReplaysStatement,
   insertReplayStatement,
   listReplaysStatement,
@@ -76,6 +77,7 @@ export function createReplayStore(
       if (to === 'cancelled') {
         await tx.run(cancelReplayWorkStatement, [row.id, row.workspaceId, uuid]);
       }
+      if (to === 'running') await tx.run(hastenReplayWorkStatement, [row.id, uuid]);
       const [held] = await tx.run<{ state: ReplayState }>(lockReplayStatement, [uuid, row.id]);
       const from = held?.state ?? 'cancelled';
       if (from === to) return;
