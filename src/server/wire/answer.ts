@@ -5,6 +5,7 @@ import { beginCall, type Call, callerGone } from '../calls/call.ts';
 import { badAuthority } from '../errors/plain-answers.ts';
 import { CallsInFlightFull } from '../errors/request-errors.ts';
 import { type Dispatch, isAuthority, splitTarget, type ToHeaders, toUrl } from './exchange.ts';
+import { LateSignal } from './late-signal.ts';
 import { ReceivedBody } from './request-body.ts';
 import {
   type AnswerSink,
@@ -53,7 +54,7 @@ export async function answer(incoming: Incoming, deps: AnswerDeps): Promise<void
   });
   const { path, query } = splitTarget(incoming.target);
   const body = receiveBody(incoming, call, path, deps);
-  const gone = new AbortController();
+  const gone = new LateSignal();
   const sending = new Sending(incoming, deps, () => gone.abort(callerGone));
   admission.begin(call, () => {
     if (body.refuse(new CallsInFlightFull())) return true;
@@ -64,7 +65,8 @@ export async function answer(incoming: Incoming, deps: AnswerDeps): Promise<void
   });
   let status = 0;
   try {
-    await deps.turns.take(incoming.connection);
+    const turn = deps.turns.take(incoming.connection);
+    if (turn !== undefined) await turn;
     const response = isAuthority(incoming.authority)
       ? await deps.dispatch({
           httpVersion: incoming.httpVersion,
@@ -74,7 +76,9 @@ export async function answer(incoming: Incoming, deps: AnswerDeps): Promise<void
           query,
           header: deps.toHeaders(headers),
           body,
-          signal: gone.signal,
+          get signal() {
+            return gone.signal;
+          },
           call,
         })
       : badAuthority(call.requestId);

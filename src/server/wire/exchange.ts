@@ -1,6 +1,7 @@
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import type { Given } from '../../stream-source.ts';
 import type { Call } from '../calls/call.ts';
+import { HeaderFields } from './header-fields.ts';
 import type { RequestBody } from './request-body.ts';
 
 /** A request, free of HTTP's versions: what dispatch, REST face and Connect work on. */
@@ -32,7 +33,7 @@ export type Dispatch = (request: ExchangeRequest) => Promise<ExchangeResponse>;
 
 /**
  * The headers that some handler reads. The others are left where they are: every header that is carried
- * along is copied three times on its way through Connect.
+ * along is copied three times where a call goes through Connect.
  */
 const headersRead = new Set([
   'accept',
@@ -63,16 +64,7 @@ export type ToHeaders = (nodeHeaders: NodeJS.Dict<string | string[]>) => Headers
 /** @param more names, in lower case, that are carried along too. */
 export function createToHeaders(more: readonly string[] = []): ToHeaders {
   const names = new Set([...headersRead, ...more]);
-  return (nodeHeaders) => {
-    const headers = new Headers();
-    for (const name in nodeHeaders) {
-      if (!names.has(name)) continue;
-      const value = nodeHeaders[name];
-      if (typeof value === 'string') headers.set(name, value);
-      else for (const one of value ?? []) headers.append(name, one);
-    }
-    return headers;
-  };
+  return (nodeHeaders) => new HeaderFields(nodeHeaders, names);
 }
 
 /** A host name or address, and perhaps a port: what `Host` and `:authority` may say. */

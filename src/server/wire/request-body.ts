@@ -14,6 +14,8 @@ import { bodyTimeoutMs, discardedBytesMax } from '../limits.ts';
  * DEADLINE_EXCEEDED 30 s after it was asked for, CANCELLED when the sender goes away.
  */
 export interface RequestBody extends AsyncIterable<Uint8Array> {
+  /** All of it, at once where it has come. Asked for once. */
+  receive(): Uint8Array | Promise<Uint8Array>;
   /** Counts what was made of it, until it is released. @throws the OVERLOADED that a caller is told. */
   hold(bytes: number): void;
   /** Lets go of what was received, and throws away whatever still comes. */
@@ -101,13 +103,13 @@ export class ReceivedBody implements RequestBody {
     return {
       next: async () => {
         if (this.#isAsked) return { done: true, value: undefined };
-        this.#isAsked = true;
-        return { done: false, value: await this.#receive() };
+        return { done: false, value: await this.receive() };
       },
     };
   }
 
-  #receive(): Uint8Array | Promise<Uint8Array> {
+  receive(): Uint8Array | Promise<Uint8Array> {
+    this.#isAsked = true;
     const { bytesMax, contentLength = 0 } = this.#deps;
     if (this.#state === 'coming' && contentLength > this.#bytesMax) {
       this.#end(new RequestTooLarge(bytesMax));
