@@ -13,6 +13,8 @@ export interface StandardOutput {
 const heldBytesMax = 8 * 1024 * 1024;
 /** Lines that come together are written together, up to what a pipe of Linux holds. */
 const chunkLengthMax = 64 * 1024;
+/** The first line is written at once, those that come this soon after it together: to write costs more than a line. */
+const gatherMs = 5;
 /** A full pipe is tried again soon; a full disk or a lost terminal may come back, but seldom does. */
 const fullRetryMs = 10;
 const brokenRetryMs = 1_000;
@@ -54,10 +56,15 @@ export function createStandardOutput(): StandardOutput {
     isWriting = true;
     write(target.fd, current, (error, bytes) => {
       isWriting = false;
-      if (error === null) written(bytes);
-      else tryLater(error);
-      proceed();
+      if (error !== null) tryLater(error);
+      else written(bytes);
+      if (error === null && heldBytes < chunkLengthMax && flushed.length === 0) gather();
+      else proceed();
     });
+  }
+
+  function gather(): void {
+    retry = setTimeout(tryNow, gatherMs).unref();
   }
 
   function tryLater({ code }: NodeJS.ErrnoException): void {
