@@ -1,5 +1,6 @@
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { benchCalls } from './calls.ts';
 import { benchCreate } from './create.ts';
 import { benchGrowth } from './growth/growth.ts';
 import { benchIndexes } from './growth/indexes.ts';
@@ -22,6 +23,7 @@ type Bench = (stage: Stage, plan: Plan) => Promise<Report>;
 
 /** Each measures one thing and can be run by its name; without names all run, in this order. */
 const usual: Record<string, Bench> = {
+  calls: benchCalls,
   create: benchCreate,
   pgbench: benchPgbench,
   partitions: benchPartitions,

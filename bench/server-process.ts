@@ -15,6 +15,7 @@ export interface ServerProcess {
 const entries = {
   service: '../src/main.ts',
   'no-op': 'servers/no-op.ts',
+  'bare http2': 'servers/bare-http2.ts',
   'transaction per create': 'servers/transaction-per-create.ts',
   'statement per create': 'servers/statement-per-create.ts',
 };
