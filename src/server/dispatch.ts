@@ -18,6 +18,8 @@ import type { Handlers } from './rpc/router.ts';
 import { readTimeoutMs } from './rpc/timeout-header.ts';
 import type { Streams } from './streams/open-streams.ts';
 import { createRpcStream } from './streams/rpc-stream.ts';
+import type { GuardedUnary } from './unary/guarded-unary.ts';
+import { type Begun, createRpcUnary } from './unary/rpc-unary.ts';
 import {
   type Dispatch,
   type ExchangeRequest,
@@ -31,6 +33,7 @@ const checkPath = createMethodUrl('/', HealthService.method.check);
 export interface DispatchDeps {
   readonly handlers: Handlers;
   readonly streams: Streams;
+  readonly unaries: readonly GuardedUnary[];
   readonly inflation: Inflation;
   readonly health: Health;
   readonly validator: Validator;
@@ -38,12 +41,17 @@ export interface DispatchDeps {
 
 /** Finds who answers a request: an RPC, a probe (`/healthz`, `/readyz`), or the REST face. */
 export function createDispatch(deps: DispatchDeps): Dispatch {
-  const { handlers, streams, inflation, health } = deps;
+  const { handlers, streams, unaries, inflation, health } = deps;
   const rest = createRestFace({ ...deps, handlers: handlers.rest });
   const healthChecks = createHealthChecks();
   const answerCheck: AnswerRpc = (handler, request) =>
-    healthChecks.run(request.body, (body) => runRpc(handler, request, body));
-  const answers = new Map<string, AnswerRpc>([[checkPath, answerCheck]]);
+    healthChecks.run(request.body, (body) => runRpc(handler, request, { body }));
+  const answers = new Map<string, AnswerRpc>();
+  for (const unary of unaries) {
+    const path = createMethodUrl('/', unary.method);
+    answers.set(path, createRpcUnary(unary, inflation.compressions, runRpc));
+  }
+  answers.set(checkPath, answerCheck);
   for (const stream of streams.all) {
     answers.set(createMethodUrl('/', stream.method), createRpcStream(stream, inflation));
   }
@@ -78,9 +86,9 @@ type AnswerRpc = (handler: UniversalHandler, request: ExchangeRequest) => Promis
 async function runRpc(
   handler: UniversalHandler,
   request: ExchangeRequest,
-  body: AsyncIterable<Uint8Array> = request.body,
+  begun: Partial<Begun> = {},
 ): Promise<ExchangeResponse> {
-  const response = await runHandler(handler, request, body);
+  const response = await runHandler(handler, request, begun);
   const header = response.header ?? new Headers();
   const unary = handler.method.methodKind === 'unary';
   if (!unary) header.set(...unbuffered);
@@ -90,7 +98,10 @@ async function runRpc(
 async function runHandler(
   handler: UniversalHandler,
   request: ExchangeRequest,
-  body: AsyncIterable<Uint8Array>,
+  {
+    body = request.body,
+    values = createContextValues().set(callKey, request.call),
+  }: Partial<Begun>,
 ): Promise<UniversalServerResponse> {
   try {
     readTimeoutMs(request.header);
@@ -106,6 +117,6 @@ async function runHandler(
     header: request.header,
     body,
     signal: request.signal,
-    contextValues: createContextValues().set(callKey, request.call),
+    contextValues: values,
   });
 }

@@ -14,6 +14,8 @@ export const batchBytesMax = 8 * 1024 * 1024;
  * limit would refuse the answer to what was stored.
  */
 export const responseBytesMax = 40 * 1024 * 1024;
+/** An answer of this size is compressed, for whoever takes it so. */
+export const compressedBytesMin = 1024;
 /** Bodies of calls with a place, and what they inflate to, as allocated, all together. */
 export const bodyBytesMax = 256 * 1024 * 1024;
 /** The same of calls that have shown no key yet; the oldest gives way. */

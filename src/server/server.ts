@@ -15,6 +15,8 @@ import { createHealthService } from './health/health-service.ts';
 import { createRequestLimits } from './limits.ts';
 import { createHandlers, type Routes } from './rpc/router.ts';
 import { createStreams } from './streams/open-streams.ts';
+import { createGuardedUnaries } from './unary/guarded-unary.ts';
+import { readUnaryRoutes } from './unary/unary-routes.ts';
 import { answerHttp1 } from './wire/answer-http1.ts';
 import { answerHttp2 } from './wire/answer-http2.ts';
 import { withCors } from './wire/cors.ts';
@@ -82,9 +84,10 @@ export function createServer(deps: ServerDeps): Server {
   const inflation = createInflation();
   const handlers = createHandlers(routes, { gate, validator, inflation });
   const streams = createStreams([...deps.streams, healthService.watch], gate, validator);
+  const unaries = createGuardedUnaries(readUnaryRoutes(routes), gate, validator);
   const dispatch = withCors(
     deps.corsOrigins,
-    createDispatch({ handlers, streams, inflation, health: deps.health, validator }),
+    createDispatch({ handlers, streams, unaries, inflation, health: deps.health, validator }),
   );
   const front = createFront(deps.tls);
   const { stallMsMax, observer = unobserved } = deps;

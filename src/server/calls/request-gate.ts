@@ -1,5 +1,10 @@
 import { type DescMethod, getOption } from '@bufbuild/protobuf';
-import { ConnectError, type ContextValues, type HandlerContext } from '@connectrpc/connect';
+import {
+  ConnectError,
+  type ContextValues,
+  createContextKey,
+  type HandlerContext,
+} from '@connectrpc/connect';
 import {
   any_api_key,
   required_scope,
@@ -107,6 +112,11 @@ function readNeeds(method: DescMethod): Needs {
   return { apiKey: scope !== '' || getOption(method, any_api_key), scope, name };
 }
 
+/** Says that a call has passed the gate before it came to Connect. */
+export const gatePassedKey = createContextKey(false, {
+  description: 'the call has passed the gate',
+});
+
 /**
  * The gate as Connect calls it. Sees to it that an error of Connect's own (a body that cannot be parsed, a
  * timeout) leaves with the details that every error carries.
@@ -120,6 +130,7 @@ export function toConnectGate(
     const end = findEnd(context);
     if (end !== undefined)
       return end.error === undefined ? undefined : refuseAtGate(call, end.error);
+    if (context.values.get(gatePassedKey)) return undefined;
     try {
       const admitted = gate.admit(context.method, context.requestHeader, context.values);
       return admitted?.catch((error) => refuseAtGate(call, error));

@@ -93,8 +93,11 @@ export interface End {
   readonly call: Call;
   /** Undefined: a stream that went well. */
   readonly error?: unknown;
-  /** What a stream's handler has to say at the end. */
-  readonly trailer?: Headers;
+  /** Of the request, where the answer to a unary call may be compressed as it asks. */
+  readonly requestHeader?: Headers;
+  /** What the handler has added to its answer. */
+  readonly header?: Headers | undefined;
+  readonly trailer?: Headers | undefined;
 }
 
 const endKey = createContextKey<End | undefined>(undefined, {
@@ -115,11 +118,20 @@ export function writeEnd(handler: UniversalHandler, end: End): Promise<Universal
     httpVersion: '2.0',
     method: 'POST',
     url: 'http://harbor',
-    header: new Headers({ 'content-type': end.contentType }),
+    header: endHeader(end),
     body: unread(),
     signal: new AbortController().signal,
     contextValues: createContextValues().set(callKey, end.call).set(endKey, end),
   });
+}
+
+function endHeader({ contentType, requestHeader }: End): Headers {
+  const header = new Headers({ 'content-type': contentType });
+  for (const name of ['accept-encoding', 'grpc-accept-encoding']) {
+    const value = requestHeader?.get(name) ?? null;
+    if (value !== null) header.set(name, value);
+  }
+  return header;
 }
 
 // biome-ignore lint/correctness/useYield: it must not come to reading
@@ -128,8 +140,12 @@ async function* unread(): AsyncIterable<Uint8Array> {
 }
 
 /** For the gate: how the call has ended, where it comes only to have that written. */
-export function findEnd({ values, responseTrailer }: HandlerContext): End | undefined {
+export function findEnd(context: HandlerContext): End | undefined {
+  const { values, responseHeader, responseTrailer } = context;
   const end = values.get(endKey);
+  end?.header?.forEach((value, name) => {
+    responseHeader.set(name, value);
+  });
   end?.trailer?.forEach((value, name) => {
     responseTrailer.append(name, value);
   });

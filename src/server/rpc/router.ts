@@ -8,6 +8,7 @@ import type { UniversalHandler } from '@connectrpc/connect/protocol';
 import { type RequestGate, toConnectGate } from '../calls/request-gate.ts';
 import {
   batchBytesMax,
+  compressedBytesMin,
   messageBytesMaxOf,
   requestBytesMax,
   requestBytesWithoutKeyMax,
@@ -45,6 +46,7 @@ export function createHandlers(
     requestGate: toConnectGate(gate),
     interceptors: [answerEnd, ...createInterceptors(validator)],
     acceptCompression: [...inflation.compressions],
+    compressMinBytes: compressedBytesMin,
     writeMaxBytes: responseBytesMax,
     maxTimeoutMs: timeoutMsMax,
   };
