@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEventFeeds } from '../../src/events/follow/event-feeds.ts';
 import { openSubscription } from '../../src/events/follow/subscription.ts';
 import { type EventFilter, everyEvent, passes } from '../../src/events/log/event-filter.ts';
-import { type EventQuery, listEvents } from '../../src/events/log/event-list.ts';
+import { type EventPage, type EventQuery, listEvents } from '../../src/events/log/event-list.ts';
+import type { EntrySearch } from '../../src/events/log/log-index-store.ts';
 import { type FilledEvent, fillLog } from '../support/filled-log.ts';
 import { openTestLogStore, type TestLogStore } from '../support/log-store.ts';
 import { makePartition } from '../support/partitions.ts';
@@ -17,6 +18,7 @@ const events = 26_000;
 
 let logs: TestLogStore;
 let windowsOpened = 0;
+const searches: EntrySearch[] = [];
 
 beforeAll(async () => {
   const opened = await openTestLogStore();
@@ -25,7 +27,11 @@ beforeAll(async () => {
     windowsOpened++;
     return store.findBeyond(...asked);
   };
-  logs = { ...opened, store: { ...store, findBeyond } };
+  const find: typeof store.find = (range, search, signal) => {
+    searches.push(search);
+    return store.find(range, search, signal);
+  };
+  logs = { ...opened, store: { ...store, find, findBeyond } };
   for (const index of range(0, partitions - 1)) {
     await makePartition(logs.testDatabase, new Date(monthOf(index)), 'month');
   }
@@ -79,12 +85,17 @@ function recordedBy(idAtMs: IdTimes): Recorded[] {
   });
 }
 
+/** So many that each is looked at for a part of a page, and in few partitions at once. */
+const seldom = range(1, 30).map((n) => `seldom.${n}`);
+
 const filters: EventFilter[] = [
   everyEvent,
   { subject: undefined, typePatterns: ['rare'] },
   { subject: undefined, typePatterns: ['r*'] },
   { subject: undefined, typePatterns: ['o*', 'none'] },
   { subject: undefined, typePatterns: ['often.1', 'often.2', 'rare'] },
+  { subject: undefined, typePatterns: ['often.1', 'rare', ...seldom] },
+  { subject: undefined, typePatterns: ['often.1', 'r*'] },
   { subject: undefined, typePatterns: ['none*'] },
   { subject: 'thing_507', typePatterns: [] },
   { subject: 'thing_507', typePatterns: ['often.*'] },
@@ -99,20 +110,24 @@ describe.each(idTimes)('where %s', (_, idAtMs) => {
     await fillLog(logs.testDatabase, workspaceId, log);
   });
 
+  function listPage(query: Partial<EventQuery>): Promise<EventPage> {
+    return listEvents(logs.store, {
+      workspaceId,
+      filter: everyEvent,
+      createdAfter: undefined,
+      createdBefore: undefined,
+      afterSequence: 0,
+      direction: 'asc',
+      pageSize: 500,
+      pageToken: '',
+      ...query,
+    });
+  }
+
   async function listAll(query: Partial<EventQuery>): Promise<number[]> {
     const sequences: number[] = [];
     for (let pageToken = ''; ; ) {
-      const page = await listEvents(logs.store, {
-        workspaceId,
-        filter: everyEvent,
-        createdAfter: undefined,
-        createdBefore: undefined,
-        afterSequence: 0,
-        direction: 'asc',
-        pageSize: 500,
-        ...query,
-        pageToken,
-      });
+      const page = await listPage({ ...query, pageToken });
       sequences.push(...page.events.map(({ sequence }) => sequence));
       pageToken = page.nextPageToken;
       if (pageToken === '') return sequences;
@@ -126,6 +141,14 @@ describe.each(idTimes)('where %s', (_, idAtMs) => {
     const middle = { filter, afterSequence: 20_333, pageSize: 200 };
     const rest = expected.filter((sequence) => sequence > 20_333);
     expect(await listAll(middle)).toEqual(rest);
+  });
+
+  test('a page of what most events are is found by looking through little more than a page', async () => {
+    searches.length = 0;
+    await listPage({ filter: { subject: undefined, typePatterns: ['often.*'] } });
+    expect(searches).toEqual([
+      { by: 'sequence', match: { types: [], prefixes: ['often.'] }, siftedMax: 1_000 },
+    ]);
   });
 
   test('a time is found wherever it is', async () => {

@@ -48,7 +48,7 @@ const questions: [name: string, index: RegExp, ask: Asking][] = [
   [
     'types',
     /type_(index|sequence_id_idx)$/,
-    (log, range) => log.find(range, { by: 'type', types: ['a', 'b'], ids: everyId }),
+    (log, range) => log.find(range, { by: 'type', types: ['a', 'b'], ids: everyId, eachMax: 25 }),
   ],
   [
     'which types there are',

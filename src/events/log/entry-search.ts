@@ -1,5 +1,5 @@
 import { anyType, type EventFilter, type TypeMatch, typeMatchOf } from './event-filter.ts';
-import type { LogEntry, LogIndexStore, Sifting } from './log-index-store.ts';
+import type { EntrySearch, LogEntry, LogIndexStore } from './log-index-store.ts';
 import { type LogRange, lastOf, lengthOf, restAfter } from './log-range.ts';
 import {
   type OpenedRange,
@@ -21,6 +21,12 @@ export type SearchedLog = PartitionedLog & Pick<LogIndexStore, 'find' | 'findTyp
 
 /** More types than this are not looked up one by one; the log is sifted instead. */
 const typesMax = 32;
+/** More types than this, and whatever begins with something, may be most of the log: its beginning is sifted first. */
+const typesFewMax = 4;
+/** As many events are sifted first for each one that is wanted: where half of them match, the page is full. */
+const siftedFirst = 2;
+/** Each round of many types brings a fourth of a page at least, or all that is left. */
+const roundsMax = 4;
 /** Look-ups of types in one window: each of them in each partition. */
 const windowLookUpsMax = 128;
 /** Look-ups in windows, one after the other, until enough is found: some 5 µs each. */
@@ -42,16 +48,16 @@ export async function findMatching(
   const match = typeMatchOf(typePatterns);
   if (subject === undefined) return findOfTypes(store, range, match);
   const many = match === anyType ? range.limit : siftedMax;
-  return sift(store, range, { by: 'subject', subject, match, siftedMax: many });
+  return look(store, range, { by: 'subject', subject, match, siftedMax: many });
 }
 
-async function sift(
+async function look(
   store: SearchedLog,
   range: LogRange,
-  sifting: Sifting,
+  search: EntrySearch,
 ): Promise<MatchingEntries> {
-  const { entries, siftedTo } = await store.find(range, sifting);
-  const last = entries.length === range.limit ? entries.at(-1)?.sequence : siftedTo;
+  const { entries, seenTo } = await store.find(range, search);
+  const last = entries.length === range.limit ? entries.at(-1)?.sequence : seenTo;
   return { entries, rest: last === undefined ? undefined : restAfter(range, last) };
 }
 
@@ -61,18 +67,43 @@ async function findOfTypes(
   range: LogRange,
   match: TypeMatch,
 ): Promise<MatchingEntries> {
-  const entries: LogEntry[] = [];
-  let rest: LogRange | undefined = range;
+  const sifted = await siftFirst(store, range, match);
+  const entries = [...sifted.entries];
+  let { rest } = sifted;
   let first: LogEntry | undefined;
-  for (let lookUps = 0; rest !== undefined && lookUps < lookUpsMax; ) {
-    const wanted: LogRange = { ...rest, limit: range.limit - entries.length };
-    const found: FoundOfTypes = await findSome(store, { range: wanted, first }, match);
+  for (let lookUps = 0; isWanting(range, entries, rest) && lookUps < lookUpsMax; ) {
+    const opened = { range: { ...rest, limit: range.limit - entries.length }, first };
+    const found: FoundOfTypes = await findSome(store, opened, match);
     entries.push(...found.entries);
-    if (entries.length === range.limit) return { entries, rest: found.rest };
     ({ rest, first } = found);
     lookUps += found.lookUps;
   }
   return { entries, rest };
+}
+
+/** Whether a page is not full, and may be filled. */
+function isWanting(
+  { limit }: LogRange,
+  entries: readonly LogEntry[],
+  rest: LogRange | undefined,
+): rest is LogRange {
+  return rest !== undefined && entries.length < limit;
+}
+
+/**
+ * Where most events match, a page is found by sifting little more than a page. To look thirty types up takes several pages
+ * of the index, and takes learning first which types there are.
+ */
+async function siftFirst(
+  store: SearchedLog,
+  range: LogRange,
+  match: TypeMatch,
+): Promise<MatchingEntries> {
+  if (match.prefixes.length === 0 && match.types.length <= typesFewMax) {
+    return { entries: [], rest: range };
+  }
+  const many = lengthOf(range) <= siftedMax ? siftedMax : siftedFirst * range.limit;
+  return look(store, range, { by: 'sequence', match, siftedMax: many });
 }
 
 interface FoundOfTypes extends MatchingEntries {
@@ -95,18 +126,38 @@ async function findSome(
     partitions === all ? wholeWindow(range) : await openWorthyWindow(store, opened, partitions);
   const types = window && (await findFewTypes(store, window, match));
   if (window === undefined || types === undefined) {
-    const sifted = await sift(store, range, { by: 'sequence', match, siftedMax });
+    const sifted = await look(store, range, { by: 'sequence', match, siftedMax });
     return { ...sifted, first: undefined, lookUps: lookUpsMax };
   }
-  const { entries } = await store.find(window.range, { by: 'type', types, ids: window.ids });
-  const last = entries.length === range.limit ? entries.at(-1)?.sequence : undefined;
+  const { entries, rest, rounds } = await lookUp(store, window, types);
+  const last = rest === undefined ? lastOf(window.range) : entries.at(-1)?.sequence;
   return {
     entries,
-    rest: restAfter(range, last ?? lastOf(window.range)),
-    first: window.next,
-    // Of each type twice, of each prefix once, and of what is beyond the window.
-    lookUps: (2 * types.length + match.prefixes.length) * partitions + all,
+    rest: last && restAfter(range, last),
+    first: rest === undefined ? window.next : undefined,
+    // Of each type in each round and once before, of each prefix once, and of what is beyond the window.
+    lookUps: (types.length * (rounds + 1) + match.prefixes.length) * partitions + all,
   };
+}
+
+/** Looks types up in a window, in rounds: of many types, each of them brings a part of a page in one. */
+async function lookUp(
+  store: SearchedLog,
+  { range, ids }: PartitionWindow,
+  types: readonly string[],
+): Promise<MatchingEntries & { readonly rounds: number }> {
+  const part = types.length > typesFewMax ? Math.ceil(range.limit / roundsMax) : range.limit;
+  const entries: LogEntry[] = [];
+  let rest: LogRange | undefined = range;
+  let rounds = 0;
+  for (; isWanting(range, entries, rest); rounds++) {
+    const limit = range.limit - entries.length;
+    const search = { by: 'type', types, ids, eachMax: Math.min(part, limit) } as const;
+    const found: MatchingEntries = await look(store, { ...rest, limit }, search);
+    entries.push(...found.entries);
+    ({ rest } = found);
+  }
+  return { entries, rest, rounds };
 }
 
 /** A window; undefined where to sift gets as far, since little is in it. */

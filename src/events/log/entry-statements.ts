@@ -16,17 +16,20 @@ const ofSubjectInRange = `workspace_id = $1 and subject is not null
 /**
  * Finds events of `$1` with `$2` < sequence ≤ `$3` by the types in `$5`: `id` and `sequence` of the first `$4` that have
  * ids from `$6` on and below `$7`. Each type's first entries of the index on (workspace, type, sequence) are merged: no
- * more than `$4` entries a type are looked at, however rare the types are in the log, and no row.
+ * more than `$8` entries a type are looked at, however rare the types are in the log, and no row. Where a type may have
+ * more, the last of them `is_last`: past the first such one, events may be missing.
  */
 export function typeEntriesStatement(direction: Direction): Statement {
   return {
     name: `harbor_type_entries_${direction}`,
     text: `
-      select found.id, found.sequence::float8 as sequence
+      select found.id, found.sequence::float8 as sequence, is_last
       from unnest($5::text[]) as wanted (type) cross join lateral (
-        select id, sequence from events
-        where ${ofTypeInRange} and ${isAmong('$6', '$7')}
-        order by type ${direction}, sequence ${direction} limit $4::int
+        select id, sequence, row_number() over () = $8::int as is_last from (
+          select id, sequence from events
+          where ${ofTypeInRange} and ${isAmong('$6', '$7')}
+          order by type ${direction}, sequence ${direction} limit $8::int
+        ) as looked_at
       ) as found
       order by found.sequence ${direction} limit $4::int`,
   };

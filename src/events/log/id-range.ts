@@ -43,6 +43,23 @@ export function idsOfPartitions(starts: PartitionStarts, place: number, count: n
   };
 }
 
+/** Between the time in an event's id and that at which it was recorded there is far less, unless a clock was wrong. */
+const nearMs = 3_600_000;
+
+/**
+ * Where to search for a time, until it is found: where ids have it, which is in one partition or, where one ends, in two;
+ * around that, for a log that is quiet; and everywhere, since clocks may have been wrong.
+ */
+export function idsAround(starts: PartitionStarts, time: Date): IdRange[] {
+  const placeAt = (ms: number) => partitionOf(starts, uuidAt(new Date(time.getTime() + ms)));
+  const first = placeAt(-nearMs);
+  return [
+    idsOfPartitions(starts, first, placeAt(nearMs) - first + 1),
+    idsOfPartitions(starts, placeAt(0) - 1, 3),
+    everyId,
+  ];
+}
+
 const timeMsMax = 2 ** 48 - 1;
 
 /** What no UUIDv7 of a time or later is below, and every earlier one is. */

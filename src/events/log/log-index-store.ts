@@ -8,14 +8,7 @@ import {
   uuidStatement,
 } from './entry-statements.ts';
 import type { TypeMatch } from './event-filter.ts';
-import {
-  everyId,
-  type IdRange,
-  idsOfPartitions,
-  type PartitionStarts,
-  partitionOf,
-  uuidAt,
-} from './id-range.ts';
+import { everyId, type IdRange, idsAround, type PartitionStarts } from './id-range.ts';
 import type { LogRange } from './log-range.ts';
 import { placeOfTimeStatement } from './time-statements.ts';
 
@@ -34,17 +27,18 @@ export type Sifting = { readonly match: TypeMatch; readonly siftedMax: number } 
   | { readonly by: 'subject'; readonly subject: string }
 );
 
-/** Looks up each of some types, among the events with some ids. */
+/** Looks up each of some types, among the events with some ids, and at `eachMax` of each at the most. */
 export interface OfTypes {
   readonly by: 'type';
   readonly types: readonly string[];
   readonly ids: IdRange;
+  readonly eachMax: number;
 }
 
 export interface FoundEntries {
   readonly entries: readonly LogEntry[];
-  /** The sequence of the last event that was sifted, where there may be more; undefined: the range was seen to its end. */
-  readonly siftedTo: number | undefined;
+  /** The sequence up to which events were looked at, where there may be more; undefined: the range was seen to its end. */
+  readonly seenTo: number | undefined;
 }
 
 /** Which types to look for: those that begin with one of the prefixes, of events with some ids. */
@@ -122,30 +116,27 @@ export function createLogIndexStore(run: RunStatement): LogIndexStore {
     },
 
     async findPlaceOfTime(workspaceId, time) {
-      const search = async ({ from, before }: IdRange) => {
+      let place: PlaceRow | undefined;
+      for (const { from, before } of idsAround(await readPartitionStarts(), time)) {
         const values = [workspaceId, time, from, before];
-        const [row] = await run<PlaceRow>(placeOfTimeStatement, values, undefined);
-        return row;
-      };
-      // Most often it is where ids have that time; where the log is quiet, or clocks were wrong, it is elsewhere.
-      const starts = await readPartitionStarts();
-      const place = partitionOf(starts, uuidAt(time));
-      const near = await search(idsOfPartitions(starts, place - 1, 3));
-      if (near?.is_proven === true) return near.sequence;
-      return (await search(everyId))?.sequence ?? 0;
+        [place] = await run<PlaceRow>(placeOfTimeStatement, values, undefined);
+        if (place?.is_proven === true) break;
+      }
+      return place?.sequence ?? 0;
     },
 
     readPartitionStarts,
   };
 }
 
-const nothing: FoundEntries = { entries: [], siftedTo: undefined };
+const nothing: FoundEntries = { entries: [], seenTo: undefined };
 
 interface EntryRow {
   readonly id: string;
   readonly sequence: number;
   /** Where events were sifted. */
   readonly is_match?: boolean;
+  /** Beyond it something may be missing. */
   readonly is_last?: boolean;
 }
 
@@ -157,17 +148,22 @@ interface PlaceRow {
 function findValues(range: LogRange, search: EntrySearch): unknown[] {
   const { workspaceId, low, high, limit } = range;
   const values = [workspaceId, low, high, limit];
-  if (search.by === 'type') return [...values, search.types, search.ids.from, search.ids.before];
+  if (search.by === 'type') {
+    const { types, ids, eachMax } = search;
+    return [...values, types, ids.from, ids.before, eachMax];
+  }
   const { types, prefixes } = search.match;
   const sifting = [...values, types, prefixes, search.siftedMax];
   return search.by === 'subject' ? [...sifting, search.subject] : sifting;
 }
 
 function toFound(rows: readonly EntryRow[]): FoundEntries {
-  const found = rows.filter((row) => row.is_match !== false);
+  const last = rows.findIndex((row) => row.is_last);
+  const seen = last === -1 ? rows : rows.slice(0, last + 1);
+  const found = seen.filter((row) => row.is_match !== false);
   return {
     entries: found.map(({ id, sequence }) => ({ uuid: id, sequence })),
-    siftedTo: rows.find((row) => row.is_last)?.sequence,
+    seenTo: rows[last]?.sequence,
   };
 }
 
