@@ -133,7 +133,7 @@ async function findSome(
   const last = rest === undefined ? lastOf(window.range) : entries.at(-1)?.sequence;
   return {
     entries,
-    rest: last && restAfter(range, last),
+    rest: last === undefined ? undefined : restAfter(range, last),
     first: rest === undefined ? window.next : undefined,
     // Of each type in each round and once before, of each prefix once, and of what is beyond the window.
     lookUps: (types.length * (rounds + 1) + match.prefixes.length) * partitions + all,
