@@ -7,11 +7,13 @@ import type { Database } from './database/database.ts';
 import { createHeartbeat } from './database/heartbeat.ts';
 import { createEventPartitions } from './database/partitions/event-partitions.ts';
 import { createPartitionKeeper } from './database/partitions/partition-keeper.ts';
+import { describeCause } from './describe-cause.ts';
 import { createEventsFeature } from './events/index.ts';
 import { joinFeatures } from './joined-features.ts';
 import { mendJsonParse } from './json-parse.ts';
 import type { Log } from './log.ts';
 import { createLoopTurns } from './loop-turns.ts';
+import { openMetrics } from './metrics/open-metrics.ts';
 import { type Observer, observeFor } from './observer.ts';
 import { startPeriodic } from './periodic.ts';
 import { openReadyDatabase } from './ready-database.ts';
@@ -29,9 +31,16 @@ const drainGraceMs = 20_000;
 /** Of the 10 s after which a silent PostgreSQL is told. */
 const heartbeatEveryMs = 1_000;
 
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** The running service. */
 export interface App {
-  readonly address: { readonly host: string; readonly port: number };
+  readonly address: Address;
+  /** Undefined: there are none. */
+  readonly metricsAddress: Address | undefined;
   readonly apiKeys: ApiKeyStore;
   readonly workspaces: WorkspaceStore;
   /** What the process holds at this moment. */
@@ -49,7 +58,10 @@ export interface App {
 export async function startApp(config: Config, databaseUrl: string, log: Log): Promise<App> {
   mendJsonParse();
   const tracing = await openTracing(config.tracing, log);
-  const observer = observeFor(tracing === undefined ? [] : [tracing.watcher]);
+  const metrics = await openMetrics(config.metrics, (error) =>
+    log.error({ cause: describeCause(error) }, 'the metrics cannot be read'),
+  );
+  const observer = observeFor([...metrics.watchers, ...(tracing ? [tracing.watcher] : [])]);
   const database = await openReadyDatabase(config, databaseUrl, { log, observer });
   const { health, heart, features, apiKeys, workspaces, server } = assemble(config, {
     database,
@@ -57,19 +69,22 @@ export async function startApp(config: Config, databaseUrl: string, log: Log): P
     observer,
     tracing,
   });
+  metrics.show([...server.gauges, ...database.gauges, ...features.gauges]);
   const heartbeat = startPeriodic(heart);
   features.startLoops();
 
   async function closeDown(): Promise<void> {
     await Promise.all([heartbeat.stop(), features.close()]);
-    await database.close();
+    await Promise.all([metrics.close(), database.close()]);
     await tracing?.stop();
   }
 
   try {
+    const metricsAddress = await metrics.listen();
     const address = await server.listen(config.host, config.port);
     return {
       address,
+      metricsAddress,
       apiKeys: apiKeys.store,
       workspaces: workspaces.store,
       load: server.load,

@@ -29,6 +29,8 @@ export interface Config {
   /** Origins of browser apps; `*` for every one. */
   readonly corsOrigins: readonly string[];
   readonly logLevel: string;
+  /** Where the metrics are read; undefined: there are none. */
+  readonly metrics: { readonly host: string; readonly port: number } | undefined;
   readonly webhooks: WebhooksConfig;
   /** Undefined: nothing is traced. */
   readonly tracing: TracingConfig | undefined;
@@ -121,6 +123,8 @@ const environment = z.object({
   WEBHOOK_CA_FILE: file.refine(holdsCertificates, 'must hold certificates in PEM').optional(),
   ...webhooksEnvironment,
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
+  METRICS_HOST: z.string().default('127.0.0.1'),
+  METRICS_PORT: wholeNumber(0, 65_535).optional(),
   HARBOR_DATA_DIR: z.string().default(resolve(projectDirectory, '.harbor')),
   HARBOR_BASE_URL: z
     .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
@@ -156,9 +160,12 @@ export function readConfig(
   if ((given.TLS_CERT_FILE === undefined) !== (given.TLS_KEY_FILE === undefined)) {
     mistakes.push('TLS_CERT_FILE and TLS_KEY_FILE: set both or neither');
   }
+  if (parsed.data !== undefined && isPortTaken(parsed.data)) {
+    mistakes.push('METRICS_PORT: must be another one than PORT');
+  }
   if (parsed.data === undefined || mistakes.length > 0) throw new ConfigInvalid(mistakes);
   const values = parsed.data;
-  const { TLS_CERT_FILE: cert, TLS_KEY_FILE: key } = values;
+  const { TLS_CERT_FILE: cert, TLS_KEY_FILE: key, METRICS_PORT: metricsPort } = values;
   return Object.freeze({
     databaseUrl: values.DATABASE_URL,
     databaseDirectUrl: values.DATABASE_DIRECT_URL,
@@ -171,6 +178,8 @@ export function readConfig(
     corsOrigins: values.CORS_ORIGINS,
     streamStallMs: values.STREAM_STALL_MS,
     logLevel: values.LOG_LEVEL,
+    metrics:
+      metricsPort === undefined ? undefined : { host: values.METRICS_HOST, port: metricsPort },
     webhooks: toWebhooksConfig(values),
     tracing: tracing.config,
     dataDirectory: resolve(values.HARBOR_DATA_DIR),
@@ -178,6 +187,11 @@ export function readConfig(
     secretKey: values.HARBOR_SECRET_KEY,
     workspaceId: values.HARBOR_WORKSPACE_ID,
   });
+}
+
+/** 0 is any free port, which is never the same. */
+function isPortTaken({ PORT, METRICS_PORT }: z.infer<typeof environment>): boolean {
+  return PORT !== 0 && PORT === METRICS_PORT;
 }
 
 /** A forgotten DATABASE_URL must not look like a service that is healthy, and empty. */

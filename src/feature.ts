@@ -1,6 +1,7 @@
 import type { DescService } from '@bufbuild/protobuf';
 import type { ConnectRouter, ServiceImpl } from '@connectrpc/connect';
 import type { Database } from './database/database.ts';
+import type { Gauge } from './gauge.ts';
 import type { Log } from './log.ts';
 import type { LoopTurns } from './loop-turns.ts';
 import type { Observer } from './observer.ts';
@@ -12,6 +13,8 @@ export interface Feature {
   /** The streaming RPCs of its services, which those leave out. */
   readonly streams?: readonly StreamRoute[];
   readonly loops: readonly Loop[];
+  /** What it shows of itself. */
+  readonly gauges?: readonly Gauge[];
   /** A stop begins: ends what would go on for ever, such as streams. */
   endStreams?(): void;
   /** No call is in flight any more: resolves when all that was accepted has been carried out. */

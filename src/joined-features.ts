@@ -1,6 +1,7 @@
 import type { DescService } from '@bufbuild/protobuf';
 import type { ConnectRouter } from '@connectrpc/connect';
 import type { Feature } from './feature.ts';
+import type { Gauge } from './gauge.ts';
 import { type Periodic, startPeriodic } from './periodic.ts';
 import type { StreamRoute } from './stream-route.ts';
 
@@ -8,6 +9,7 @@ import type { StreamRoute } from './stream-route.ts';
 export interface JoinedFeatures {
   readonly services: readonly DescService[];
   readonly streams: readonly StreamRoute[];
+  readonly gauges: readonly Gauge[];
   addRoutes(router: ConnectRouter): void;
   startLoops(): void;
   endStreams(): void;
@@ -26,6 +28,7 @@ export function joinFeatures(
   return {
     services: rpcs.map(({ service }) => service),
     streams: features.flatMap(({ streams = [] }) => streams),
+    gauges: features.flatMap(({ gauges = [] }) => gauges),
     addRoutes(router) {
       for (const { addTo } of rpcs) addTo(router);
     },

@@ -36,6 +36,7 @@ export async function main({ quickStart = false, embedded = false }: ServeOption
     const app = await startApp(config, database.url, log);
     shutdown.signal.throwIfAborted();
     shutdown.add(() => app.stop());
+    if (app.metricsAddress !== undefined) log.info(app.metricsAddress, 'metrics');
     log.info(app.address, 'listening');
     if (!quickStart) return;
     const { dataDirectory } = config;

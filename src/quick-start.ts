@@ -12,6 +12,8 @@ export interface QuickStart {
   readonly baseUrl: string;
   readonly secretKey: string;
   readonly workspaceId: string;
+  /** Undefined: there are none. */
+  readonly metricsUrl: string | undefined;
 }
 
 /** Makes the workspace and a secret key when they are missing, and writes them to `dev.env` (0600). */
@@ -23,7 +25,8 @@ export async function prepareQuickStart(
   await makeWorkspace(app);
   const secretKey = (await findSecretKey(app, options.dataDirectory)) ?? (await makeSecretKey(app));
   const baseUrl = baseUrlOf(app.address, options.tls);
-  const facts = { baseUrl, secretKey, workspaceId: quickStartWorkspaceId };
+  const metricsUrl = app.metricsAddress && `${baseUrlOf(app.metricsAddress, false)}/metrics`;
+  const facts = { baseUrl, secretKey, workspaceId: quickStartWorkspaceId, metricsUrl };
   await mkdir(options.dataDirectory, { recursive: true });
   await writeDevEnv(devEnv, facts);
   return facts;
@@ -31,7 +34,7 @@ export async function prepareQuickStart(
 
 /** What to do next, for a person who has just started the service. */
 export function describeQuickStart(facts: QuickStart, devEnvPath: string): string {
-  const { baseUrl, secretKey, workspaceId } = facts;
+  const { baseUrl, secretKey, workspaceId, metricsUrl } = facts;
   const body = JSON.stringify({
     workspace_id: workspaceId,
     type: 'invoice.paid',
@@ -43,6 +46,7 @@ Harbor Events is ready at ${baseUrl}
   secret key   ${secretKey}
   workspace    ${workspaceId}
   (also in ${devEnvPath})
+  metrics      ${metricsUrl ?? 'are off (METRICS_PORT=9464 npm start turns them on)'}
   webhooks     may also go to this machine, and to no private network (WEBHOOK_ALLOW_CIDRS changes it)
 
 Create an event:

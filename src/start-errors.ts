@@ -28,13 +28,17 @@ export function describeStartError(error: Error): string {
 }
 
 /** Where the service, or a command, was to start. */
-export interface StartedAt {
-  readonly host: string;
-  readonly port: number;
+export interface StartedAt extends Address {
+  readonly metrics?: Address | undefined;
   readonly databaseUrl: string | undefined;
   readonly databaseDirectUrl: string | undefined;
   /** The variable that has `databaseUrl`, unless it is DATABASE_URL. */
   readonly databaseSource?: string;
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** What to print when the service cannot start: one line that says what to do, or a stack for a bug. */
@@ -44,7 +48,10 @@ export function explainStartError(error: unknown, at: StartedAt): string {
   const code = 'code' in error ? error.code : undefined;
   const syscall = 'syscall' in error ? error.syscall : undefined;
   if (syscall === 'listen' || (syscall === 'getaddrinfo' && at.databaseUrl === undefined)) {
-    return explainListenError(code, at);
+    const isMetrics = at.metrics !== undefined && isFor(error, at.metrics) && !isFor(error, at);
+    return isMetrics
+      ? explainListenError(code, at.metrics, 'METRICS_')
+      : explainListenError(code, at, '');
   }
   if (at.databaseUrl !== undefined && isDatabaseError(error)) {
     const where = describeDatabase(error, at.databaseUrl, at);
@@ -62,13 +69,19 @@ function describeDatabase(error: Error, url: string, at: StartedAt): string {
   return `PostgreSQL at ${withoutPassword(url)} (${at.databaseSource ?? 'DATABASE_URL'})`;
 }
 
-function explainListenError(code: unknown, at: { host: string; port: number }): string {
+/** Node says which port, or which name, it was that could not be had. */
+function isFor(error: Error & { port?: unknown; hostname?: unknown }, at: Address): boolean {
+  return error.hostname === undefined ? error.port === at.port : error.hostname === at.host;
+}
+
+/** @param prefix of the variables that say where to listen. */
+function explainListenError(code: unknown, at: Address, prefix: string): string {
   const where = `port ${at.port} of ${at.host}`;
   if (code === 'EADDRINUSE')
-    return `${where} is taken; end what listens there, or set PORT to another one`;
+    return `${where} is taken; end what listens there, or set ${prefix}PORT to another one`;
   if (code === 'EACCES')
-    return `${where} may not be opened by this user; set PORT to one above 1023`;
-  return `${where} cannot be opened (${String(code)}); set HOST to an address of this machine`;
+    return `${where} may not be opened by this user; set ${prefix}PORT to one above 1023`;
+  return `${where} cannot be opened (${String(code)}); set ${prefix}HOST to an address of this machine`;
 }
 
 function isDatabaseError(error: Error): boolean {

@@ -21,7 +21,7 @@ const server = /^src\/server\//;
 const config = /^src\/config\.ts$/;
 
 /** A folder of `src` is a feature unless it is one of those that serve all of them. */
-const serving = ['cli', 'database', 'embedded-postgres', 'server', 'tracing'];
+const serving = ['cli', 'database', 'embedded-postgres', 'metrics', 'server', 'tracing'];
 const features = readdirSync(resolve(root, 'src'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !serving.includes(entry.name))
   .map(({ name }) => name);
@@ -57,6 +57,11 @@ const rooms: readonly Room[] = [
     never: [gen, connect, orm, database, server, config, new RegExp(`^src/${feature}/`)],
   },
   { name: 'all but tracing', files: /^src\/(?!tracing\/)/, never: [/^@opentelemetry\//] },
+  {
+    name: 'metrics',
+    files: /^src\/metrics\//,
+    never: [/^src\/(?!metrics\/|gauge\.ts$|observer\.ts$)/, gen, connect, orm],
+  },
   { name: 'SDK', files: /^sdk\/src\//, never: [/^src\//, orm, /^node:/] },
 ];
 

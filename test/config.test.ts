@@ -98,3 +98,19 @@ test('authorities of webhooks are the certificates of a file, and a file without
     );
   }
 });
+
+test('there are metrics where a port is given, which is none that callers use', () => {
+  expect(readConfig({}).metrics).toBeUndefined();
+  expect(readConfig({ METRICS_HOST: '::' }).metrics).toBeUndefined();
+  expect(readConfig({ METRICS_PORT: '9464' }).metrics).toEqual({ host: '127.0.0.1', port: 9464 });
+  expect(readConfig({ METRICS_PORT: '0', PORT: '0', METRICS_HOST: '::' }).metrics).toEqual({
+    host: '::',
+    port: 0,
+  });
+  expect(() => readConfig({ METRICS_PORT: '8080' })).toThrow(
+    'METRICS_PORT: must be another one than PORT',
+  );
+  expect(() => readConfig({ METRICS_PORT: 'on' })).toThrow(
+    'METRICS_PORT: must be a whole number from 0 to 65535',
+  );
+});

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Harbor } from '../sdk/src/index.ts';
 import { hashSecret } from '../src/api-keys/index.ts';
 import { readConfig } from '../src/config.ts';
-import { prepareQuickStart } from '../src/quick-start.ts';
+import { describeQuickStart, prepareQuickStart } from '../src/quick-start.ts';
 import { withQuickStartWebhooks } from '../src/quick-start-webhooks.ts';
 import { type QuickStartProcess, startQuickStart } from './support/quick-start-process.ts';
 import { startTestService } from './support/test-service.ts';
@@ -21,7 +21,7 @@ let quickStart: QuickStartProcess;
 
 beforeAll(async () => {
   dataDirectory = await mkdtemp(join(tmpdir(), 'harbor-quick-start-'));
-  quickStart = startQuickStart(dataDirectory);
+  quickStart = startQuickStart(dataDirectory, { METRICS_PORT: '0' });
   await quickStart.ready;
 });
 afterAll(async () => {
@@ -192,6 +192,17 @@ test('the key may do everything; one of a version before is kept as it is, and r
   expect(await scopesOf(second)).toEqual(['all']);
   expect(await scopesOf(earlier)).toEqual([]);
   expect(await readFile(join(folder, 'dev.env'), 'utf8')).toContain(second);
+  await service.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+test('it says where its metrics are, or how to have them', async () => {
+  const [, url = ''] = /^ {2}metrics {6}(http:\S+)$/m.exec(quickStart.output()) ?? [];
+  expect(await (await fetch(url)).text()).toContain('harbor_ready 1');
+  const service = await startTestService();
+  const folder = await mkdtemp(join(tmpdir(), 'harbor-quick-start-'));
+  const facts = await prepareQuickStart(service.app, { dataDirectory: folder, tls: false });
+  expect(describeQuickStart(facts, 'dev.env')).toMatch(/^ {2}metrics {6}are off \(METRICS_PORT=/m);
   await service.stop();
   await rm(folder, { recursive: true, force: true });
 });

@@ -1,10 +1,12 @@
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { Pool, PoolClient } from 'pg';
+import type { Gauge } from '../gauge.ts';
 import { type Observer, unobserved } from '../observer.ts';
 import { type Change, createChange } from './changes.ts';
 import { createDatabaseClock, type DatabaseClock } from './database-clock.ts';
 import { createDirectPool } from './direct-pool.ts';
 import { entities } from './entities.ts';
+import { poolGauges } from './pool-gauges.ts';
 import { observedSession, onConnect, sessionLimits } from './session.ts';
 import { createStatementRunner, type StatementRunner } from './statements.ts';
 import { createInTransaction, type InTransaction } from './transaction.ts';
@@ -34,6 +36,7 @@ export interface Database {
   readonly inTransaction: InTransaction;
   /** A transaction for what somebody has asked for, in his turn. */
   readonly change: Change;
+  readonly gauges: readonly Gauge[];
   /** A connection for a session of its own; give it back with `release`. */
   connect(): Promise<PoolClient>;
   /** Where a pooler gives out sessions for a transaction alone: a connection to it. */
@@ -85,6 +88,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     statements: createStatementRunner(pool, clock),
     inTransaction,
     change: createChange(inTransaction),
+    gauges: poolGauges(pool, options.poolSize),
     connect: () => (direct ?? pool).connect(),
     pooler: direct && pool,
     async close() {

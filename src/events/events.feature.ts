@@ -15,10 +15,12 @@ import { type CommitNews, createCommitNews } from './commit-news.ts';
 import { createEraseEvent } from './erase/erase-event.ts';
 import { createEraseEventStore } from './erase/erase-event-store.ts';
 import { ShuttingDown } from './event-errors.ts';
+import { eventGauges } from './event-gauges.ts';
 import { createEventStore } from './event-store.ts';
 import { createEventsRpc, type EventsRpcDeps } from './events.rpc.ts';
 import { createCommitNotices, parseCommitNotice } from './follow/commit-notices.ts';
 import { createEventFeeds } from './follow/event-feeds.ts';
+import { createOpenReaders } from './follow/open-readers.ts';
 import { createSubscribeEvents } from './follow/subscribe-events.rpc.ts';
 import { createEventLogStore, type EventLogStore } from './log/event-log-store.ts';
 import { createEventReader } from './log/event-reader.ts';
@@ -61,6 +63,7 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
     feeds: follow.feeds,
     workspaces,
     streams: streamWatch,
+    readers: follow.readers,
   });
   const reader = createEventReader(store);
   const eraseEventStore = createEraseEventStore(database.change);
@@ -79,6 +82,7 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
     leftBehind,
     rpcs: [serve(EventsService, rpcs)],
     streams: [subscribeEvents],
+    gauges: eventGauges({ queue, ...follow }),
     loops: [
       {
         name: 'sweep expired keys',
@@ -128,6 +132,7 @@ function createFollow(
   ];
   return {
     feeds,
+    readers: createOpenReaders(),
     loops,
     close: () => notifications.close(),
   };

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Validator } from '@bufbuild/protovalidate';
+import type { Gauge } from '../gauge.ts';
 import type { Log } from '../log.ts';
 import { createLoopTurns, type LoopTurns } from '../loop-turns.ts';
 import { type Observer, unobserved } from '../observer.ts';
 import type { StreamRoute } from '../stream-route.ts';
-import { type Admission, createAdmission, type Load } from './calls/admission.ts';
+import { type Admission, createAdmission } from './calls/admission.ts';
 import type { Call } from './calls/call.ts';
 import { createCallLog } from './calls/call-log.ts';
 import { createCallTelling } from './calls/ended-call.ts';
@@ -14,6 +15,7 @@ import { createHealth, type Health } from './health/health.ts';
 import { createHealthService } from './health/health-service.ts';
 import { createRequestLimits } from './limits.ts';
 import { createHandlers, type Routes } from './rpc/router.ts';
+import { type ServerLoad, serverGauges } from './server-gauges.ts';
 import { createStreams } from './streams/open-streams.ts';
 import { createGuardedUnaries } from './unary/guarded-unary.ts';
 import { readUnaryRoutes } from './unary/unary-routes.ts';
@@ -50,15 +52,10 @@ export interface ServerDeps extends Omit<RequestGateDeps, 'admission'> {
   readonly stallMsMax: number;
 }
 
-/** What the process holds at a moment. */
-export interface ServerLoad extends Load {
-  /** Unary answers that were written and not taken yet. */
-  readonly answerBytes: number;
-}
-
 /** Sockets, protocols, gate and answers: everything between the network and the handlers. */
 export interface Server {
   load(): ServerLoad;
+  readonly gauges: readonly Gauge[];
   listen(host: string, port: number): Promise<{ readonly host: string; readonly port: number }>;
   /**
    * Takes no more calls, lets those in flight finish for `graceMs` at the most, and ends every
@@ -70,7 +67,7 @@ export interface Server {
 /** Between the last answer and the end of its connection. */
 const lastBytesMs = 2_000;
 
-export { createHealth, type Health };
+export { createHealth, type Health, type ServerLoad };
 
 export function createServer(deps: ServerDeps): Server {
   const { admission = createAdmission(), turns = createLoopTurns() } = deps;
@@ -112,8 +109,11 @@ export function createServer(deps: ServerDeps): Server {
   answerHttp1(front.http1, exchange);
   answerHttp2(front.http2, exchange);
 
+  const load = () => ({ ...admission.load, answerBytes: openAnswers.bytes });
+
   return {
-    load: () => ({ ...admission.load, answerBytes: openAnswers.bytes }),
+    load,
+    gauges: serverGauges({ load, front, health: deps.health }),
     listen: (host, port) => front.listen(host, port),
     async stop(graceMs) {
       const closed = front.close();

@@ -47,6 +47,7 @@ import { createReplaysRpc } from './replays/replays.rpc.ts';
 import { createEncryption, type Encryption } from './signing/encryption.ts';
 import { createHeadersFor } from './signing/request-headers.ts';
 import { createSigningFaults } from './signing/signing-faults.ts';
+import { webhookGauges } from './webhook-gauges.ts';
 
 export interface WebhooksFeatureNeeds {
   readonly commits: CommitNews;
@@ -85,6 +86,7 @@ export function createWebhooksFeature(deps: FeatureDeps, needs: WebhooksFeatureN
         createRpcs(deps, { ...needs, ...sending, policy, encryption, engine }),
       ),
     ],
+    gauges: webhookGauges(engine),
     loops: [...loopsOf(engine, schedule), ...keepingLoops(deps, needs), loop],
     async close() {
       await engine.stop(stopGraceMs);

@@ -30,7 +30,9 @@ interface Lane {
  * locked waits for a detour, by which it is written alone, until it has been written.
  */
 export interface AppendLanes {
-  readonly isEmpty: boolean;
+  /** What waits. */
+  readonly rows: number;
+  readonly bytes: number;
   /** Workspaces that were found locked and have creates waiting. */
   readonly lockedCount: number;
   /** @throws AppendQueueFull when it would be more than a fair share of the room. */
@@ -138,8 +140,11 @@ export function createAppendLanes(): AppendLanes {
   }
 
   return {
-    get isEmpty() {
-      return waitingRows === 0;
+    get rows() {
+      return waitingRows;
+    },
+    get bytes() {
+      return waitingBytes;
     },
     get lockedCount() {
       return locked.size;

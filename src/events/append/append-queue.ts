@@ -25,6 +25,17 @@ export interface AppendPatience {
 
 const usualPatience: AppendPatience = { turnMsMax: 5_000, answerMsMax: 10_000 };
 
+/** What the queue holds at a moment. */
+export interface AppendLoad {
+  /** Creates that wait for their turn, and their content. */
+  readonly waiting: number;
+  readonly waitingBytes: number;
+  /** Batches that are being written. */
+  readonly flights: number;
+  /** Workspaces that were found locked, and have creates that wait for it. */
+  readonly lockedWorkspaces: number;
+}
+
 /** Who is told what becomes of creates. */
 export type AppendObserver = Pick<Observer, 'createEnded' | 'batchTaken' | 'batchWritten'>;
 
@@ -50,6 +61,7 @@ export interface AppendQueue {
    * `signal` aborts first; within 15 s DatabaseUnavailable, AppendContended
    */
   append(event: PreparedEvent, signal?: Abandonment): Promise<Appended>;
+  readonly load: AppendLoad;
   /** Resolves when everything that was waiting has been answered. */
   drained(): Promise<void>;
 }
@@ -128,7 +140,7 @@ export function createAppendQueue(
     if (flights + detours + open === 0) {
       for (const resolve of idle.splice(0)) resolve();
     }
-    if (!lanes.isEmpty && lateTimer === undefined) {
+    if (lanes.rows > 0 && lateTimer === undefined) {
       lateTimer = setTimeout(refuseLate, patience.turnMsMax / 8);
     }
   }
@@ -169,6 +181,15 @@ export function createAppendQueue(
   }
 
   return {
+    get load() {
+      return {
+        waiting: lanes.rows,
+        waitingBytes: lanes.bytes,
+        flights: flights + detours,
+        lockedWorkspaces: lanes.lockedCount,
+      };
+    },
+
     append(event, signal) {
       if (signal?.aborted) {
         observer.createEnded('abandoned');

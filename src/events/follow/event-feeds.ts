@@ -61,6 +61,7 @@ export interface EventFeeds {
   readEnd(workspaceId: string): Promise<LogEnd>;
   /** Tells that a workspace's log has grown, here or in another process. */
   wake(workspaceId: string, lastSequence: number): void;
+  readonly count: number;
   /** What all of them keep together. */
   readonly memory: FeedMemory;
   /** One query for all feeds: finds what no wake-up told of, logs that were set back, and workspaces that are gone. */
@@ -191,6 +192,9 @@ export function createEventFeeds(
   }
 
   return {
+    get count() {
+      return entries.size;
+    },
     memory,
 
     async join(workspaceId) {

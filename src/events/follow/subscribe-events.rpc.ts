@@ -8,6 +8,7 @@ import type { StreamRoute } from '../../stream-route.ts';
 import type { KnownWorkspaces } from '../../workspaces/index.ts';
 import { openLog } from '../log/open-log.rpc.ts';
 import type { EventFeeds } from './event-feeds.ts';
+import type { OpenReaders } from './open-readers.ts';
 import { createStreamEncoder } from './stream-encoder.rpc.ts';
 import { openSubscription, type StreamMessage } from './subscription.ts';
 
@@ -15,6 +16,7 @@ export interface SubscribeEventsDeps {
   readonly feeds: EventFeeds;
   readonly workspaces: KnownWorkspaces;
   readonly streams: StreamWatch;
+  readonly readers: Pick<OpenReaders, 'enter'>;
 }
 
 /** SubscribeEvents. A subscription ends with its API key, and with the service. */
@@ -22,6 +24,7 @@ export function createSubscribeEvents({
   feeds,
   workspaces,
   streams,
+  readers,
 }: SubscribeEventsDeps): StreamRoute<
   typeof SubscribeEventsRequestSchema,
   typeof SubscribeEventsResponseSchema,
@@ -38,6 +41,7 @@ export function createSubscribeEvents({
       const subscription = await openSubscription(feeds, options);
       const end = (reason: unknown) => subscription.end(reason);
       subscription.closing.defer(streams.watch(getCaller(values), end));
+      subscription.closing.defer(readers.enter(subscription));
       return subscription;
     },
   };

@@ -39,7 +39,10 @@ export interface SubscriptionOptions {
  * It ends with an error: the reason of `end`, SequenceExpired, LogGap, LogSetBack, EventWorkspaceMissing,
  * DatabaseUnavailable.
  */
-export type Subscription = StreamSource<StreamMessage>;
+export interface Subscription extends StreamSource<StreamMessage> {
+  /** How many sequences of the log it has not come to yet. */
+  readonly lag: number;
+}
 
 /** Silence is broken after this time, so that both sides know that the other one is there. */
 export const heartbeatMs = 15_000;
@@ -114,6 +117,10 @@ class LogSubscription implements Subscription {
     this.#before = position;
     this.closing.defer(source.leave);
     this.closing.defer(source.feed.watch(() => this.#onNews()));
+  }
+
+  get lag(): number {
+    return Math.max(0, this.#source.feed.end.sequence - this.#position.place.sequence);
   }
 
   async next(): Promise<readonly StreamMessage[]> {

@@ -16,6 +16,8 @@ export interface Load {
   readonly calls: number;
   /** Those among them that were not admitted to a room. */
   readonly callsWithoutKey: number;
+  /** Those among them that are streams, with a key or without. */
+  readonly streams: number;
   /** Bodies of calls with a place, as allocated. */
   readonly bodyBytes: number;
   /** Bodies of calls that have shown no key yet, as allocated. */
@@ -86,6 +88,7 @@ export function createAdmission(): Admission {
       return {
         calls,
         callsWithoutKey: withoutKey.size,
+        streams: places.stream.taken + places.stream_without_key.taken,
         bodyBytes: bodies.taken,
         bodyBytesWithoutKey,
       };

@@ -18,6 +18,8 @@ import { watchSessions } from './http2-sessions.ts';
 export interface Front {
   readonly http1: Http1Server;
   readonly http2: Http2Server;
+  /** Those that are open. */
+  readonly connections: number;
   /** Aborts when the front closes: answers over HTTP/1.1 then end their connection. */
   readonly closing: AbortSignal;
   /** @throws when the port is taken (EADDRINUSE) or the host is not ours. */
@@ -80,6 +82,9 @@ export function createFront(
   return {
     http1,
     http2,
+    get connections() {
+      return sockets.size;
+    },
     listen: (host, port) => listen(front, host, port),
     closing: closing.signal,
     async close() {

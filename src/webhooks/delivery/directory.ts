@@ -16,6 +16,8 @@ export interface Directory {
   cursorsOf(workspaceId: string): ReadonlySet<Cursor>;
   cursorsTo(endpointId: string): ReadonlySet<Cursor>;
   targetOf(endpointId: string): Target | undefined;
+  /** How many endpoints there are of each status. */
+  readonly counts: Readonly<Record<Target['status'], number>>;
 }
 
 const endpointsPerRead = 500;
@@ -26,11 +28,13 @@ export function createDirectory(store: DirectoryStore): Directory {
   const targets = new Map<string, Target>();
   const byWorkspace = new Map<string, Set<Cursor>>();
   const byEndpoint = new Map<string, Set<Cursor>>();
+  const counts = { enabled: 0, paused: 0, disabled: 0 };
 
   function forget(endpointId: string): void {
     const target = targets.get(endpointId);
     if (target === undefined) return;
     targets.delete(endpointId);
+    counts[target.status]--;
     for (const cursor of byEndpoint.get(endpointId) ?? none) {
       remove(byWorkspace, target.workspaceId, cursor);
     }
@@ -38,7 +42,10 @@ export function createDirectory(store: DirectoryStore): Directory {
   }
 
   function keep({ targets: read, cursors: found }: DirectoryPage): void {
-    for (const target of read) targets.set(target.id, target);
+    for (const target of read) {
+      targets.set(target.id, target);
+      counts[target.status]++;
+    }
     for (const cursor of found) {
       if (cursor.target.status !== 'enabled') continue;
       add(byEndpoint, cursor.target.id, cursor);
@@ -72,6 +79,7 @@ export function createDirectory(store: DirectoryStore): Directory {
     cursorsOf: (workspaceId) => byWorkspace.get(workspaceId) ?? none,
     cursorsTo: (endpointId) => byEndpoint.get(endpointId) ?? none,
     targetOf: (endpointId) => targets.get(endpointId),
+    counts,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { CommitOrigin, Event } from '../../events/index.ts';
 import type { Observer } from '../../observer.ts';
 import type { Courier } from './courier.ts';
+import { createCursorLags, type Lags } from './cursor-lags.ts';
 import type { Delivery, Result } from './delivery.ts';
 import type { DeliveryStore } from './delivery-store.ts';
 import type { Directory } from './directory.ts';
@@ -52,6 +53,10 @@ export interface DeliveryEngine {
   stop(graceMs: number): Promise<void>;
   /** Requests that are on their way, and the bytes of their bodies, for those who watch. */
   readonly load: { readonly requests: number; readonly bytes: number };
+  /** Of the database, as this process knows them. */
+  readonly endpoints: Directory['counts'];
+  /** How far its cursors are behind, from the first time that somebody asks. */
+  lags(): Lags;
 }
 
 export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
@@ -96,7 +101,8 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
     occupancy,
     onError: report('claim deliveries'),
   });
-  const lookout = createLookout({ store, directory, mover, claimer });
+  const lags = createCursorLags(directory);
+  const lookout = createLookout({ store, directory, mover, claimer, lags });
   let onIdle: (() => void) | undefined;
 
   async function skipLost(cursor: Cursor): Promise<void> {
@@ -148,6 +154,8 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
       return { requests: occupancy.requests, bytes: occupancy.bytes };
     },
 
+    endpoints: directory.counts,
+    lags: lags.read,
     wake: (...news) => lookout.wake(...news),
     touched: (endpointIds) => lookout.refresh(endpointIds),
 

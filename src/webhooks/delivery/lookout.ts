@@ -1,4 +1,5 @@
 import type { CommitOrigin } from '../../events/index.ts';
+import type { CursorLags } from './cursor-lags.ts';
 import type { DeliveryStore } from './delivery-store.ts';
 import type { Directory } from './directory.ts';
 import type { Mover } from './mover.ts';
@@ -19,6 +20,7 @@ export interface LookoutDeps {
   readonly directory: Directory;
   readonly mover: Mover;
   readonly claimer: WorkClaimer;
+  readonly lags: Pick<CursorLags, 'look'>;
 }
 
 /** The process that has committed goes first: it has nothing to ask for. */
@@ -31,7 +33,7 @@ const positionsEveryLooks = 5;
 /** Before the first look there is nothing to compare with. */
 const never = new Date(Date.UTC(9_999, 0));
 
-export function createLookout({ store, directory, mover, claimer }: LookoutDeps): Lookout {
+export function createLookout({ store, directory, mover, claimer, lags }: LookoutDeps): Lookout {
   const later = new Map<string, NodeJS.Timeout>();
   let isLoaded = false;
   let isStopped = false;
@@ -92,6 +94,7 @@ export function createLookout({ store, directory, mover, claimer }: LookoutDeps)
       for (const [id, { lastSequence, firstSequence }] of looked.logs) {
         mover.reaches(id, lastSequence, firstSequence);
       }
+      lags.look(looked.logs);
       mover.markAll();
       if (looked.hasExpired) claimer.mark(await store.takeUp(takeUpMax));
       claimer.mark(looked.due);
