@@ -167,6 +167,7 @@ function assemble(config: Config, { database, log, observer, tracing }: Means) {
     tls: config.tls,
     corsOrigins: config.corsOrigins,
     log,
+    callLog: config.callLog,
     observer,
     tracing,
     turns,

@@ -29,6 +29,8 @@ export interface Config {
   /** Origins of browser apps; `*` for every one. */
   readonly corsOrigins: readonly string[];
   readonly logLevel: string;
+  /** Of which calls the log has a line; in milliseconds. */
+  readonly callLog: { readonly which: 'all' | 'errors' | 'slow'; readonly slowMs: number };
   /** Where the metrics are read; undefined: there are none. */
   readonly metrics: { readonly host: string; readonly port: number } | undefined;
   readonly webhooks: WebhooksConfig;
@@ -123,6 +125,8 @@ const environment = z.object({
   WEBHOOK_CA_FILE: file.refine(holdsCertificates, 'must hold certificates in PEM').optional(),
   ...webhooksEnvironment,
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
+  LOG_CALLS: z.enum(['all', 'errors', 'slow'], 'must be all, errors or slow').default('all'),
+  LOG_SLOW_MS: wholeNumber(1, 600_000).default(1_000),
   METRICS_HOST: z.string().default('127.0.0.1'),
   METRICS_PORT: wholeNumber(0, 65_535).optional(),
   HARBOR_DATA_DIR: z.string().default(resolve(projectDirectory, '.harbor')),
@@ -178,6 +182,7 @@ export function readConfig(
     corsOrigins: values.CORS_ORIGINS,
     streamStallMs: values.STREAM_STALL_MS,
     logLevel: values.LOG_LEVEL,
+    callLog: { which: values.LOG_CALLS, slowMs: values.LOG_SLOW_MS },
     metrics:
       metricsPort === undefined ? undefined : { host: values.METRICS_HOST, port: metricsPort },
     webhooks: toWebhooksConfig(values),

@@ -114,3 +114,15 @@ test('there are metrics where a port is given, which is none that callers use', 
     'METRICS_PORT: must be a whole number from 0 to 65535',
   );
 });
+
+test('calls are logged all, or those that failed, or the slow ones too', () => {
+  expect(readConfig({}).callLog).toEqual({ which: 'all', slowMs: 1_000 });
+  expect(readConfig({ LOG_CALLS: 'slow', LOG_SLOW_MS: '250' }).callLog).toEqual({
+    which: 'slow',
+    slowMs: 250,
+  });
+  expect(() => readConfig({ LOG_CALLS: 'none' })).toThrow('LOG_CALLS: must be all, errors or slow');
+  expect(() => readConfig({ LOG_SLOW_MS: '0' })).toThrow(
+    'LOG_SLOW_MS: must be a whole number from 1 to 600000',
+  );
+});

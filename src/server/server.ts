@@ -7,7 +7,7 @@ import { type Observer, unobserved } from '../observer.ts';
 import type { StreamRoute } from '../stream-route.ts';
 import { type Admission, createAdmission } from './calls/admission.ts';
 import type { Call } from './calls/call.ts';
-import { createCallLog } from './calls/call-log.ts';
+import { type CallLogOptions, createCallLog } from './calls/call-log.ts';
 import { createCallTelling } from './calls/ended-call.ts';
 import { createRequestGate, type RequestGateDeps } from './calls/request-gate.ts';
 import { createDispatch } from './dispatch.ts';
@@ -46,6 +46,8 @@ export interface ServerDeps extends Omit<RequestGateDeps, 'admission'> {
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
   readonly corsOrigins: readonly string[];
   readonly log: Log;
+  /** Of which calls there is a line; of all unless it is given. */
+  readonly callLog?: CallLogOptions;
   /** Is told of each call that has ended. */
   readonly observer?: Observer;
   /** A stream whose reader takes nothing for this time is cut off; in milliseconds. */
@@ -64,6 +66,7 @@ export interface Server {
   stop(graceMs: number): Promise<void>;
 }
 
+const everyCall: CallLogOptions = { which: 'all', slowMs: 0 };
 /** Between the last answer and the end of its connection. */
 const lastBytesMs = 2_000;
 
@@ -88,7 +91,7 @@ export function createServer(deps: ServerDeps): Server {
   );
   const front = createFront(deps.tls);
   const { stallMsMax, observer = unobserved } = deps;
-  const logCall = createCallLog(deps.log);
+  const logCall = createCallLog(deps.log, deps.callLog ?? everyCall);
   const tellOf = createCallTelling(observer);
   const openAnswers = createOpenAnswers(stallMsMax, front.closing);
   const exchange = {
