@@ -1,5 +1,6 @@
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { benchAppendParts } from './append-parts.ts';
 import { benchCalls } from './calls.ts';
 import { benchCreate } from './create.ts';
 import { benchGrowth } from './growth/growth.ts';
@@ -39,6 +40,7 @@ const usual: Record<string, Bench> = {
 const benches: Record<string, Bench> = {
   ...usual,
   plans: benchPlans,
+  'append-parts': benchAppendParts,
   growth: benchGrowth,
   indexes: benchIndexes,
   'webhooks-faults': benchWebhookFaults,

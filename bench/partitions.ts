@@ -1,17 +1,14 @@
 import { type Database, openDatabase } from '../src/database/database.ts';
 import { migrate } from '../src/database/migrate.ts';
 import { migrations } from '../src/database/migrations/index.ts';
-import { type PreparedEvent, prepareEvent } from '../src/events/event.ts';
-import { createEventStore } from '../src/events/index.ts';
+import { flights, measureAppend } from './direct-append.ts';
 import { openPartitionedDatabase } from './filled/partitioned-database.ts';
-import { readCpuMs } from './process-facts.ts';
 import { type Aim, formatCount, type Report } from './report.ts';
 import { alternate, type Measured, type Plan, type Subject } from './rounds.ts';
 import type { Stage } from './stage.ts';
-import { newEvent, workspaceIds } from './workload.ts';
+import { workspaceIds } from './workload.ts';
 
 const batchSize = 200;
-const flights = 2;
 
 /** What `events` is: a table of its own, or so many partitions, of which the events of now are in one. */
 const variants = [
@@ -27,7 +24,10 @@ export async function benchPartitions(stage: Stage, plan: Plan): Promise<Report>
   const subjects: Subject[] = [];
   for (const variant of variants) {
     const database = await openVariant(stage, variant, cleanup);
-    subjects.push({ name: variant.name, measure: (ms) => measure(database, ms) });
+    subjects.push({
+      name: variant.name,
+      measure: (ms) => measureAppend(database, ms, { batchSize }),
+    });
   }
   const measured = await alternate(plan, subjects);
   const cpuOf = ({ name }: Variant) => measured.get(name)?.serverCpuUs ?? Number.NaN;
@@ -93,74 +93,4 @@ async function openPlain(stage: Stage, cleanup: AsyncDisposableStack): Promise<D
     create index on events (workspace_id, subject, sequence) include (id, type) where subject is not null`);
   client.release();
   return database;
-}
-
-async function measure(database: Database, ms: number): Promise<Measured> {
-  const store = createEventStore(database.statements);
-  const pids = await findServerPids(database);
-  const cpuBefore = cpuMsOf(pids);
-  const startedAt = performance.now();
-  const times: number[] = [];
-  const fly = async () => {
-    while (performance.now() - startedAt < ms) {
-      const batch = makeBatch();
-      const turns = batch.map((_, index) => index);
-      const sentAt = performance.now();
-      await store.append(batch, turns, { lockMsMax: 5_000, timeoutMs: 10_000 });
-      times.push(performance.now() - sentAt);
-    }
-  };
-  await Promise.all(Array.from({ length: flights }, fly));
-  const seconds = (performance.now() - startedAt) / 1_000;
-  const events = times.length * batchSize;
-  const cpuAfter = cpuMsOf(pids);
-  const sorted = times.toSorted((a, b) => a - b);
-  return {
-    perSecond: events / seconds,
-    p50Ms: sorted[sorted.length >> 1] ?? Number.NaN,
-    p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN,
-    serverCpuUs:
-      cpuBefore === undefined || cpuAfter === undefined
-        ? undefined
-        : ((cpuAfter - cpuBefore) * 1_000) / events,
-  };
-}
-
-let keys = 0;
-
-/** Sorted as the queue sorts them: each workspace has its place in the text of the key as well. */
-function makeBatch(): PreparedEvent[] {
-  return Array.from({ length: batchSize }, () => {
-    const number = keys++;
-    return prepareEvent({
-      workspaceId: workspaceIds[number % workspaceIds.length] as string,
-      ...newEvent,
-      subject: `inv_${number % 10_000}`,
-      idempotencyKey: `bench ${number}`,
-    });
-  }).sort((a, b) =>
-    `${a.workspaceId} ${a.idempotencyKey}` < `${b.workspaceId} ${b.idempotencyKey}` ? -1 : 1,
-  );
-}
-
-/** Of the sessions that append, and of all that PostgreSQL does in the background. */
-async function findServerPids({ statements }: Database): Promise<number[]> {
-  const rows = await statements.run<{ pid: number }>(
-    {
-      name: 'bench_server_pids',
-      text: `select pid from pg_stat_activity where backend_type not like 'autovacuum%'
-        and (datname is null or datname = current_database())`,
-    },
-    [],
-    10_000,
-  );
-  return rows.map(({ pid }) => pid);
-}
-
-/** Of those that still run; undefined where it cannot be told. */
-function cpuMsOf(pids: readonly number[]): number | undefined {
-  const times = pids.map((pid) => readCpuMs(pid));
-  return times.some((time) => time === undefined)
-    ? undefined
-    : times.reduce<number>((sum, time) => sum + (time ?? 0), 0);
 }
