@@ -19,10 +19,9 @@ export const endpointRows: RowFormat<WebhookEndpoint> = {
   toJson,
 };
 
-function describeStatus({ status, disabledReason, circuitOpenUntil }: WebhookEndpoint): string {
+function describeStatus({ status, disabledReason, standingReason }: WebhookEndpoint): string {
   if (status === 'disabled') return `disabled: ${disabledReason ?? 'unknown'}`;
-  const isLeftAlone = circuitOpenUntil !== undefined && circuitOpenUntil.getTime() > Date.now();
-  return status === 'enabled' && isLeftAlone ? 'enabled, failing' : status;
+  return standingReason === undefined ? status : `${status}, ${standingReason}`;
 }
 
 export const deliveryRows: RowFormat<Delivery> = {

@@ -125,7 +125,7 @@ interface EngineNeeds extends WebhooksFeatureNeeds {
 }
 
 function createEngine(
-  { database, report, observer }: FeatureDeps,
+  { database, report, observer, log }: FeatureDeps,
   needs: EngineNeeds,
 ): DeliveryEngine {
   const { courier, schedule, commits, losses } = needs;
@@ -144,6 +144,11 @@ function createEngine(
     newUuid: () => newUuid(statements.clock.nowMs()),
     telling: createTellingStore(database.inTransaction, schedule),
     skipLost: losses.skip,
+    onSetBack: ({ workspaceId, ...sequences }) =>
+      log.error(
+        { workspace_id: workspaceId, ...sequences },
+        'the log was set back: webhook endpoints go on at its end at the latest',
+      ),
     onTold: tellTo(commits),
     report,
     observer,

@@ -15,6 +15,7 @@ import { createDirectoryStore } from '../../src/webhooks/delivery/directory-stor
 import { createDeliveryEngine, type DeliveryEngine } from '../../src/webhooks/delivery/engine.ts';
 import { createEventBodies } from '../../src/webhooks/delivery/event-body.ts';
 import { createFailedStore } from '../../src/webhooks/delivery/failed-store.ts';
+import type { SetBackLog } from '../../src/webhooks/delivery/lookout.ts';
 import type { OccupancyLimits } from '../../src/webhooks/delivery/occupancy.ts';
 import type { Pace } from '../../src/webhooks/delivery/pace.ts';
 import { type DeliverySchedule, usualSchedule } from '../../src/webhooks/delivery/schedule.ts';
@@ -68,6 +69,8 @@ export interface Sender {
   readonly engine: DeliveryEngine;
   /** What it tells of losses; nobody calls it but the test. */
   readonly losses: Losses;
+  /** Logs that it has found shorter than they were. */
+  readonly setBacks: readonly SetBackLog[];
   /** Statements that it has sent so far. */
   readonly statements: { readonly name: string }[];
   /** Errors that it has reported. */
@@ -255,6 +258,7 @@ async function startSender(
   );
   const commits = createCommitNews((error) => errors.push(error));
   const onTold = ({ workspaceId, sequence }: Event) => commits.tell(workspaceId, sequence, 'here');
+  const setBacks: SetBackLog[] = [];
   const losses = createLosses({
     store: createLossStore(gate),
     logs: createEventLogStore(gate.statements),
@@ -284,6 +288,7 @@ async function startSender(
     }),
     telling: createTellingStore(gate.inTransaction, schedule),
     skipLost: losses.skip,
+    onSetBack: (log) => void setBacks.push(log),
     schedule,
     newUuid,
     onTold,
@@ -301,6 +306,7 @@ async function startSender(
   return {
     engine,
     losses,
+    setBacks,
     statements: gate.sent,
     errors,
     freeze: gate.freeze,

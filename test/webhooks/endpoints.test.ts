@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   WebhookEndpointStatus,
   WebhookOrdering,
+  WebhookStandingReason,
 } from '../../gen/typescript/harbor/webhooks/v1/webhook_endpoint_pb.ts';
 import { refusalOf } from '../support/errors.ts';
 import { startWebhookService, type WebhookService } from '../support/webhook-service.ts';
@@ -317,3 +318,26 @@ test('endpoints are listed newest first, in pages', async () => {
   } while (pageToken !== '');
   expect(found).toEqual(ids);
 });
+
+test.each([
+  ['states', "hold_until = now() + interval '1 hour'", 'HELD'],
+  ['states', 'circuit_open_until = now()', 'FAILING'],
+  ['cursors', 'unfinished = 1000', 'UNFINISHED'],
+  ['cursors', 'unfinished = 999', 'UNSPECIFIED'],
+  ['cursors', 'unfinished = 10500, parked = 10000', 'PARKED'],
+  ['cursors', 'unfinished = 10500, parked = 9999', 'UNSPECIFIED'],
+] as const)(
+  'an endpoint whose %s have %s says that it takes up nothing new for %s',
+  async (table, set, reason) => {
+    const workspaceId = await service.makeWorkspace();
+    const id = await service.makeEndpoint(newPath(), { workspaceId });
+    await service.database.query(`update webhook_${table} set ${set} where workspace_id = $1`, [
+      workspaceId,
+    ]);
+    const { endpoint } = await service.webhooks().retrieveWebhookEndpoint({ id });
+    expect(endpoint?.standingReason).toBe(WebhookStandingReason[reason]);
+    await service.webhooks().pauseWebhookEndpoint({ id });
+    const paused = await service.webhooks().retrieveWebhookEndpoint({ id });
+    expect(paused.endpoint?.standingReason).toBe(WebhookStandingReason.UNSPECIFIED);
+  },
+);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { readEndpointsStatement } from '../../src/webhooks/endpoints/endpoint-statements.ts';
 import { createDeliveryLab, type DeliveryLab, labWorkspace } from '../support/delivery-lab.ts';
 import { eraseQuietly, fillLog } from '../support/filled-log.ts';
 import { type Receiver, startReceiver } from '../support/webhook-receiver.ts';
@@ -170,8 +171,8 @@ test('events about nothing are in no order', async () => {
   ).toBe(1);
 });
 
-test('no more than 10,000 deliveries are parked: then the cursor stands', async () => {
-  await lab.addEndpoint({
+test('no more than 10,000 deliveries are parked: then the cursor stands, and says so', async () => {
+  const id = await lab.addEndpoint({
     url: `${receiver.baseUrl}/hooks`,
     ordering: 'subject',
     maxInFlight: 500,
@@ -191,4 +192,6 @@ test('no more than 10,000 deliveries are parked: then the cursor stands', async 
     .poll(() => lab.row('select parked from webhook_cursors'), { timeout: 20_000 })
     .toEqual({ parked: 10_000 });
   expect(await countWork()).toMatchObject({ work: 10_001 });
+  const shown = await lab.row(readEndpointsStatement.text, [[id]]);
+  expect(shown).toMatchObject({ standing_reason: 'parked', lag: 999 });
 });

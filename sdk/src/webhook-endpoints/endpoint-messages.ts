@@ -4,6 +4,7 @@ import {
   WebhookDisabledReason,
   type WebhookEndpoint as WebhookEndpointMessage,
   WebhookEndpointStatus,
+  WebhookStandingReason,
 } from '../../../gen/typescript/harbor/webhooks/v1/webhook_endpoint_pb.ts';
 import type { WebhookSecret as WebhookSecretMessage } from '../../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
 import { toSafeInteger } from '../events/from-message.ts';
@@ -44,6 +45,12 @@ const statuses = {
 const disabledReasons = {
   gone: WebhookDisabledReason.GONE,
   failing: WebhookDisabledReason.FAILING,
+} as const;
+const standingReasons = {
+  failing: WebhookStandingReason.FAILING,
+  held: WebhookStandingReason.HELD,
+  unfinished: WebhookStandingReason.UNFINISHED,
+  parked: WebhookStandingReason.PARKED,
 } as const;
 
 const rate = { min: 1, max: 10_000 };
@@ -136,6 +143,10 @@ export function endpointFromMessage(given: WebhookEndpointMessage | undefined): 
     disabledReasons,
     message.disabledReason,
   );
+  const standingReason = findName<keyof typeof standingReasons>(
+    standingReasons,
+    message.standingReason,
+  );
   return {
     id: message.id,
     workspaceId: message.workspaceId,
@@ -156,6 +167,7 @@ export function endpointFromMessage(given: WebhookEndpointMessage | undefined): 
     ...(apiKeyId !== '' && { apiKeyId }),
     position: toSafeInteger(message.position),
     lag: toSafeInteger(message.lag),
+    ...(standingReason !== undefined && { standingReason }),
     ...dateField('oldestUndeliveredAt', message.oldestUndeliveredAt),
     ...dateField('lastSuccessAt', message.lastSuccessAt),
     ...dateField('lastFailureAt', message.lastFailureAt),

@@ -78,6 +78,11 @@ export interface WebhookEndpoint {
   readonly position: number;
   /** How many sequences lie beyond the position. */
   readonly lag: number;
+  /**
+   * Why it takes up no new events though it is enabled: 20 failures in a row ('failing'), a 429 ('held'), 1,000 deliveries that have
+   * not ended ('unfinished'), or 10,000 that wait behind others with the same subject ('parked'). Absent: it takes them up.
+   */
+  readonly standingReason?: 'failing' | 'held' | 'unfinished' | 'parked';
   /** When the oldest event was recorded that is not delivered yet; absent: there is none. */
   readonly oldestUndeliveredAt?: Date;
   readonly lastSuccessAt?: Date;

@@ -3,6 +3,7 @@ import type { InTransaction } from '../../database/transaction.ts';
 import { createMoveStore } from './move-store.ts';
 import { createRecordStore } from './record-store.ts';
 import type { DeliverySchedule } from './schedule.ts';
+import { createSetBackStore } from './set-back-store.ts';
 import { createSubjectStore } from './subject-store.ts';
 import { createWorkStore } from './work-store.ts';
 
@@ -11,6 +12,7 @@ export interface DeliveryStore
   extends ReturnType<typeof createMoveStore>,
     ReturnType<typeof createSubjectStore>,
     ReturnType<typeof createRecordStore>,
+    ReturnType<typeof createSetBackStore>,
     ReturnType<typeof createWorkStore> {}
 
 export interface DeliveryDatabase {
@@ -26,6 +28,7 @@ export function createDeliveryStore(
     ...createMoveStore(statements, schedule),
     ...createSubjectStore(inTransaction, schedule),
     ...createRecordStore(statements, inTransaction, schedule),
+    ...createSetBackStore(inTransaction),
     ...createWorkStore(statements, inTransaction, schedule),
   };
 }

@@ -6,7 +6,7 @@ import type { Delivery, Result } from './delivery.ts';
 import type { DeliveryStore } from './delivery-store.ts';
 import type { Directory } from './directory.ts';
 import { createLogParts, type DeliveryLog } from './log-parts.ts';
-import { createLookout } from './lookout.ts';
+import { createLookout, type SetBackLog } from './lookout.ts';
 import { createMover } from './mover.ts';
 import { createOccupancy, type OccupancyLimits } from './occupancy.ts';
 import { createPace, type Pace } from './pace.ts';
@@ -25,6 +25,8 @@ export interface EngineDeps {
   readonly log: DeliveryLog;
   readonly courier: Courier;
   readonly telling: TellingStore;
+  /** A log ends earlier than it did; its cursors go on at its end. */
+  readonly onSetBack: (log: SetBackLog) => void;
   /** Takes a cursor past what retention has taken from before it, and says where it is then. */
   readonly skipLost: (cursor: Cursor) => Promise<number | undefined>;
   readonly schedule: DeliverySchedule;
@@ -102,7 +104,17 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
     onError: report('claim deliveries'),
   });
   const lags = createCursorLags(directory);
-  const lookout = createLookout({ store, directory, mover, claimer, lags });
+  const lookout = createLookout({
+    store,
+    directory,
+    mover,
+    claimer,
+    lags,
+    onSetBack(log) {
+      parts.forget();
+      deps.onSetBack(log);
+    },
+  });
   let onIdle: (() => void) | undefined;
 
   async function skipLost(cursor: Cursor): Promise<void> {

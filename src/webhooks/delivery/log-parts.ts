@@ -32,6 +32,8 @@ export interface LogParts {
   read(cursor: Cursor, upTo: number): Promise<LogPart>;
   /** Forgets what is old. */
   sweep(): void;
+  /** Forgets everything. */
+  forget(): void;
 }
 
 /** Parts hold 2 MiB of payloads each at the most. */
@@ -91,6 +93,10 @@ export function createLogParts(log: DeliveryLog): LogParts {
     sweep() {
       const since = performance.now() - keptMs;
       kept = kept.filter(({ readAtMs }) => readAtMs > since);
+    },
+
+    forget() {
+      kept = [];
     },
   };
 }

@@ -16,11 +16,19 @@ export interface Lookout {
 }
 
 export interface LookoutDeps {
-  readonly store: Pick<DeliveryStore, 'look' | 'takeUp'>;
+  readonly store: Pick<DeliveryStore, 'look' | 'takeUp' | 'putBack'>;
   readonly directory: Directory;
   readonly mover: Mover;
   readonly claimer: WorkClaimer;
   readonly lags: Pick<CursorLags, 'look'>;
+  readonly onSetBack: (log: SetBackLog) => void;
+}
+
+/** A log that is shorter than it was known to be: the database was restored to an earlier point. */
+export interface SetBackLog {
+  readonly workspaceId: string;
+  readonly knownLast: number;
+  readonly lastSequence: number;
 }
 
 /** The process that has committed goes first: it has nothing to ask for. */
@@ -33,7 +41,8 @@ const positionsEveryLooks = 5;
 /** Before the first look there is nothing to compare with. */
 const never = new Date(Date.UTC(9_999, 0));
 
-export function createLookout({ store, directory, mover, claimer, lags }: LookoutDeps): Lookout {
+export function createLookout(deps: LookoutDeps): Lookout {
+  const { store, directory, mover, claimer, lags, onSetBack } = deps;
   const later = new Map<string, NodeJS.Timeout>();
   let isLoaded = false;
   let isStopped = false;
@@ -62,6 +71,23 @@ export function createLookout({ store, directory, mover, claimer, lags }: Lookou
     touchedSince = new Date(now.getTime() - overlapMs);
   }
 
+  /** What was known before the look began is committed: less than that is another log. */
+  async function noticeSetBack(known: ReadonlyMap<string, number>, { logs }: Look): Promise<void> {
+    const back: SetBackLog[] = [];
+    for (const [workspaceId, { lastSequence }] of logs) {
+      const knownLast = known.get(workspaceId) ?? 0;
+      if (lastSequence < knownLast) back.push({ workspaceId, knownLast, lastSequence });
+    }
+    if (back.length === 0) return;
+    await store.putBack(back.map(({ workspaceId }) => workspaceId));
+    for (const log of back) {
+      onSetBack(log);
+      mover.setBack(log.workspaceId, log.lastSequence);
+      const cursors = [...directory.cursorsOf(log.workspaceId)];
+      await refresh([...new Set(cursors.map(({ target }) => target.id))]);
+    }
+  }
+
   return {
     refresh,
 
@@ -85,7 +111,9 @@ export function createLookout({ store, directory, mover, claimer, lags }: Lookou
         touchedSince,
         except: claimer.keyless(),
       };
+      const known = new Map(query.workspaceIds.map((id) => [id, mover.knownLast(id)]));
       const looked = await store.look(query);
+      await noticeSetBack(known, looked);
       if (!isLoaded) {
         await directory.load(signal);
         isLoaded = !signal.aborted;

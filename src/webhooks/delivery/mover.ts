@@ -32,6 +32,10 @@ export interface MoverDeps {
 export interface Mover {
   /** A log is committed up to a sequence, and kept from another one on. */
   reaches(workspaceId: string, lastSequence: number, firstSequence?: number): void;
+  /** Up to where a log is known to be committed, from its growth or its cursors. */
+  knownLast(workspaceId: string): number;
+  /** A log ends earlier than it did. */
+  setBack(workspaceId: string, lastSequence: number): void;
   /** Looks whether there is something to move; `isStale`: other processes may have moved it. */
   mark(workspaceId: string, isStale?: boolean): void;
   /** Marks every workspace with a cursor that is behind and may go on. */
@@ -214,6 +218,14 @@ export function createMover(deps: MoverDeps): Mover {
       ends.set(workspaceId, Math.max(lastSequence, ends.get(workspaceId) ?? 0));
       if (firstSequence !== undefined) floors.set(workspaceId, firstSequence);
     },
+
+    knownLast(workspaceId) {
+      let last = ends.get(workspaceId) ?? 0;
+      for (const { position } of directory.cursorsOf(workspaceId)) last = Math.max(last, position);
+      return last;
+    },
+
+    setBack: (workspaceId, lastSequence) => void ends.set(workspaceId, lastSequence),
 
     mark,
 

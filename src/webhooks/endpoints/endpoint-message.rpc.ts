@@ -6,6 +6,7 @@ import {
   type WebhookEndpointSchema,
   WebhookEndpointStatus,
   WebhookOrdering,
+  WebhookStandingReason,
 } from '../../../gen/typescript/harbor/webhooks/v1/webhook_endpoint_pb.ts';
 import type {
   CreateWebhookEndpointRequest,
@@ -32,6 +33,13 @@ const statuses = {
 const reasons = {
   gone: WebhookDisabledReason.GONE,
   failing: WebhookDisabledReason.FAILING,
+} as const;
+
+const standingReasons = {
+  failing: WebhookStandingReason.FAILING,
+  held: WebhookStandingReason.HELD,
+  unfinished: WebhookStandingReason.UNFINISHED,
+  parked: WebhookStandingReason.PARKED,
 } as const;
 
 const orderings = {
@@ -66,6 +74,10 @@ export function toEndpointMessage(
     apiKeyId: endpoint.apiKeyId ?? '',
     position: BigInt(endpoint.position),
     lag: BigInt(endpoint.lag),
+    standingReason:
+      endpoint.standingReason === undefined
+        ? WebhookStandingReason.UNSPECIFIED
+        : standingReasons[endpoint.standingReason],
     oldestUndeliveredAt: toTimestamp(endpoint.oldestUndeliveredAt),
     lastSuccessAt: toTimestamp(endpoint.lastSuccessAt),
     lastFailureAt: toTimestamp(endpoint.lastFailureAt),

@@ -1,6 +1,11 @@
 import { idOf } from '../../type-id.ts';
 import { dateOfMs } from '../row-time.ts';
-import type { EndpointStatus, Ordering, WebhookEndpoint } from './webhook-endpoint.ts';
+import type {
+  EndpointStatus,
+  Ordering,
+  StandingReason,
+  WebhookEndpoint,
+} from './webhook-endpoint.ts';
 
 /** A row that `readEndpointsStatement` returns. */
 export interface EndpointRow {
@@ -23,6 +28,7 @@ export interface EndpointRow {
   readonly api_key_id: string | null;
   readonly position: number;
   readonly lag: number;
+  readonly standing_reason: StandingReason | null;
   readonly last_success_at_ms: number | null;
   readonly last_failure_at_ms: number | null;
   readonly circuit_open_until_ms: number | null;
@@ -50,6 +56,7 @@ export function toWebhookEndpoint(row: EndpointRow): WebhookEndpoint {
     apiKeyId: row.api_key_id === null ? undefined : idOf('key', row.api_key_id),
     position: row.position,
     lag: row.lag,
+    standingReason: row.standing_reason ?? undefined,
     oldestUndeliveredAt: dateOfMs(row.oldest_undelivered_at_ms),
     lastSuccessAt: dateOfMs(row.last_success_at_ms),
     lastFailureAt: dateOfMs(row.last_failure_at_ms),

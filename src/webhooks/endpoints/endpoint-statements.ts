@@ -1,4 +1,5 @@
 import type { Statement } from '../../database/statements.ts';
+import { parkedMax, unfinishedMax } from '../delivery/room-statements.ts';
 import { selectMs } from '../row-time.ts';
 
 const endpointTimes = [
@@ -10,6 +11,13 @@ const endpointTimes = [
   selectMs('states.circuit_open_until', 'circuit_open_until'),
 ].join(', ');
 
+/** Why the live cursor of an enabled endpoint takes up nothing new. */
+const standingReason = `case when endpoints.status <> 'enabled' then null
+        when states.hold_until > clock_timestamp() then 'held'
+        when states.circuit_open_until is not null then 'failing'
+        when cursors.parked >= ${parkedMax} then 'parked'
+        when cursors.unfinished - cursors.parked >= ${unfinishedMax} then 'unfinished' end`;
+
 /** An endpoint with how it fares; `$1` are ids, of those that are not deleted. */
 export const readEndpointsStatement: Statement = {
   name: 'harbor_webhooks_read_endpoints',
@@ -18,7 +26,7 @@ export const readEndpointsStatement: Statement = {
       endpoints.subject, endpoints.header_names, endpoints.max_in_flight, endpoints.max_per_second,
       endpoints.timeout_ms, endpoints.ordering, endpoints.status, endpoints.disabled_reason,
       ${endpointTimes}, endpoints.api_key_id, cursors.position::float8 as position,
-      greatest(0, workspaces.last_sequence - cursors.position)::float8 as lag,
+      greatest(0, workspaces.last_sequence - cursors.position)::float8 as lag, ${standingReason} as standing_reason,
       ${selectMs(
         `(
         select created_at from events where events.workspace_id = endpoints.workspace_id and events.sequence = least(

@@ -4,6 +4,8 @@ import { WebhookSettingInvalid } from '../webhook-errors.ts';
 
 export type Ordering = 'none' | 'workspace' | 'subject';
 export type EndpointStatus = 'enabled' | 'paused' | 'disabled';
+/** Why an enabled endpoint takes up nothing new. */
+export type StandingReason = 'failing' | 'held' | 'unfinished' | 'parked';
 
 /** What a caller says of an endpoint; its fields keep the contract's bounds. */
 export interface EndpointSettings {
@@ -35,6 +37,7 @@ export interface WebhookEndpoint extends EndpointSettings {
   readonly apiKeyId: string | undefined;
   readonly position: number;
   readonly lag: number;
+  readonly standingReason: StandingReason | undefined;
   readonly oldestUndeliveredAt: Date | undefined;
   readonly lastSuccessAt: Date | undefined;
   readonly lastFailureAt: Date | undefined;

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file harbor/webhooks/v1/webhook_endpoint.proto.
  */
 export const file_harbor_webhooks_v1_webhook_endpoint: GenFile = /*@__PURE__*/
-  fileDesc("CiloYXJib3Ivd2ViaG9va3MvdjEvd2ViaG9va19lbmRwb2ludC5wcm90bxISaGFyYm9yLndlYmhvb2tzLnYxIvsJCg9XZWJob29rRW5kcG9pbnQSfgoCaWQYASABKAlCcrpIFnIUMhJed2hlX1swLTlhLXpdezI2fSSyuxhVbXVzdCBsb29rIGxpa2Ugd2hlXzAxaHp5OXE3eDhmNGtxM2QybTVuNnA3cjhzOiB3aGVfIGFuZCBsb3dlci1jYXNlIGxldHRlcnMgYW5kIGRpZ2l0cxJoCgx3b3Jrc3BhY2VfaWQYAiABKAlCUrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMSFQoDdXJsGAMgASgJQgi6SAVyAxiAEBIdCgtkZXNjcmlwdGlvbhgEIAEoCUIIukgFcgMY/wESHwoNdHlwZV9wYXR0ZXJucxgFIAMoCUIIukgFkgECEBQSGQoHc3ViamVjdBgGIAEoCUIIukgFcgMY/wESHgoMaGVhZGVyX25hbWVzGAcgAygJQgi6SAWSAQIQEBIhCg1tYXhfaW5fZmxpZ2h0GAggASgFQgq6SAcaBRjoBygBEiIKDm1heF9wZXJfc2Vjb25kGAkgASgFQgq6SAcaBRiQTigAEiAKCnRpbWVvdXRfbXMYCiABKAVCDLpICRoHGLDqASjoBxI/CghvcmRlcmluZxgLIAEoDjIjLmhhcmJvci53ZWJob29rcy52MS5XZWJob29rT3JkZXJpbmdCCLpIBYIBAhABEkMKBnN0YXR1cxgMIAEoDjIpLmhhcmJvci53ZWJob29rcy52MS5XZWJob29rRW5kcG9pbnRTdGF0dXNCCLpIBYIBAhABEkwKD2Rpc2FibGVkX3JlYXNvbhgNIAEoDjIpLmhhcmJvci53ZWJob29rcy52MS5XZWJob29rRGlzYWJsZWRSZWFzb25CCLpIBYIBAhABEjUKEXN0YXR1c19jaGFuZ2VkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjcmVhdGVkX2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBKJAQoKYXBpX2tleV9pZBgRIAEoCUJ1ukgZ2AEBchQyEl5rZXlfWzAtOWEtel17MjZ9JLK7GFVtdXN0IGxvb2sgbGlrZSBrZXlfMDFoenk5cTd4OGY0a3EzZDJtNW42cDdyOHM6IGtleV8gYW5kIGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEhkKCHBvc2l0aW9uGBIgASgDQge6SAQiAigAEhQKA2xhZxgTIAEoA0IHukgEIgIoABI5ChVvbGRlc3RfdW5kZWxpdmVyZWRfYXQYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD2xhc3Rfc3VjY2Vzc19hdBgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPbGFzdF9mYWlsdXJlX2F0GBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJjaXJjdWl0X29wZW5fdW50aWwYFyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKowBCg9XZWJob29rT3JkZXJpbmcSIAocV0VCSE9PS19PUkRFUklOR19VTlNQRUNJRklFRBAAEhkKFVdFQkhPT0tfT1JERVJJTkdfTk9ORRABEh4KGldFQkhPT0tfT1JERVJJTkdfV09SS1NQQUNFEAISHAoYV0VCSE9PS19PUkRFUklOR19TVUJKRUNUEAMqrwEKFVdlYmhvb2tFbmRwb2ludFN0YXR1cxInCiNXRUJIT09LX0VORFBPSU5UX1NUQVRVU19VTlNQRUNJRklFRBAAEiMKH1dFQkhPT0tfRU5EUE9JTlRfU1RBVFVTX0VOQUJMRUQQARIiCh5XRUJIT09LX0VORFBPSU5UX1NUQVRVU19QQVVTRUQQAhIkCiBXRUJIT09LX0VORFBPSU5UX1NUQVRVU19ESVNBQkxFRBADKocBChVXZWJob29rRGlzYWJsZWRSZWFzb24SJwojV0VCSE9PS19ESVNBQkxFRF9SRUFTT05fVU5TUEVDSUZJRUQQABIgChxXRUJIT09LX0RJU0FCTEVEX1JFQVNPTl9HT05FEAESIwofV0VCSE9PS19ESVNBQkxFRF9SRUFTT05fRkFJTElORxACQjAKFmNvbS5oYXJib3Iud2ViaG9va3MudjFCFFdlYmhvb2tFbmRwb2ludFByb3RvUAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_harbor_rules_v1_rule]);
+  fileDesc("CiloYXJib3Ivd2ViaG9va3MvdjEvd2ViaG9va19lbmRwb2ludC5wcm90bxISaGFyYm9yLndlYmhvb2tzLnYxIskKCg9XZWJob29rRW5kcG9pbnQSfgoCaWQYASABKAlCcrpIFnIUMhJed2hlX1swLTlhLXpdezI2fSSyuxhVbXVzdCBsb29rIGxpa2Ugd2hlXzAxaHp5OXE3eDhmNGtxM2QybTVuNnA3cjhzOiB3aGVfIGFuZCBsb3dlci1jYXNlIGxldHRlcnMgYW5kIGRpZ2l0cxJoCgx3b3Jrc3BhY2VfaWQYAiABKAlCUrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMSFQoDdXJsGAMgASgJQgi6SAVyAxiAEBIdCgtkZXNjcmlwdGlvbhgEIAEoCUIIukgFcgMY/wESHwoNdHlwZV9wYXR0ZXJucxgFIAMoCUIIukgFkgECEBQSGQoHc3ViamVjdBgGIAEoCUIIukgFcgMY/wESHgoMaGVhZGVyX25hbWVzGAcgAygJQgi6SAWSAQIQEBIhCg1tYXhfaW5fZmxpZ2h0GAggASgFQgq6SAcaBRjoBygBEiIKDm1heF9wZXJfc2Vjb25kGAkgASgFQgq6SAcaBRiQTigAEiAKCnRpbWVvdXRfbXMYCiABKAVCDLpICRoHGLDqASjoBxI/CghvcmRlcmluZxgLIAEoDjIjLmhhcmJvci53ZWJob29rcy52MS5XZWJob29rT3JkZXJpbmdCCLpIBYIBAhABEkMKBnN0YXR1cxgMIAEoDjIpLmhhcmJvci53ZWJob29rcy52MS5XZWJob29rRW5kcG9pbnRTdGF0dXNCCLpIBYIBAhABEkwKD2Rpc2FibGVkX3JlYXNvbhgNIAEoDjIpLmhhcmJvci53ZWJob29rcy52MS5XZWJob29rRGlzYWJsZWRSZWFzb25CCLpIBYIBAhABEjUKEXN0YXR1c19jaGFuZ2VkX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjcmVhdGVkX2F0GA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBKJAQoKYXBpX2tleV9pZBgRIAEoCUJ1ukgZ2AEBchQyEl5rZXlfWzAtOWEtel17MjZ9JLK7GFVtdXN0IGxvb2sgbGlrZSBrZXlfMDFoenk5cTd4OGY0a3EzZDJtNW42cDdyOHM6IGtleV8gYW5kIGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEhkKCHBvc2l0aW9uGBIgASgDQge6SAQiAigAEhQKA2xhZxgTIAEoA0IHukgEIgIoABI5ChVvbGRlc3RfdW5kZWxpdmVyZWRfYXQYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD2xhc3Rfc3VjY2Vzc19hdBgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPbGFzdF9mYWlsdXJlX2F0GBYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJjaXJjdWl0X29wZW5fdW50aWwYFyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEkwKD3N0YW5kaW5nX3JlYXNvbhgYIAEoDjIpLmhhcmJvci53ZWJob29rcy52MS5XZWJob29rU3RhbmRpbmdSZWFzb25CCLpIBYIBAhABKowBCg9XZWJob29rT3JkZXJpbmcSIAocV0VCSE9PS19PUkRFUklOR19VTlNQRUNJRklFRBAAEhkKFVdFQkhPT0tfT1JERVJJTkdfTk9ORRABEh4KGldFQkhPT0tfT1JERVJJTkdfV09SS1NQQUNFEAISHAoYV0VCSE9PS19PUkRFUklOR19TVUJKRUNUEAMqrwEKFVdlYmhvb2tFbmRwb2ludFN0YXR1cxInCiNXRUJIT09LX0VORFBPSU5UX1NUQVRVU19VTlNQRUNJRklFRBAAEiMKH1dFQkhPT0tfRU5EUE9JTlRfU1RBVFVTX0VOQUJMRUQQARIiCh5XRUJIT09LX0VORFBPSU5UX1NUQVRVU19QQVVTRUQQAhIkCiBXRUJIT09LX0VORFBPSU5UX1NUQVRVU19ESVNBQkxFRBADKocBChVXZWJob29rRGlzYWJsZWRSZWFzb24SJwojV0VCSE9PS19ESVNBQkxFRF9SRUFTT05fVU5TUEVDSUZJRUQQABIgChxXRUJIT09LX0RJU0FCTEVEX1JFQVNPTl9HT05FEAESIwofV0VCSE9PS19ESVNBQkxFRF9SRUFTT05fRkFJTElORxACKtMBChVXZWJob29rU3RhbmRpbmdSZWFzb24SJwojV0VCSE9PS19TVEFORElOR19SRUFTT05fVU5TUEVDSUZJRUQQABIjCh9XRUJIT09LX1NUQU5ESU5HX1JFQVNPTl9GQUlMSU5HEAESIAocV0VCSE9PS19TVEFORElOR19SRUFTT05fSEVMRBACEiYKIldFQkhPT0tfU1RBTkRJTkdfUkVBU09OX1VORklOSVNIRUQQAxIiCh5XRUJIT09LX1NUQU5ESU5HX1JFQVNPTl9QQVJLRUQQBEIwChZjb20uaGFyYm9yLndlYmhvb2tzLnYxQhRXZWJob29rRW5kcG9pbnRQcm90b1ABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_harbor_rules_v1_rule]);
 
 /**
  * Where the events of a workspace are sent, signed.
@@ -183,6 +183,13 @@ export type WebhookEndpoint = Message<"harbor.webhooks.v1.WebhookEndpoint"> & {
    * @generated from field: google.protobuf.Timestamp circuit_open_until = 23;
    */
   circuitOpenUntil?: Timestamp | undefined;
+
+  /**
+   * Why it takes up no new events though it is enabled, so that its lag grows; unspecified means that it takes them up.
+   *
+   * @generated from field: harbor.webhooks.v1.WebhookStandingReason standing_reason = 24;
+   */
+  standingReason: WebhookStandingReason;
 };
 
 /**
@@ -332,4 +339,59 @@ export type WebhookDisabledReason = (typeof WebhookDisabledReason)[keyof typeof 
  */
 export const WebhookDisabledReasonSchema: GenEnum<WebhookDisabledReason> = /*@__PURE__*/
   enumDesc(file_harbor_webhooks_v1_webhook_endpoint, 2);
+
+/**
+ * Why an enabled endpoint takes up no new events. What it was to be sent is lag meanwhile, and is not lost.
+ *
+ * @generated from enum harbor.webhooks.v1.WebhookStandingReason
+ */
+export const WebhookStandingReason = {
+  /**
+   * It takes them up.
+   *
+   * @generated from enum value: WEBHOOK_STANDING_REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It has failed 20 times in a row, and is left alone but for a probe.
+   *
+   * @generated from enum value: WEBHOOK_STANDING_REASON_FAILING = 1;
+   */
+  FAILING: 1,
+
+  /**
+   * It has answered 429, and is sent nothing for as long as it has asked for.
+   *
+   * @generated from enum value: WEBHOOK_STANDING_REASON_HELD = 2;
+   */
+  HELD: 2,
+
+  /**
+   * 1,000 of its deliveries have not ended; it goes on as these are made or given up.
+   *
+   * @generated from enum value: WEBHOOK_STANDING_REASON_UNFINISHED = 3;
+   */
+  UNFINISHED: 3,
+
+  /**
+   * 10,000 of its deliveries wait behind others with the same subject.
+   *
+   * @generated from enum value: WEBHOOK_STANDING_REASON_PARKED = 4;
+   */
+  PARKED: 4,
+} as const;
+
+/**
+ * Why an enabled endpoint takes up no new events. What it was to be sent is lag meanwhile, and is not lost.
+ *
+ * @generated from enum harbor.webhooks.v1.WebhookStandingReason
+ */
+export type WebhookStandingReason = (typeof WebhookStandingReason)[keyof typeof WebhookStandingReason] | UnknownEnum;
+
+/**
+ * Describes the enum harbor.webhooks.v1.WebhookStandingReason.
+ */
+export const WebhookStandingReasonSchema: GenEnum<WebhookStandingReason> = /*@__PURE__*/
+  enumDesc(file_harbor_webhooks_v1_webhook_endpoint, 3);
 
