@@ -38,9 +38,6 @@ export interface EndedCall extends Timed {
   readonly protocol: Protocol;
   /** `ok`, or the code of the contract's errors. */
   readonly code: string;
-  readonly requestId: string;
-  /** As it was sent, valid or not. */
-  readonly traceparent: string | undefined;
 }
 
 export type CreateOutcome =

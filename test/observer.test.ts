@@ -5,8 +5,6 @@ const call: Parameters<Observer['callEnded']>[0] = {
   rpc: undefined,
   protocol: 'rest',
   code: 'ok',
-  requestId: 'one',
-  traceparent: undefined,
   startedAtMs: 0,
   durationMs: 1,
 };

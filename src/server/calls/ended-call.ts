@@ -28,13 +28,11 @@ export function createCallTelling(
   }
 
   return (call, status) => {
-    const { rpc, startedAtMs, requestId, traceparent } = call;
+    const { rpc, startedAtMs } = call;
     const ended: EndedCall = {
       rpc: rpc && toObserved(rpc),
       protocol: rpc === undefined ? 'rest' : call.protocol,
       code: codeOf(call, status),
-      requestId,
-      traceparent,
       startedAtMs,
       durationMs: performance.now() - startedAtMs,
     };
