@@ -14,7 +14,9 @@ const form =
 
 /** What a `traceparent` says; undefined where there is none, or it is not valid: then nobody's trace goes on here. */
 export function parseTraceparent(text: string | null | undefined): TraceContext | undefined {
-  const parts = form.exec(text ?? '');
+  // Most calls have none.
+  if (text === undefined || text === null) return undefined;
+  const parts = form.exec(text);
   if (parts === null) return undefined;
   const [, version, traceId = '', spanId = '', flags = '', more] = parts;
   if (version === '00' && more !== undefined) return undefined;

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createEventsClient } from '../support/clients.ts';
 import { type Collector, startCollector } from '../support/otlp-collector.ts';
 import { startServiceProcess } from '../support/service-process.ts';
-import { createTestDatabase } from '../support/test-database.ts';
+import { startTestService } from '../support/test-service.ts';
 import { createEvent, startTracedService, type TracedService } from '../support/traced-service.ts';
 
 let collector: Collector;
@@ -113,11 +113,17 @@ test('a collector that hangs holds up neither calls nor the stop, and so many sp
 
 test('a process whose collector hangs stops on a signal as any other', async () => {
   collector.reply = 'nothing';
-  const database = await createTestDatabase();
-  const process = await startServiceProcess(database.url, {
+  const other = await startTestService();
+  const victim = await startServiceProcess(other.database.url, {
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+    OTEL_EXPORTER_OTLP_TIMEOUT: '60000',
+    OTEL_BSP_SCHEDULE_DELAY: '10',
   });
-  await process.kill('SIGTERM');
-  expect(await process.ended).toEqual({ code: 0, signal: null });
-  await database.drop();
-});
+  const { secretKey, workspaceId } = other;
+  const client = createEventsClient({ baseUrl: victim.baseUrl, secretKey });
+  await client.createEvent({ workspaceId, type: 'traced', payload: {} });
+  await expect.poll(() => collector.requests.length).toBeGreaterThan(0);
+  await victim.kill('SIGTERM');
+  expect(await victim.ended).toEqual({ code: 0, signal: null });
+  await other.stop();
+}, 60_000);
