@@ -64,7 +64,7 @@ function makeBatch(append: Required<DirectAppend>): PreparedEvent[] {
       workspaceId: workspaceIds[number % workspaces] as string,
       ...newEvent,
       ...(hasSubjects && { subject: `inv_${number % 10_000}` }),
-      ...(hasKeys && { idempotencyKey: `bench ${number}` }),
+      idempotencyKey: hasKeys ? `bench ${number}` : undefined,
     });
   }).sort((a, b) =>
     `${a.workspaceId} ${a.idempotencyKey}` < `${b.workspaceId} ${b.idempotencyKey}` ? -1 : 1,
