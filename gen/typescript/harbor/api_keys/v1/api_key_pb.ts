@@ -7,6 +7,8 @@ import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { RateLimits } from "../../rate_limits/v1/rate_limits_pb.ts";
+import { file_harbor_rate_limits_v1_rate_limits } from "../../rate_limits/v1/rate_limits_pb.ts";
 import { file_harbor_rules_v1_rule } from "../../rules/v1/rule_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
@@ -14,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file harbor/api_keys/v1/api_key.proto.
  */
 export const file_harbor_api_keys_v1_api_key: GenFile = /*@__PURE__*/
-  fileDesc("CiBoYXJib3IvYXBpX2tleXMvdjEvYXBpX2tleS5wcm90bxISaGFyYm9yLmFwaV9rZXlzLnYxItAECgZBcGlLZXkSfgoCaWQYASABKAlCcrpIFnIUMhJea2V5X1swLTlhLXpdezI2fSSyuxhVbXVzdCBsb29rIGxpa2Uga2V5XzAxaHp5OXE3eDhmNGtxM2QybTVuNnA3cjhzOiBrZXlfIGFuZCBsb3dlci1jYXNlIGxldHRlcnMgYW5kIGRpZ2l0cxI2CgRraW5kGAIgASgOMh4uaGFyYm9yLmFwaV9rZXlzLnYxLkFwaUtleUtpbmRCCLpIBYIBAhABEh4KDGRpc3BsYXlfbmFtZRgDIAEoCUIIukgFcgMY/wESFQoEaGludBgEIAEoCUIHukgEcgIYIBIYCgZzY29wZXMYBSADKAlCCLpIBZIBAhALEh8KDXdvcmtzcGFjZV9pZHMYBiADKAlCCLpIBZIBAhBkEh8KDXR5cGVfcGF0dGVybnMYByADKAlCCLpIBZIBAhBkEi4KCmNyZWF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGxhc3RfdXNlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOQoVb2xkX3NlY3JldHNfZXhwaXJlX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCpgCgpBcGlLZXlLaW5kEhwKGEFQSV9LRVlfS0lORF9VTlNQRUNJRklFRBAAEhcKE0FQSV9LRVlfS0lORF9TRUNSRVQQARIbChdBUElfS0VZX0tJTkRfUkVTVFJJQ1RFRBACQicKFmNvbS5oYXJib3IuYXBpX2tleXMudjFCC0FwaUtleVByb3RvUAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_harbor_rules_v1_rule]);
+  fileDesc("CiBoYXJib3IvYXBpX2tleXMvdjEvYXBpX2tleS5wcm90bxISaGFyYm9yLmFwaV9rZXlzLnYxIogFCgZBcGlLZXkSfgoCaWQYASABKAlCcrpIFnIUMhJea2V5X1swLTlhLXpdezI2fSSyuxhVbXVzdCBsb29rIGxpa2Uga2V5XzAxaHp5OXE3eDhmNGtxM2QybTVuNnA3cjhzOiBrZXlfIGFuZCBsb3dlci1jYXNlIGxldHRlcnMgYW5kIGRpZ2l0cxI2CgRraW5kGAIgASgOMh4uaGFyYm9yLmFwaV9rZXlzLnYxLkFwaUtleUtpbmRCCLpIBYIBAhABEh4KDGRpc3BsYXlfbmFtZRgDIAEoCUIIukgFcgMY/wESFQoEaGludBgEIAEoCUIHukgEcgIYIBIYCgZzY29wZXMYBSADKAlCCLpIBZIBAhALEh8KDXdvcmtzcGFjZV9pZHMYBiADKAlCCLpIBZIBAhBkEh8KDXR5cGVfcGF0dGVybnMYByADKAlCCLpIBZIBAhBkEi4KCmNyZWF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGxhc3RfdXNlZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOQoVb2xkX3NlY3JldHNfZXhwaXJlX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2CgtyYXRlX2xpbWl0cxgNIAEoCzIhLmhhcmJvci5yYXRlX2xpbWl0cy52MS5SYXRlTGltaXRzKmAKCkFwaUtleUtpbmQSHAoYQVBJX0tFWV9LSU5EX1VOU1BFQ0lGSUVEEAASFwoTQVBJX0tFWV9LSU5EX1NFQ1JFVBABEhsKF0FQSV9LRVlfS0lORF9SRVNUUklDVEVEEAJCJwoWY29tLmhhcmJvci5hcGlfa2V5cy52MUILQXBpS2V5UHJvdG9QAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_harbor_rate_limits_v1_rate_limits, file_harbor_rules_v1_rule]);
 
 /**
  * An API key, without its secret. A secret is shown once, when the key is created or rotated; the service
@@ -107,6 +109,13 @@ export type ApiKey = Message<"harbor.api_keys.v1.ApiKey"> & {
    * @generated from field: google.protobuf.Timestamp old_secrets_expire_at = 12;
    */
   oldSecretsExpireAt?: Timestamp | undefined;
+
+  /**
+   * What all calls with the key together may take; unset means without limit.
+   *
+   * @generated from field: harbor.rate_limits.v1.RateLimits rate_limits = 13;
+   */
+  rateLimits?: RateLimits | undefined;
 };
 
 /**

@@ -73,7 +73,8 @@ export type AuditRecord = Message<"harbor.audit.v1.AuditRecord"> & {
   workspaceIds: string[];
 
   /**
-   * What changed: fields and their new values, as text. Never a secret.
+   * What changed: fields and their new values, as text; of rate limits their old ones too, as rate_limits_before.
+   * Never a secret.
    *
    * @generated from field: map<string, string> changes = 8;
    */

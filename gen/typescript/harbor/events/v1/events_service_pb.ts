@@ -670,7 +670,7 @@ export const EventsService: GenService<{
    * Without a key, a retry may create a second event.
    *
    * Errors: INVALID_REQUEST, PAYLOAD_INVALID, PAYLOAD_TOO_LARGE; WORKSPACE_NOT_ALLOWED,
-   * EVENT_TYPE_NOT_ALLOWED; WORKSPACE_NOT_FOUND; IDEMPOTENCY_KEY_REUSED; OVERLOADED;
+   * EVENT_TYPE_NOT_ALLOWED; WORKSPACE_NOT_FOUND; IDEMPOTENCY_KEY_REUSED; OVERLOADED; RATE_LIMITED;
    * DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED (the outcome is unknown: retry with the same key).
    *
    * @generated from rpc harbor.events.v1.EventsService.CreateEvent
@@ -684,12 +684,14 @@ export const EventsService: GenService<{
    * Creates up to 500 events, each as CreateEvent would: the same rules, the same queue, an answer of its
    * own. Not atomic: an item that is refused harms no other, and the others are stored. New events
    * of one workspace are numbered in the order of their items. The same idempotency key twice in one
-   * batch: the second is a replay, or a reuse error.
+   * batch: the second is a replay, or a reuse error. Items over a rate limit are refused each by itself, with the wait
+   * after which it goes through when it is sent again with those before it.
    *
    * The whole request is at most 8 MiB. The answer holds the events whole: it may be larger than the 4 MiB
    * that gRPC clients take by default, when everything is stored all the same; raise their limit or send
    * smaller batches. Errors of the call as a whole: INVALID_REQUEST for an empty or
-   * too long list, REQUEST_TOO_LARGE; everything else is an error of its item.
+   * too long list, REQUEST_TOO_LARGE, RATE_LIMITED when not even one item would go through; everything else is an error
+   * of its item.
    *
    * @generated from rpc harbor.events.v1.EventsService.BatchCreateEvents
    */
@@ -734,7 +736,8 @@ export const EventsService: GenService<{
    * subscribe again with the sequence of the last message that arrived: nothing is missed and nothing
    * comes twice.
    *
-   * Errors: as ListEvents (SEQUENCE_EXPIRED also when retention passes a reader that is behind);
+   * Errors: as ListEvents (SEQUENCE_EXPIRED also when retention passes a reader that is behind); RATE_LIMITED when
+   * as many streams of the API key or of the workspace are open as may be;
    * API_KEY_INVALID within 5 seconds after the key was revoked or expired;
    * SHUTTING_DOWN with RetryInfo when the process stops (subscribe again); SUBSCRIBER_TOO_SLOW after the
    * reader took nothing for 30 seconds, or not soon enough what was erased since; LOG_GAP when the log is damaged;

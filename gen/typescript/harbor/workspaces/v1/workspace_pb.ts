@@ -7,6 +7,8 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { RateLimits } from "../../rate_limits/v1/rate_limits_pb.ts";
+import { file_harbor_rate_limits_v1_rate_limits } from "../../rate_limits/v1/rate_limits_pb.ts";
 import { file_harbor_rules_v1_rule } from "../../rules/v1/rule_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file harbor/workspaces/v1/workspace.proto.
  */
 export const file_harbor_workspaces_v1_workspace: GenFile = /*@__PURE__*/
-  fileDesc("CiRoYXJib3Ivd29ya3NwYWNlcy92MS93b3Jrc3BhY2UucHJvdG8SFGhhcmJvci53b3Jrc3BhY2VzLnYxIqQCCglXb3Jrc3BhY2USXgoCaWQYASABKAlCUrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMSHgoMZGlzcGxheV9uYW1lGAIgASgJQgi6SAVyAxj/ARIeCg1sYXN0X3NlcXVlbmNlGAMgASgDQge6SAQiAigAEi4KCmNyZWF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKDnJldGVudGlvbl9kYXlzGAUgASgFQg66SAvYAQEaBhiUnQIoBxIfCg5maXJzdF9zZXF1ZW5jZRgGIAEoA0IHukgEIgIoAUIsChhjb20uaGFyYm9yLndvcmtzcGFjZXMudjFCDldvcmtzcGFjZVByb3RvUAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_harbor_rules_v1_rule]);
+  fileDesc("CiRoYXJib3Ivd29ya3NwYWNlcy92MS93b3Jrc3BhY2UucHJvdG8SFGhhcmJvci53b3Jrc3BhY2VzLnYxItwCCglXb3Jrc3BhY2USXgoCaWQYASABKAlCUrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMSHgoMZGlzcGxheV9uYW1lGAIgASgJQgi6SAVyAxj/ARIeCg1sYXN0X3NlcXVlbmNlGAMgASgDQge6SAQiAigAEi4KCmNyZWF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKDnJldGVudGlvbl9kYXlzGAUgASgFQg66SAvYAQEaBhiUnQIoBxIfCg5maXJzdF9zZXF1ZW5jZRgGIAEoA0IHukgEIgIoARI2CgtyYXRlX2xpbWl0cxgHIAEoCzIhLmhhcmJvci5yYXRlX2xpbWl0cy52MS5SYXRlTGltaXRzQiwKGGNvbS5oYXJib3Iud29ya3NwYWNlcy52MUIOV29ya3NwYWNlUHJvdG9QAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_harbor_rate_limits_v1_rate_limits, file_harbor_rules_v1_rule]);
 
 /**
  * A workspace: the tenant that events belong to. Its events form one log.
@@ -64,6 +66,13 @@ export type Workspace = Message<"harbor.workspaces.v1.Workspace"> & {
    * @generated from field: int64 first_sequence = 6;
    */
   firstSequence: bigint;
+
+  /**
+   * What the calls of all API keys in the workspace together may take; unset means without limit.
+   *
+   * @generated from field: harbor.rate_limits.v1.RateLimits rate_limits = 7;
+   */
+  rateLimits?: RateLimits | undefined;
 };
 
 /**

@@ -6,6 +6,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.ts";
 import { file_harbor_api_keys_v1_required_scope } from "../../api_keys/v1/required_scope_pb.ts";
+import type { RateLimits } from "../../rate_limits/v1/rate_limits_pb.ts";
+import { file_harbor_rate_limits_v1_rate_limits } from "../../rate_limits/v1/rate_limits_pb.ts";
 import { file_harbor_rules_v1_rule } from "../../rules/v1/rule_pb.ts";
 import type { Workspace } from "./workspace_pb.ts";
 import { file_harbor_workspaces_v1_workspace } from "./workspace_pb.ts";
@@ -15,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file harbor/workspaces/v1/workspaces_service.proto.
  */
 export const file_harbor_workspaces_v1_workspaces_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci1oYXJib3Ivd29ya3NwYWNlcy92MS93b3Jrc3BhY2VzX3NlcnZpY2UucHJvdG8SFGhhcmJvci53b3Jrc3BhY2VzLnYxIpQCChZDcmVhdGVXb3Jrc3BhY2VSZXF1ZXN0EmEKAmlkGAEgASgJQlW6SBrYAQFyFTITXndzX1swLTlhLXpdezEsNjR9JLK7GDRtdXN0IGJlIHdzXyBhbmQgMeKAkzY0IGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEm8KDGRpc3BsYXlfbmFtZRgCIAEoCUJZukgZchcY/wEyEl5bXlxwe0NjfVxwe0NzfV0qJLK7GDltdXN0IGJlIGF0IG1vc3QgMjU1IGNoYXJhY3RlcnMgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnMSJgoOcmV0ZW50aW9uX2RheXMYAyABKAVCDrpIC9gBARoGGJSdAigHIk0KF0NyZWF0ZVdvcmtzcGFjZVJlc3BvbnNlEjIKCXdvcmtzcGFjZRgBIAEoCzIfLmhhcmJvci53b3Jrc3BhY2VzLnYxLldvcmtzcGFjZSJ6ChhSZXRyaWV2ZVdvcmtzcGFjZVJlcXVlc3QSXgoCaWQYASABKAlCUrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMiTwoZUmV0cmlldmVXb3Jrc3BhY2VSZXNwb25zZRIyCgl3b3Jrc3BhY2UYASABKAsyHy5oYXJib3Iud29ya3NwYWNlcy52MS5Xb3Jrc3BhY2UiVAoVTGlzdFdvcmtzcGFjZXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY9AMoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACCJmChZMaXN0V29ya3NwYWNlc1Jlc3BvbnNlEjMKCndvcmtzcGFjZXMYASADKAsyHy5oYXJib3Iud29ya3NwYWNlcy52MS5Xb3Jrc3BhY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIrwCChZVcGRhdGVXb3Jrc3BhY2VSZXF1ZXN0El4KAmlkGAEgASgJQlK6SBdyFTITXndzX1swLTlhLXpdezEsNjR9JLK7GDRtdXN0IGJlIHdzXyBhbmQgMeKAkzY0IGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEnQKDGRpc3BsYXlfbmFtZRgCIAEoCUJZukgZchcY/wEyEl5bXlxwe0NjfVxwe0NzfV0qJLK7GDltdXN0IGJlIGF0IG1vc3QgMjU1IGNoYXJhY3RlcnMgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnNIAIgBARIoCg5yZXRlbnRpb25fZGF5cxgDIAEoBUILukgIGgYYlJ0CKABIAYgBAUIPCg1fZGlzcGxheV9uYW1lQhEKD19yZXRlbnRpb25fZGF5cyJNChdVcGRhdGVXb3Jrc3BhY2VSZXNwb25zZRIyCgl3b3Jrc3BhY2UYASABKAsyHy5oYXJib3Iud29ya3NwYWNlcy52MS5Xb3Jrc3BhY2UieAoWRGVsZXRlV29ya3NwYWNlUmVxdWVzdBJeCgJpZBgBIAEoCUJSukgXchUyE153c19bMC05YS16XXsxLDY0fSSyuxg0bXVzdCBiZSB3c18gYW5kIDHigJM2NCBsb3dlci1jYXNlIGxldHRlcnMgYW5kIGRpZ2l0cyIZChdEZWxldGVXb3Jrc3BhY2VSZXNwb25zZTLDBQoRV29ya3NwYWNlc1NlcnZpY2UShAEKD0NyZWF0ZVdvcmtzcGFjZRIsLmhhcmJvci53b3Jrc3BhY2VzLnYxLkNyZWF0ZVdvcmtzcGFjZVJlcXVlc3QaLS5oYXJib3Iud29ya3NwYWNlcy52MS5DcmVhdGVXb3Jrc3BhY2VSZXNwb25zZSIUqrsYEHdvcmtzcGFjZXM6d3JpdGUSjAEKEVJldHJpZXZlV29ya3NwYWNlEi4uaGFyYm9yLndvcmtzcGFjZXMudjEuUmV0cmlldmVXb3Jrc3BhY2VSZXF1ZXN0Gi8uaGFyYm9yLndvcmtzcGFjZXMudjEuUmV0cmlldmVXb3Jrc3BhY2VSZXNwb25zZSIWkAIBqrsYD3dvcmtzcGFjZXM6cmVhZBKDAQoOTGlzdFdvcmtzcGFjZXMSKy5oYXJib3Iud29ya3NwYWNlcy52MS5MaXN0V29ya3NwYWNlc1JlcXVlc3QaLC5oYXJib3Iud29ya3NwYWNlcy52MS5MaXN0V29ya3NwYWNlc1Jlc3BvbnNlIhaQAgGquxgPd29ya3NwYWNlczpyZWFkEocBCg9VcGRhdGVXb3Jrc3BhY2USLC5oYXJib3Iud29ya3NwYWNlcy52MS5VcGRhdGVXb3Jrc3BhY2VSZXF1ZXN0Gi0uaGFyYm9yLndvcmtzcGFjZXMudjEuVXBkYXRlV29ya3NwYWNlUmVzcG9uc2UiF5ACAqq7GBB3b3Jrc3BhY2VzOndyaXRlEocBCg9EZWxldGVXb3Jrc3BhY2USLC5oYXJib3Iud29ya3NwYWNlcy52MS5EZWxldGVXb3Jrc3BhY2VSZXF1ZXN0Gi0uaGFyYm9yLndvcmtzcGFjZXMudjEuRGVsZXRlV29ya3NwYWNlUmVzcG9uc2UiF5ACAqq7GBB3b3Jrc3BhY2VzOndyaXRlQjQKGGNvbS5oYXJib3Iud29ya3NwYWNlcy52MUIWV29ya3NwYWNlc1NlcnZpY2VQcm90b1ABYgZwcm90bzM", [file_buf_validate_validate, file_harbor_api_keys_v1_required_scope, file_harbor_rules_v1_rule, file_harbor_workspaces_v1_workspace]);
+  fileDesc("Ci1oYXJib3Ivd29ya3NwYWNlcy92MS93b3Jrc3BhY2VzX3NlcnZpY2UucHJvdG8SFGhhcmJvci53b3Jrc3BhY2VzLnYxIswCChZDcmVhdGVXb3Jrc3BhY2VSZXF1ZXN0EmEKAmlkGAEgASgJQlW6SBrYAQFyFTITXndzX1swLTlhLXpdezEsNjR9JLK7GDRtdXN0IGJlIHdzXyBhbmQgMeKAkzY0IGxvd2VyLWNhc2UgbGV0dGVycyBhbmQgZGlnaXRzEm8KDGRpc3BsYXlfbmFtZRgCIAEoCUJZukgZchcY/wEyEl5bXlxwe0NjfVxwe0NzfV0qJLK7GDltdXN0IGJlIGF0IG1vc3QgMjU1IGNoYXJhY3RlcnMgd2l0aG91dCBjb250cm9sIGNoYXJhY3RlcnMSJgoOcmV0ZW50aW9uX2RheXMYAyABKAVCDrpIC9gBARoGGJSdAigHEjYKC3JhdGVfbGltaXRzGAQgASgLMiEuaGFyYm9yLnJhdGVfbGltaXRzLnYxLlJhdGVMaW1pdHMiTQoXQ3JlYXRlV29ya3NwYWNlUmVzcG9uc2USMgoJd29ya3NwYWNlGAEgASgLMh8uaGFyYm9yLndvcmtzcGFjZXMudjEuV29ya3NwYWNlInoKGFJldHJpZXZlV29ya3NwYWNlUmVxdWVzdBJeCgJpZBgBIAEoCUJSukgXchUyE153c19bMC05YS16XXsxLDY0fSSyuxg0bXVzdCBiZSB3c18gYW5kIDHigJM2NCBsb3dlci1jYXNlIGxldHRlcnMgYW5kIGRpZ2l0cyJPChlSZXRyaWV2ZVdvcmtzcGFjZVJlc3BvbnNlEjIKCXdvcmtzcGFjZRgBIAEoCzIfLmhhcmJvci53b3Jrc3BhY2VzLnYxLldvcmtzcGFjZSJUChVMaXN0V29ya3NwYWNlc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRj0AygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAIImYKFkxpc3RXb3Jrc3BhY2VzUmVzcG9uc2USMwoKd29ya3NwYWNlcxgBIAMoCzIfLmhhcmJvci53b3Jrc3BhY2VzLnYxLldvcmtzcGFjZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki9AIKFlVwZGF0ZVdvcmtzcGFjZVJlcXVlc3QSXgoCaWQYASABKAlCUrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMSdAoMZGlzcGxheV9uYW1lGAIgASgJQlm6SBlyFxj/ATISXlteXHB7Q2N9XHB7Q3N9XSoksrsYOW11c3QgYmUgYXQgbW9zdCAyNTUgY2hhcmFjdGVycyB3aXRob3V0IGNvbnRyb2wgY2hhcmFjdGVyc0gAiAEBEigKDnJldGVudGlvbl9kYXlzGAMgASgFQgu6SAgaBhiUnQIoAEgBiAEBEjYKC3JhdGVfbGltaXRzGAQgASgLMiEuaGFyYm9yLnJhdGVfbGltaXRzLnYxLlJhdGVMaW1pdHNCDwoNX2Rpc3BsYXlfbmFtZUIRCg9fcmV0ZW50aW9uX2RheXMiTQoXVXBkYXRlV29ya3NwYWNlUmVzcG9uc2USMgoJd29ya3NwYWNlGAEgASgLMh8uaGFyYm9yLndvcmtzcGFjZXMudjEuV29ya3NwYWNlIngKFkRlbGV0ZVdvcmtzcGFjZVJlcXVlc3QSXgoCaWQYASABKAlCUrpIF3IVMhNed3NfWzAtOWEtel17MSw2NH0ksrsYNG11c3QgYmUgd3NfIGFuZCAx4oCTNjQgbG93ZXItY2FzZSBsZXR0ZXJzIGFuZCBkaWdpdHMiGQoXRGVsZXRlV29ya3NwYWNlUmVzcG9uc2UywwUKEVdvcmtzcGFjZXNTZXJ2aWNlEoQBCg9DcmVhdGVXb3Jrc3BhY2USLC5oYXJib3Iud29ya3NwYWNlcy52MS5DcmVhdGVXb3Jrc3BhY2VSZXF1ZXN0Gi0uaGFyYm9yLndvcmtzcGFjZXMudjEuQ3JlYXRlV29ya3NwYWNlUmVzcG9uc2UiFKq7GBB3b3Jrc3BhY2VzOndyaXRlEowBChFSZXRyaWV2ZVdvcmtzcGFjZRIuLmhhcmJvci53b3Jrc3BhY2VzLnYxLlJldHJpZXZlV29ya3NwYWNlUmVxdWVzdBovLmhhcmJvci53b3Jrc3BhY2VzLnYxLlJldHJpZXZlV29ya3NwYWNlUmVzcG9uc2UiFpACAaq7GA93b3Jrc3BhY2VzOnJlYWQSgwEKDkxpc3RXb3Jrc3BhY2VzEisuaGFyYm9yLndvcmtzcGFjZXMudjEuTGlzdFdvcmtzcGFjZXNSZXF1ZXN0GiwuaGFyYm9yLndvcmtzcGFjZXMudjEuTGlzdFdvcmtzcGFjZXNSZXNwb25zZSIWkAIBqrsYD3dvcmtzcGFjZXM6cmVhZBKHAQoPVXBkYXRlV29ya3NwYWNlEiwuaGFyYm9yLndvcmtzcGFjZXMudjEuVXBkYXRlV29ya3NwYWNlUmVxdWVzdBotLmhhcmJvci53b3Jrc3BhY2VzLnYxLlVwZGF0ZVdvcmtzcGFjZVJlc3BvbnNlIheQAgKquxgQd29ya3NwYWNlczp3cml0ZRKHAQoPRGVsZXRlV29ya3NwYWNlEiwuaGFyYm9yLndvcmtzcGFjZXMudjEuRGVsZXRlV29ya3NwYWNlUmVxdWVzdBotLmhhcmJvci53b3Jrc3BhY2VzLnYxLkRlbGV0ZVdvcmtzcGFjZVJlc3BvbnNlIheQAgKquxgQd29ya3NwYWNlczp3cml0ZUI0Chhjb20uaGFyYm9yLndvcmtzcGFjZXMudjFCFldvcmtzcGFjZXNTZXJ2aWNlUHJvdG9QAWIGcHJvdG8z", [file_buf_validate_validate, file_harbor_api_keys_v1_required_scope, file_harbor_rate_limits_v1_rate_limits, file_harbor_rules_v1_rule, file_harbor_workspaces_v1_workspace]);
 
 /**
  * The workspace to create.
@@ -44,6 +46,14 @@ export type CreateWorkspaceRequest = Message<"harbor.workspaces.v1.CreateWorkspa
    * @generated from field: int32 retention_days = 3;
    */
   retentionDays: number;
+
+  /**
+   * What the calls of all API keys in the workspace together may take; unset means without limit, which a key that has
+   * limits cannot give.
+   *
+   * @generated from field: harbor.rate_limits.v1.RateLimits rate_limits = 4;
+   */
+  rateLimits?: RateLimits | undefined;
 };
 
 /**
@@ -198,6 +208,14 @@ export type UpdateWorkspaceRequest = Message<"harbor.workspaces.v1.UpdateWorkspa
    * @generated from field: optional int32 retention_days = 3;
    */
   retentionDays?: number | undefined;
+
+  /**
+   * What the calls of all API keys in the workspace together may take: of its fields too, those that are unset stay as
+   * before, and 0 takes a limit off. Unset means as before.
+   *
+   * @generated from field: harbor.rate_limits.v1.RateLimits rate_limits = 4;
+   */
+  rateLimits?: RateLimits | undefined;
 };
 
 /**
@@ -273,7 +291,7 @@ export const WorkspacesService: GenService<{
   /**
    * Creates a workspace with an empty log.
    * Errors: INVALID_REQUEST; WORKSPACE_ALREADY_EXISTS, also while one of that id that was deleted is not gone yet;
-   * WORKSPACE_NOT_ALLOWED when the API key is restricted to other workspaces.
+   * WORKSPACE_NOT_ALLOWED when the API key is restricted to other workspaces; RATE_LIMITS_EXCEED_CALLER.
    *
    * @generated from rpc harbor.workspaces.v1.WorkspacesService.CreateWorkspace
    */
@@ -305,12 +323,12 @@ export const WorkspacesService: GenService<{
     output: typeof ListWorkspacesResponseSchema;
   },
   /**
-   * Changes a workspace's display name, its retention, or both; what is unset stays. Events that a new retention
-   * is past are gone for readers within a minute, and from the disk some time after; a longer one brings none
-   * back.
+   * Changes a workspace's display name, its retention, its rate limits, or all of them; what is unset stays. Events that
+   * a new retention is past are gone for readers within a minute, and from the disk some time after; a longer one brings
+   * none back. New limits hold in every process within 5 seconds.
    * Errors: INVALID_REQUEST; WORKSPACE_NOT_FOUND, also when the API key may not use it; SCOPE_MISSING when
    * retention is shortened and the API key lacks events:erase; EVENT_TYPE_NOT_ALLOWED when it is shortened and the key is
-   * restricted to event types.
+   * restricted to event types; RATE_LIMITS_EXCEED_CALLER when a limit would be raised above that of the API key.
    *
    * @generated from rpc harbor.workspaces.v1.WorkspacesService.UpdateWorkspace
    */
