@@ -125,7 +125,7 @@ test('keys update renames a key and lets it expire earlier, and leaves a record 
   });
   expect(await update()).toMatchObject({
     code: 1,
-    stderr: 'harbor: nothing to change: pass --name or --expires\n',
+    stderr: 'harbor: nothing to change: pass --name, --expires, or a limit such as --streams\n',
   });
   const records = await service.database.query(
     `select action, api_key_id, request_id, changes from audit_records where target_id = $1 order by id`,

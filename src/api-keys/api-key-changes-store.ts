@@ -1,10 +1,18 @@
 import { type AuditedChange, findDifferences, operator } from '../audit/index.ts';
 import type { Database } from '../database/database.ts';
+import {
+  describeRateLimitChange,
+  findAboveOwn,
+  type RateLimits,
+  updateRateLimits,
+} from '../rate-limits/index.ts';
+import { toRateLimitColumns } from '../rate-limits/rate-limit-columns.entity.ts';
 import { ApiKeyOldSecretEntity, type ApiKeyRow, toApiKey } from './api-key.entity.ts';
 import { type ApiKey, exceedsCaller, isActive, mayMake } from './api-key.ts';
 import type { ApiKeyActor } from './api-key-actor.ts';
 import {
   ApiKeyContradictory,
+  ApiKeyExceedsCaller,
   ApiKeyNotActive,
   ApiKeyNotFound,
   OldSecretsFull,
@@ -32,7 +40,8 @@ export interface ApiKeyChanges {
    * Changes what is given.
    *
    * @throws ApiKeyNotFound, also when the caller could not have made the key; ApiKeyNotActive;
-   * ApiKeyContradictory when it would expire later than before.
+   * ApiKeyContradictory when it would expire later than before; RateLimitOutOfRange; ApiKeyExceedsCaller when a rate
+   * limit would be above that of the caller.
    */
   update(id: string, update: ApiKeyUpdate, by?: ApiKeyActor): Promise<ApiKey>;
   /**
@@ -51,6 +60,8 @@ export interface RotatedApiKey {
 export interface ApiKeyUpdate {
   readonly displayName?: string | undefined;
   readonly expiresAt?: Date | undefined;
+  /** Of these too, what is undefined stays; 0 takes a limit off. */
+  readonly rateLimits?: RateLimits | undefined;
 }
 
 /** In their overlap at once; more are rotations that go wrong. */
@@ -90,13 +101,15 @@ export function createApiKeyChanges({ change }: Pick<Database, 'change'>): ApiKe
       });
     },
 
-    update(id, { displayName, expiresAt }, by = operator) {
+    update(id, { displayName, expiresAt, rateLimits }, by = operator) {
       return changeActive(by, id, async (held, row) => {
-        const before = describe(row);
+        const before = toApiKey(row);
         if (displayName !== undefined) row.displayName = displayName;
         if (expiresAt !== undefined) expireAt(row, expiresAt);
+        if (rateLimits !== undefined)
+          limit(held, row, updateRateLimits(before.rateLimits, rateLimits));
         const apiKey = toApiKey(row);
-        const changes = findDifferences(before, describe(row));
+        const changes = findChanges(before, apiKey);
         if (changes !== undefined) {
           await recordKeyChange(held, 'api_key.updated', { ...apiKey, changes });
         }
@@ -139,10 +152,21 @@ async function keepSecret(
   return others !== undefined && others > expiresAt ? others : expiresAt;
 }
 
-/** What can be changed, for the audit. */
-function describe(row: ApiKeyRow): AuditedChange['changes'] {
-  const { displayName, expiresAt } = toApiKey(row);
+/** What was changed, for the audit; undefined: nothing. */
+function findChanges(before: ApiKey, now: ApiKey): AuditedChange['changes'] | undefined {
+  const limits = describeRateLimitChange(before.rateLimits, now.rateLimits);
+  return findDifferences(describe(before), { ...describe(now), ...limits });
+}
+
+function describe({ displayName, expiresAt }: ApiKey): AuditedChange['changes'] {
   return { display_name: displayName, expires_at: expiresAt };
+}
+
+/** A caller raises no limit, not even that of its own key, above its own. */
+function limit({ caller }: HeldKeys, row: ApiKeyRow, rateLimits: RateLimits | undefined): void {
+  const exceeds = findAboveOwn(caller?.rateLimits, rateLimits);
+  if (exceeds !== undefined) throw new ApiKeyExceedsCaller(exceeds);
+  Object.assign(row, toRateLimitColumns(rateLimits));
 }
 
 function expireAt(row: ApiKeyRow, expiresAt: Date): void {

@@ -8,6 +8,7 @@ import type {
   CreateApiKeyRequest,
   UpdateApiKeyRequest,
 } from '../../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
+import { toRateLimitsMessage } from '../rate-limits/index.ts';
 import { toDate } from '../timestamp.ts';
 import type { ApiKey } from './api-key.ts';
 import type { ApiKeyUpdate } from './api-key-changes-store.ts';
@@ -21,11 +22,13 @@ export function toApiKeyWish(request: CreateApiKeyRequest): ApiKeyWish {
     workspaceIds: request.workspaceIds,
     typePatterns: request.typePatterns,
     expiresAt: toExpiry(request),
+    rateLimits: request.rateLimits,
   };
 }
 
 export function toApiKeyUpdate(request: UpdateApiKeyRequest): ApiKeyUpdate {
-  return { displayName: request.displayName, expiresAt: toExpiry(request) };
+  const { displayName, rateLimits } = request;
+  return { displayName, expiresAt: toExpiry(request), rateLimits };
 }
 
 /** Rounded down: never later than the caller has said, nor than the maker's own end. */
@@ -48,5 +51,6 @@ export function toApiKeyMessage(apiKey: ApiKey): MessageInitShape<typeof ApiKeyS
     ...(revokedAt && { revokedAt: timestampFromDate(revokedAt) }),
     ...(lastUsedAt && { lastUsedAt: timestampFromDate(lastUsedAt) }),
     ...(oldSecretsExpireAt && { oldSecretsExpireAt: timestampFromDate(oldSecretsExpireAt) }),
+    ...toRateLimitsMessage(apiKey.rateLimits),
   };
 }

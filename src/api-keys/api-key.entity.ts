@@ -1,4 +1,5 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { rateLimitColumns, toRateLimits } from '../rate-limits/rate-limit-columns.entity.ts';
 import { idOf } from '../type-id.ts';
 import type { ApiKey } from './api-key.ts';
 import { TextArray } from './text-array.entity.ts';
@@ -26,6 +27,7 @@ export const ApiKeyEntity = defineEntity({
     requestFingerprint: p.blob().nullable(),
     /** The key that made it; null for the command line. */
     createdBy: p.uuid().nullable(),
+    ...rateLimitColumns(),
     /** When the last of its old secrets stops working; null when none works any more. */
     oldSecretsExpireAt: p
       .datetime(3)
@@ -75,5 +77,6 @@ export function toApiKey(row: ApiKeyRow): ApiKey {
     revokedAt: row.revokedAt ?? undefined,
     lastUsedAt: row.lastUsedAt ?? undefined,
     oldSecretsExpireAt: row.oldSecretsExpireAt ?? undefined,
+    rateLimits: toRateLimits(row),
   };
 }

@@ -1,3 +1,4 @@
+import { findAboveOwn, type RateLimits } from '../rate-limits/index.ts';
 import { coversTypePattern, matchesAny } from '../type-pattern.ts';
 import { allScopes, secretKeyScopes } from './scopes.ts';
 
@@ -10,6 +11,8 @@ export interface Grant {
   readonly typePatterns: readonly string[];
   /** Undefined: never. */
   readonly expiresAt: Date | undefined;
+  /** Undefined: none. */
+  readonly rateLimits?: RateLimits | undefined;
 }
 
 /** An API key without its secret. */
@@ -63,7 +66,8 @@ export function exceedsCaller(caller: Grant, key: Grant): string | undefined {
   const typesWithin = isWithin(caller.typePatterns, key.typePatterns, (pattern) =>
     caller.typePatterns.some((own) => coversTypePattern(own, pattern)),
   );
-  return typesWithin ? undefined : 'type_patterns';
+  if (!typesWithin) return 'type_patterns';
+  return findAboveOwn(caller.rateLimits, key.rateLimits);
 }
 
 /** Whether a key works longer than its maker: only forbidden when it is made. */

@@ -1,5 +1,10 @@
 import { byteaArray } from '../database/binary-arrays.ts';
 import type { Statement, StatementRunner } from '../database/statements.ts';
+import {
+  fromSelectedRateLimits,
+  type SelectedRateLimits,
+  selectedRateLimits,
+} from '../rate-limits/index.ts';
 import { idOf, uuidOf } from '../type-id.ts';
 import type { Caller } from './api-key.ts';
 
@@ -25,7 +30,8 @@ export interface CallerStore {
 const lookUpTimeoutMs = 1_500;
 
 const callerColumns = `id, kind, scopes, workspace_ids, type_patterns,
-      (extract(epoch from api_keys.expires_at) * 1000)::float8 as expires_at_ms`;
+      (extract(epoch from api_keys.expires_at) * 1000)::float8 as expires_at_ms,
+      ${selectedRateLimits}`;
 
 const findCallersStatement: Statement = {
   name: 'harbor_find_callers',
@@ -65,7 +71,7 @@ const noteUsesStatement: Statement = {
     update api_keys set last_used_at = used.at from used where api_keys.id = used.id`,
 };
 
-interface CallerRow {
+interface CallerRow extends SelectedRateLimits {
   /** 44 characters: PostgreSQL breaks its lines after 76. */
   readonly hash: string;
   readonly id: string;
@@ -120,5 +126,6 @@ function toCaller(row: CallerRow): Caller {
     workspaceIds: row.workspace_ids,
     typePatterns: row.type_patterns,
     expiresAt: row.expires_at_ms === null ? undefined : new Date(row.expires_at_ms),
+    rateLimits: fromSelectedRateLimits(row),
   };
 }

@@ -1,5 +1,7 @@
 import type { AuditedChange } from '../audit/index.ts';
 import type { Transaction } from '../database/transaction.ts';
+import { describeRateLimits } from '../rate-limits/index.ts';
+import { toRateLimitColumns } from '../rate-limits/rate-limit-columns.entity.ts';
 import { newId, uuidOf } from '../type-id.ts';
 import { ApiKeyEntity, type ApiKeyRow, toApiKey } from './api-key.entity.ts';
 import { type ApiKey, type Caller, exceedsCaller, type Grant, outlivesCaller } from './api-key.ts';
@@ -49,8 +51,10 @@ export async function createApiKey(
   if (made !== undefined) return { apiKey: toApiKey(made), replayed: true };
   if (caller !== undefined) assertWithin(caller, key);
   await check?.(tx);
+  const { rateLimits, ...grant } = key;
   const row = tx.em.create(ApiKeyEntity, {
-    ...key,
+    ...grant,
+    ...toRateLimitColumns(rateLimits),
     id: uuidOf(newId('key')),
     scopes: [...key.scopes],
     workspaceIds: [...key.workspaceIds],
@@ -100,5 +104,6 @@ function describe(apiKey: ApiKey): AuditedChange['changes'] {
     workspace_ids: listed(apiKey.workspaceIds),
     type_patterns: listed(apiKey.typePatterns),
     expires_at: apiKey.expiresAt,
+    ...describeRateLimits(apiKey.rateLimits),
   };
 }

@@ -79,5 +79,6 @@ async function getCallerNow(
     const found = await tx.em.count(ApiKeyOldSecretEntity, asOldOne);
     if (found === 0) throw new ApiKeyInvalid();
   }
-  return { ...caller, expiresAt: row.expiresAt ?? undefined };
+  const { expiresAt, rateLimits } = toApiKey(row);
+  return { ...caller, expiresAt, rateLimits };
 }

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { describeRateLimits, updateRateLimits } from '../rate-limits/index.ts';
 import type { ApiKey, Grant } from './api-key.ts';
 import type { ApiKeyActor } from './api-key-actor.ts';
 import { ApiKeyContradictory } from './api-key-errors.ts';
@@ -33,7 +34,7 @@ export interface IssueOptions {
  * Makes a key and stores its hash.
  *
  * @throws ApiKeyContradictory for a secret key with restrictions or some scopes, or a restricted one without;
- * what the store's `create` throws.
+ * RateLimitOutOfRange; what the store's `create` throws.
  */
 export async function issueApiKey(
   store: Pick<ApiKeyStore, 'create'>,
@@ -48,6 +49,7 @@ export async function issueApiKey(
     workspaceIds: wish.workspaceIds.toSorted(),
     typePatterns: wish.typePatterns.toSorted(),
     expiresAt: wish.expiresAt,
+    rateLimits: updateRateLimits(undefined, wish.rateLimits),
   };
   const secret = newSecret(grant.kind);
   const key = { ...grant, hint: hintOf(secret), secretHash: hashSecret(secret) };
@@ -65,9 +67,12 @@ function fingerprintOf({
   workspaceIds,
   typePatterns,
   expiresAt,
+  rateLimits,
 }: ApiKeyWish): Buffer {
   const content = [kind, displayName, scopes, workspaceIds, typePatterns, expiresAt?.getTime()];
-  return hash('sha256', JSON.stringify(content), 'buffer');
+  // Without limits it stays what it was before there were any: request ids live across versions.
+  const limits = rateLimits === undefined ? [] : [describeRateLimits(rateLimits)];
+  return hash('sha256', JSON.stringify([...content, ...limits]), 'buffer');
 }
 
 function assertConsistent(grant: Grant): void {

@@ -1,4 +1,5 @@
 import type { ApiKey } from '../api-keys/index.ts';
+import { describeLimits, limitsToJson } from './rate-limit-options.ts';
 import type { RowFormat } from './rows.ts';
 
 const all = (values: readonly string[], none: string) => values.join(' ') || none;
@@ -14,6 +15,7 @@ export const keyRows: RowFormat<ApiKey> = {
     { title: 'SCOPES', cell: ({ scopes }) => all(scopes, 'read and write') },
     { title: 'WORKSPACES', cell: ({ workspaceIds }) => all(workspaceIds, 'every') },
     { title: 'TYPES', cell: ({ typePatterns }) => all(typePatterns, 'every') },
+    { title: 'LIMITS', cell: ({ rateLimits }) => describeLimits(rateLimits) },
     { title: 'EXPIRES', cell: ({ expiresAt }) => time(expiresAt, 'never') },
     { title: 'LAST USED', cell: ({ lastUsedAt }) => time(lastUsedAt, 'never') },
     { title: 'REVOKED', cell: ({ revokedAt }) => time(revokedAt, '') },
@@ -31,5 +33,6 @@ export const keyRows: RowFormat<ApiKey> = {
     last_used_at: key.lastUsedAt,
     revoked_at: key.revokedAt,
     old_secrets_expire_at: key.oldSecretsExpireAt,
+    rate_limits: limitsToJson(key.rateLimits),
   }),
 };

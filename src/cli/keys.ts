@@ -9,11 +9,16 @@ import {
 import { createWorkspaceStore } from '../workspaces/index.ts';
 import { parseDuration, parseFutureTime, parseName, parseTypePattern } from './arguments.ts';
 import { keyRows } from './key-rows.ts';
+import {
+  addRateLimitOptions,
+  type RateLimitOptions,
+  readRateLimits,
+} from './rate-limit-options.ts';
 import { printPages, readPages } from './rows.ts';
 import { withDatabase } from './with-database.ts';
 import { parseWorkspaceId } from './workspaces.ts';
 
-interface CreateOptions {
+interface CreateOptions extends RateLimitOptions {
   readonly kind?: 'secret' | 'restricted';
   readonly name: string;
   readonly scope?: string[];
@@ -22,7 +27,7 @@ interface CreateOptions {
   readonly expires?: Date;
 }
 
-interface UpdateOptions {
+interface UpdateOptions extends RateLimitOptions {
   readonly name?: string;
   readonly expires?: Date;
 }
@@ -31,7 +36,7 @@ const overlapDaysMax = 7;
 
 export function keysCommand(): Command {
   const keys = new Command('keys').description('create, list, change, rotate and revoke API keys');
-  keys
+  const create = keys
     .command('create')
     .description('create an API key; prints its secret, this once, and nothing else, on stdout')
     .addOption(
@@ -56,17 +61,19 @@ export function keysCommand(): Command {
     )
     .option('--expires <time>', 'when it stops working, such as 2027-01-01', parseFutureTime)
     .action(createKey);
+  addRateLimitOptions(create);
   keys
     .command('list')
     .description('list API keys, the newest first, without their secrets')
     .action(listKeys);
-  keys
+  const update = keys
     .command('update')
-    .description('rename an API key, or let it expire earlier than before')
+    .description('rename an API key, change its rate limits, or let it expire earlier than before')
     .argument('<id>', 'the id of the key, key_…')
     .option('--name <text>', 'what people call it', parseName)
     .option('--expires <time>', 'when it stops working, such as 2027-01-01', parseFutureTime)
     .action(updateKey);
+  addRateLimitOptions(update);
   keys
     .command('rotate')
     .description('give an API key a new secret; prints it, this once, and nothing else, on stdout')
@@ -94,6 +101,7 @@ async function createKey(options: CreateOptions): Promise<void> {
     workspaceIds: workspace,
     typePatterns,
     expiresAt: options.expires,
+    rateLimits: readRateLimits(options),
   };
   const { apiKey, secret } = await withDatabase((database) => {
     const { assertAllExist } = createWorkspaceStore(database);
@@ -121,11 +129,12 @@ async function listKeys(): Promise<void> {
 
 async function updateKey(id: string, options: UpdateOptions): Promise<void> {
   const { name: displayName, expires: expiresAt } = options;
-  if (displayName === undefined && expiresAt === undefined) {
-    throw new Error('nothing to change: pass --name or --expires');
+  const rateLimits = readRateLimits(options);
+  if (displayName === undefined && expiresAt === undefined && rateLimits === undefined) {
+    throw new Error('nothing to change: pass --name, --expires, or a limit such as --streams');
   }
   await withDatabase((database) =>
-    createApiKeyStore(database).update(id, { displayName, expiresAt }),
+    createApiKeyStore(database).update(id, { displayName, expiresAt, rateLimits }),
   );
   process.stdout.write(`updated ${id}\n`);
 }

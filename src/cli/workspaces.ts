@@ -2,15 +2,22 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { createWorkspaceStore, newWorkspaceId, type Workspace } from '../workspaces/index.ts';
 import { parseName } from './arguments.ts';
 import { assertConfirmed } from './confirmed.ts';
+import {
+  addRateLimitOptions,
+  describeLimits,
+  limitsToJson,
+  type RateLimitOptions,
+  readRateLimits,
+} from './rate-limit-options.ts';
 import { printPages, type RowFormat, readPages } from './rows.ts';
 import { withDatabase } from './with-database.ts';
 
-interface CreateOptions {
+interface CreateOptions extends RateLimitOptions {
   readonly name: string;
   readonly retentionDays?: number;
 }
 
-interface UpdateOptions {
+interface UpdateOptions extends RateLimitOptions {
   readonly name?: string;
   readonly retentionDays?: number;
   readonly confirm?: string;
@@ -20,25 +27,27 @@ export function workspacesCommand(): Command {
   const workspaces = new Command('workspaces').description(
     'create, list, change and delete workspaces',
   );
-  workspaces
+  const create = workspaces
     .command('create')
     .description('create a workspace and print its id')
     .argument('[id]', 'an id that exists already elsewhere; made when left out', parseWorkspaceId)
     .option('--name <text>', 'what people call it', parseName, '')
     .addOption(retentionOption())
     .action(createWorkspace);
+  addRateLimitOptions(create);
   workspaces
     .command('list')
     .description('list workspaces by id, with the sequence of their newest event')
     .action(listWorkspaces);
-  workspaces
+  const update = workspaces
     .command('update')
-    .description('rename a workspace, or change how long its events are kept')
+    .description('rename a workspace, change its rate limits, or how long its events are kept')
     .argument('<id>', 'the id of the workspace', parseWorkspaceId)
     .option('--name <text>', 'what people call it', parseName)
     .addOption(retentionOption())
     .option('--confirm <id>', 'the id once more, where retention is shortened')
     .action(updateWorkspace);
+  addRateLimitOptions(update);
   workspaces
     .command('delete')
     .description('delete a workspace with all its events, for good')
@@ -58,7 +67,10 @@ function retentionOption(): Option {
 async function createWorkspace(id: string | undefined, options: CreateOptions): Promise<void> {
   const { name, retentionDays = 0 } = options;
   const workspace = await withDatabase((database) =>
-    createWorkspaceStore(database).create(id ?? newWorkspaceId(), name, { retentionDays }),
+    createWorkspaceStore(database).create(id ?? newWorkspaceId(), name, {
+      retentionDays,
+      rateLimits: readRateLimits(options),
+    }),
   );
   process.stdout.write(`${workspace.id}\n`);
 }
@@ -75,13 +87,16 @@ function listWorkspaces(): Promise<void> {
 
 async function updateWorkspace(id: string, options: UpdateOptions): Promise<void> {
   const { name: displayName, retentionDays, confirm } = options;
-  if (displayName === undefined && retentionDays === undefined) {
-    throw new Error('nothing to change: pass --name or --retention-days');
+  const update = { displayName, retentionDays, rateLimits: readRateLimits(options) };
+  if (Object.values(update).every((one) => one === undefined)) {
+    throw new Error(
+      'nothing to change: pass --name, --retention-days, or a limit such as --streams',
+    );
   }
   const assertMayErase = () =>
     assertConfirmed(id, confirm, `events older than ${retentionDays} days are gone for good then`);
   await withDatabase((database) =>
-    createWorkspaceStore(database).update(id, { displayName, retentionDays }, { assertMayErase }),
+    createWorkspaceStore(database).update(id, update, { assertMayErase }),
   );
   process.stdout.write(`updated ${id}\n`);
 }
@@ -99,6 +114,7 @@ const workspaceRows: RowFormat<Workspace> = {
     { title: 'FIRST SEQUENCE', cell: ({ firstSequence }) => String(firstSequence) },
     { title: 'LAST SEQUENCE', cell: ({ lastSequence }) => String(lastSequence) },
     { title: 'KEPT', cell: ({ retentionDays }) => keptFor(retentionDays) },
+    { title: 'LIMITS', cell: ({ rateLimits }) => describeLimits(rateLimits) },
     { title: 'CREATED', cell: ({ createdAt }) => createdAt.toISOString().slice(0, 19) },
   ],
   toJson: (workspace) => ({
@@ -108,6 +124,7 @@ const workspaceRows: RowFormat<Workspace> = {
     last_sequence: workspace.lastSequence,
     retention_days: workspace.retentionDays ?? 0,
     created_at: workspace.createdAt,
+    rate_limits: limitsToJson(workspace.rateLimits),
   }),
 };
 

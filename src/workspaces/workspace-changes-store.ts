@@ -11,6 +11,16 @@ import { readClock } from '../database/clock.ts';
 import type { Database } from '../database/database.ts';
 import type { Statement } from '../database/statements.ts';
 import type { Transaction } from '../database/transaction.ts';
+import {
+  describeRateLimitChange,
+  describeRateLimits,
+  findAboveOwn,
+  findRaisedAboveOwn,
+  type RateLimits,
+  RateLimitsExceedCaller,
+  updateRateLimits,
+} from '../rate-limits/index.ts';
+import { toRateLimitColumns } from '../rate-limits/rate-limit-columns.entity.ts';
 import { toWorkspace, WorkspaceEntity, type WorkspaceRow } from './workspace.entity.ts';
 import {
   assertRetention,
@@ -23,12 +33,16 @@ import {
 
 /** The changes of workspaces, each in a transaction, with its record in the audit. */
 export interface WorkspaceChanges {
-  /** @throws WorkspaceAlreadyExists, also while one of that id that was deleted is not gone yet; RetentionOutOfRange */
+  /**
+   * @throws WorkspaceAlreadyExists, also while one of that id that was deleted is not gone yet; RetentionOutOfRange,
+   * RateLimitOutOfRange, RateLimitsExceedCaller
+   */
   create(id: string, displayName: string, options?: CreateWorkspaceOptions): Promise<Workspace>;
   /**
    * Changes what is given.
    *
-   * @throws WorkspaceNotFound, RetentionOutOfRange, and what `assertMayErase` throws where retention is shortened.
+   * @throws WorkspaceNotFound, RetentionOutOfRange, RateLimitOutOfRange; RateLimitsExceedCaller when a limit would be
+   * raised above that of the caller; and what `assertMayErase` throws where retention is shortened.
    */
   update(id: string, update: WorkspaceUpdate, options?: UpdateWorkspaceOptions): Promise<Workspace>;
   /**
@@ -43,13 +57,18 @@ export interface WorkspaceChanges {
 export interface CreateWorkspaceOptions {
   /** How long events are kept; 0 or undefined: for ever. */
   readonly retentionDays?: number;
+  readonly rateLimits?: RateLimits | undefined;
   /** The operator, unless given. */
   readonly by?: Actor;
+  /** Those of the caller's key, which bound what it may give. */
+  readonly ownLimits?: RateLimits | undefined;
 }
 
 export interface UpdateWorkspaceOptions {
   /** The operator, unless given. */
   readonly by?: Actor;
+  /** Those of the caller's key, above which it raises none. */
+  readonly ownLimits?: RateLimits | undefined;
   readonly assertMayErase?: () => void;
 }
 
@@ -78,8 +97,11 @@ export function createWorkspaceChanges({ change }: Pick<Database, 'change'>): Wo
   }
 
   return {
-    async create(id, displayName, { retentionDays = 0, by = operator } = {}) {
+    async create(id, displayName, { retentionDays = 0, by = operator, ...options } = {}) {
       assertRetention(retentionDays);
+      const rateLimits = updateRateLimits(undefined, options.rateLimits);
+      const exceeds = findAboveOwn(options.ownLimits, rateLimits);
+      if (exceeds !== undefined) throw new RateLimitsExceedCaller(exceeds);
       return change(by.apiKeyId ?? 'operator', async (tx) => {
         const values = [id, displayName, retentionDays || null];
         const inserted = await tx.run(insertStatement, values);
@@ -88,12 +110,15 @@ export function createWorkspaceChanges({ change }: Pick<Database, 'change'>): Wo
           // None any more: what was left of a deleted one went this moment.
           throw new WorkspaceAlreadyExists(id, row?.deletedAt !== null);
         }
-        await record(tx, { by, action: 'workspace.created', id, changes: describe(row) });
+        Object.assign(row, toRateLimitColumns(rateLimits));
+        const changes = { ...describe(row), ...describeRateLimits(rateLimits) };
+        await record(tx, { by, action: 'workspace.created', id, changes });
         return toWorkspace(row);
       });
     },
 
-    async update(id, { displayName, retentionDays }, { by = operator, assertMayErase } = {}) {
+    async update(id, update, { by = operator, ownLimits, assertMayErase } = {}) {
+      const { displayName, retentionDays, rateLimits } = update;
       if (retentionDays !== undefined) assertRetention(retentionDays);
       return changeRow(by, id, async (tx, row) => {
         if (row.deletedAt !== null) throw new WorkspaceNotFound(id);
@@ -101,7 +126,8 @@ export function createWorkspaceChanges({ change }: Pick<Database, 'change'>): Wo
         if (displayName !== undefined) row.displayName = displayName;
         if (retentionDays !== undefined) row.retentionDays = retentionDays || null;
         if (isShorter(row.retentionDays ?? 0, before.retention_days)) assertMayErase?.();
-        const changes = findDifferences(before, describe(row));
+        const limitChange = rateLimits && limit(row, rateLimits, ownLimits);
+        const changes = findDifferences(before, { ...describe(row), ...limitChange });
         if (changes !== undefined)
           await record(tx, { by, action: 'workspace.updated', id, changes });
         return toWorkspace(row);
@@ -123,6 +149,16 @@ export function createWorkspaceChanges({ change }: Pick<Database, 'change'>): Wo
 /** What can be changed, for the audit. */
 function describe(row: Pick<WorkspaceRow, 'displayName' | 'retentionDays'>) {
   return { display_name: row.displayName, retention_days: row.retentionDays ?? 0 };
+}
+
+/** Changes the limits of a workspace; returns what was changed, for the audit. */
+function limit(row: WorkspaceRow, update: RateLimits, own: RateLimits | undefined) {
+  const { rateLimits: before } = toWorkspace(row);
+  const now = updateRateLimits(before, update);
+  const exceeds = findRaisedAboveOwn(own, before, now);
+  if (exceeds !== undefined) throw new RateLimitsExceedCaller(exceeds);
+  Object.assign(row, toRateLimitColumns(now));
+  return describeRateLimitChange(before, now);
 }
 
 interface WorkspaceChange {

@@ -2,6 +2,11 @@ import type { Database } from '../database/database.ts';
 import { awaitEntities } from '../database/entity-query.ts';
 import type { Statement } from '../database/statements.ts';
 import type { Transaction } from '../database/transaction.ts';
+import {
+  fromSelectedRateLimits,
+  type SelectedRateLimits,
+  selectedRateLimits,
+} from '../rate-limits/index.ts';
 import { createKnownWorkspaces, type KnownWorkspaces } from './known-workspaces.ts';
 import { toWorkspace, WorkspaceEntity } from './workspace.entity.ts';
 import { type Workspace, WorkspaceNotFound } from './workspace.ts';
@@ -25,8 +30,13 @@ export interface WorkspaceStore extends KnownWorkspaces, WorkspaceChanges {
 
 const findStatement: Statement = {
   name: 'harbor_find_workspaces',
-  text: 'select id from workspaces where id = any($1::text[]) and deleted_at is null',
+  text: `
+    select id, ${selectedRateLimits} from workspaces
+    where id = any($1::text[]) and deleted_at is null`,
 };
+
+type FoundRow = { readonly id: string } & SelectedRateLimits;
+
 /** With the wait behind the look-ups before it, 5 s; that a workspace is missing is asked twice. */
 const findTimeoutMs = 1_500;
 
@@ -37,8 +47,8 @@ export function createWorkspaceStore(
   return {
     ...createWorkspaceChanges(database),
     ...createKnownWorkspaces(async (ids) => {
-      const rows = await statements.run<{ id: string }>(findStatement, [ids], findTimeoutMs);
-      return rows.map(({ id }) => id);
+      const rows = await statements.run<FoundRow>(findStatement, [ids], findTimeoutMs);
+      return new Map(rows.map((row) => [row.id, { rateLimits: fromSelectedRateLimits(row) }]));
     }),
 
     async find(id) {

@@ -1,4 +1,5 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { rateLimitColumns, toRateLimits } from '../rate-limits/rate-limit-columns.entity.ts';
 import type { Workspace } from './workspace.ts';
 
 /** A row of `workspaces`; `lastSequence` and `lastEventAt` are changed by the append alone, under the row's lock. */
@@ -19,6 +20,7 @@ export const WorkspaceEntity = defineEntity({
     /** Raised by whatever changes events that readers may have kept. */
     revision: p.bigint('number').defaultRaw('0'),
     deletedAt: p.datetime(3).nullable(),
+    ...rateLimitColumns(),
   },
   indexes: [
     {
@@ -40,5 +42,6 @@ export function toWorkspace(row: WorkspaceRow): Workspace {
     firstSequence,
     retentionDays: retentionDays ?? undefined,
     createdAt,
+    rateLimits: toRateLimits(row),
   };
 }

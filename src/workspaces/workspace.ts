@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { RateLimits } from '../rate-limits/index.ts';
 
 /** A tenant: events belong to one, and form one log in it. */
 export interface Workspace {
@@ -12,6 +13,8 @@ export interface Workspace {
   /** How long events are kept; undefined: for ever. */
   readonly retentionDays: number | undefined;
   readonly createdAt: Date;
+  /** Of all API keys in it together; undefined: none. */
+  readonly rateLimits?: RateLimits | undefined;
 }
 
 /** What to change of a workspace; what is undefined stays. */
@@ -19,6 +22,8 @@ export interface WorkspaceUpdate {
   readonly displayName?: string | undefined;
   /** 0: for ever. */
   readonly retentionDays?: number | undefined;
+  /** Of these too, what is undefined stays; 0 takes a limit off. */
+  readonly rateLimits?: RateLimits | undefined;
 }
 
 /** So that a live idempotency key has its event, and whoever reads late a week. */

@@ -11,17 +11,20 @@ import {
   mayUseWorkspace,
 } from '../api-keys/index.ts';
 import { decodePageToken, encodePageToken, pageSizeOf } from '../page-token.ts';
+import { toRateLimitsMessage } from '../rate-limits/index.ts';
 import { newWorkspaceId, type Workspace, WorkspaceNotFound } from './workspace.ts';
 import type { WorkspaceStore } from './workspace-store.ts';
 
 /** harbor.workspaces.v1.WorkspacesService over the workspace store. */
 export function createWorkspacesRpc(store: WorkspaceStore): ServiceImpl<typeof WorkspacesService> {
   return {
-    async createWorkspace({ id: asked, displayName, retentionDays }, { values }) {
+    async createWorkspace({ id: asked, displayName, retentionDays, rateLimits }, { values }) {
       const id = asked === '' ? newWorkspaceId() : asked;
       const by = getActor(values);
       assertMayUseWorkspace(by.caller, id);
-      const workspace = await store.create(id, displayName, { retentionDays, by });
+      const { rateLimits: ownLimits } = by.caller;
+      const options = { retentionDays, rateLimits, by, ownLimits };
+      const workspace = await store.create(id, displayName, options);
       return { workspace: toWorkspaceMessage(workspace) };
     },
 
@@ -48,12 +51,13 @@ export function createWorkspacesRpc(store: WorkspaceStore): ServiceImpl<typeof W
       };
     },
 
-    async updateWorkspace({ id, displayName, retentionDays }, { values }) {
+    async updateWorkspace({ id, displayName, retentionDays, rateLimits }, { values }) {
       const by = getActor(values);
       if (!mayUseWorkspace(by.caller, id)) throw new WorkspaceNotFound(id);
       const assertMayErase = () => assertMayEraseAll(by.caller);
-      const update = { displayName, retentionDays };
-      const workspace = await store.update(id, update, { by, assertMayErase });
+      const { rateLimits: ownLimits } = by.caller;
+      const update = { displayName, retentionDays, rateLimits };
+      const workspace = await store.update(id, update, { by, ownLimits, assertMayErase });
       return { workspace: toWorkspaceMessage(workspace) };
     },
 
@@ -75,5 +79,6 @@ function toWorkspaceMessage(workspace: Workspace): MessageInitShape<typeof Works
     firstSequence: BigInt(workspace.firstSequence),
     retentionDays: workspace.retentionDays ?? 0,
     createdAt: timestampFromDate(workspace.createdAt),
+    ...toRateLimitsMessage(workspace.rateLimits),
   };
 }

@@ -80,7 +80,9 @@ describe('a workspace that was seen', () => {
         lookUps.push(ids);
         const found = await Promise.all(ids.map((one) => store.find(one)));
         await letGo;
-        return found.flatMap((workspace) => (workspace === undefined ? [] : [workspace.id]));
+        return new Map(
+          found.flatMap((workspace) => (workspace ? [[workspace.id, workspace]] : [])),
+        );
       },
       () => elapsedMs,
     );
@@ -91,6 +93,15 @@ describe('a workspace that was seen', () => {
     elapsedMs = 1_499;
     await Promise.all(Array.from({ length: 100 }, () => known.assertExists(id)));
     expect(lookUps).toEqual([[id]]);
+  });
+
+  test('has the limits that it was seen with, and new ones within 3 seconds', async () => {
+    const store = createWorkspaceStore(opened.database);
+    await store.update(id, { rateLimits: { streams: 5 } });
+    elapsedMs = 2_999;
+    expect(await known.findRateLimits(id)).toBeUndefined();
+    elapsedMs = 3_000;
+    expect(await known.findRateLimits(id)).toEqual({ streams: 5 });
   });
 
   test('is looked up once more after that, and nobody waits for the answer', async () => {

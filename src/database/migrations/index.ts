@@ -4,6 +4,7 @@ import { partitions } from './0003-partitions.ts';
 import { webhooks } from './0004-webhooks.ts';
 import { webhookLosses } from './0005-webhook-losses.ts';
 import { windowWidth } from './0006-window-width.ts';
+import { rateLimits } from './0007-rate-limits.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration in the order in which it runs. */
@@ -14,4 +15,5 @@ export const migrations: readonly Migration[] = [
   webhooks,
   webhookLosses,
   windowWidth,
+  rateLimits,
 ];

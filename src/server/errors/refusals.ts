@@ -3,6 +3,7 @@ import { apiKeyRefusals } from '../../api-keys/index.ts';
 import { DatabaseContended, DatabaseUnavailable } from '../../database-unavailable.ts';
 import { eventRefusals } from '../../events/index.ts';
 import { InvalidPageToken } from '../../page-token.ts';
+import { rateLimitRefusals } from '../../rate-limits/index.ts';
 import { type Refusal, refuse } from '../../refusal.ts';
 import { TimeOutOfRange } from '../../timestamp.ts';
 import { webhookRefusals } from '../../webhooks/index.ts';
@@ -48,5 +49,6 @@ export const refusals: readonly Refusal<Reason>[] = [
   ...apiKeyRefusals,
   ...workspaceRefusals,
   ...webhookRefusals,
+  ...rateLimitRefusals,
   ...serverRefusals,
 ];
