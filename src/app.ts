@@ -16,6 +16,7 @@ import { createLoopTurns } from './loop-turns.ts';
 import { openMetrics } from './metrics/open-metrics.ts';
 import { type Observer, observeFor } from './observer.ts';
 import { startPeriodic } from './periodic.ts';
+import { createRateLimitsFeature } from './rate-limits/index.ts';
 import { openReadyDatabase } from './ready-database.ts';
 import { explainItem } from './server/errors/item-error.ts';
 import { compileRules, createContractValidator } from './server/rpc/contract-validator.ts';
@@ -137,9 +138,12 @@ function assemble(config: Config, { database, log, observer, tracing }: Means) {
   const apiKeys = createApiKeysFeature(deps, {
     assertWorkspacesExist: workspaces.store.assertAllExist,
   });
+  const rateLimits = createRateLimitsFeature();
+  const { limiter } = rateLimits;
   const events = createEventsFeature(deps, {
     workspaces: workspaces.store,
     streamWatch: apiKeys.streamWatch,
+    limiter,
     check: createMessageCheck(validator),
     explain: explainItem,
     onPartitionMissing: partitionKeeper.renew,
@@ -153,7 +157,10 @@ function assemble(config: Config, { database, log, observer, tracing }: Means) {
     tracing,
   });
   const upkeep = { rpcs: [], loops: [partitionKeeper.loop] };
-  const features = joinFeatures([workspaces, apiKeys, events, audit, webhooks, upkeep], report);
+  const features = joinFeatures(
+    [workspaces, apiKeys, rateLimits, events, audit, webhooks, upkeep],
+    report,
+  );
 
   compileRules(validator, features.services);
   const server = createServer({
@@ -163,6 +170,7 @@ function assemble(config: Config, { database, log, observer, tracing }: Means) {
     validator,
     authenticator: apiKeys.authenticator,
     lastUsed: apiKeys.lastUsed,
+    limiter,
     health,
     tls: config.tls,
     corsOrigins: config.corsOrigins,

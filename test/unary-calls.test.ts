@@ -10,6 +10,7 @@ import {
 } from '../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import type { Caller } from '../src/api-keys/index.ts';
 import { EventNotFound } from '../src/events/event-errors.ts';
+import { createRateLimiter } from '../src/rate-limits/index.ts';
 import { createAdmission } from '../src/server/calls/admission.ts';
 import { beginCall, type Call, callKey } from '../src/server/calls/call.ts';
 import { createRequestGate } from '../src/server/calls/request-gate.ts';
@@ -64,7 +65,12 @@ function createWays(retrieveEvent: Retrieve): Ways {
     },
   };
   const lastUsed = { note: () => undefined };
-  const gate = createRequestGate({ authenticator, lastUsed, admission: createAdmission() });
+  const gate = createRequestGate({
+    authenticator,
+    lastUsed,
+    limiter: createRateLimiter(),
+    admission: createAdmission(),
+  });
   const inflation = createInflation();
   const handlers = createHandlers(routes, { gate, validator, inflation });
   let calls = 0;

@@ -183,6 +183,26 @@ export class OverloadedError extends HarborError {
 }
 
 /**
+ * The API key, or all API keys in the workspace together, take more than they may. Wait `retryAfterMs`, send less, or
+ * have the limit raised. Nothing was recorded.
+ */
+export class RateLimitedError extends OverloadedError {
+  /** What there is too much of: 'creates_per_second', 'create_bytes_per_second', 'streams', or one to come. */
+  get limit(): string | undefined {
+    return this.metadata.limit;
+  }
+
+  /** Whose limit it is: 'api_key' or 'workspace'. */
+  get limitOf(): string | undefined {
+    return this.metadata.of;
+  }
+
+  override get name(): string {
+    return 'RateLimitedError';
+  }
+}
+
+/**
  * The service is down, cannot be reached, or did not answer in time. A create may or may not have been
  * recorded: call it again with `error.idempotencyKey`.
  */

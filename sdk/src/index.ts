@@ -16,6 +16,7 @@ export {
   NotFoundError,
   OverloadedError,
   PermissionError,
+  RateLimitedError,
   SequenceExpiredError,
   UnavailableError,
   type Violation,

@@ -17,6 +17,7 @@ import {
   NotFoundError,
   OverloadedError,
   PermissionError,
+  RateLimitedError,
   SequenceExpiredError,
   UnavailableError,
   type Violation,
@@ -81,6 +82,7 @@ function classify(message: string, violations: Violation[], facts: ErrorFacts): 
     case 'invalid_argument':
       return new InvalidRequestError(message, violations, facts);
     case 'resource_exhausted':
+      if (facts.reason === 'RATE_LIMITED') return new RateLimitedError(message, facts);
       return facts.retryable
         ? new OverloadedError(message, facts)
         : new InvalidRequestError(message, violations, facts);

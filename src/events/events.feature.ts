@@ -7,6 +7,7 @@ import type { StreamWatch } from '../api-keys/index.ts';
 import { createNotifications } from '../database/notifications.ts';
 import { describeCause } from '../describe-cause.ts';
 import { type Feature, type FeatureDeps, type Loop, serve } from '../feature.ts';
+import type { RateLimiter } from '../rate-limits/index.ts';
 import type { WorkspaceStore } from '../workspaces/index.ts';
 import { createAppendQueue } from './append/append-queue.ts';
 import { createHeldTypes } from './append/held-types.ts';
@@ -38,6 +39,7 @@ export interface EventsFeature extends Feature {
 export interface EventsFeatureNeeds {
   readonly workspaces: WorkspaceStore;
   readonly streamWatch: StreamWatch;
+  readonly limiter: RateLimiter;
   /** Throws when a message breaks a bound of the contract. */
   readonly check: (schema: typeof CreateEventRequestSchema, message: CreateEventRequest) => void;
   readonly explain: EventsRpcDeps['explain'];
@@ -51,7 +53,7 @@ const pollEveryMs = 1_000;
 
 export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds): EventsFeature {
   const { database, report, turns, observer } = deps;
-  const { workspaces, streamWatch, check, explain } = needs;
+  const { workspaces, streamWatch, limiter, check, explain } = needs;
   const store = createEventStore(database.statements, needs.onPartitionMissing);
   const log = createEventLogStore(database.statements);
   const commits = createCommitNews(report('wake up after a commit'));
@@ -64,6 +66,7 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
     workspaces,
     streams: streamWatch,
     readers: follow.readers,
+    limiter,
   });
   const reader = createEventReader(store);
   const eraseEventStore = createEraseEventStore(database.change);
@@ -74,6 +77,7 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
     heldTypes: createHeldTypes(store),
     log,
     workspaces,
+    limiter,
     validate: (request) => check(CreateEventRequestSchema, request),
     explain,
   });

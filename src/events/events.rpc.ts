@@ -17,6 +17,12 @@ import {
   mayUseType,
   mayUseWorkspace,
 } from '../api-keys/index.ts';
+import {
+  limitedOf,
+  type RateLimiter,
+  type RefusedBefore,
+  standingKey,
+} from '../rate-limits/index.ts';
 import { readTraceparent } from '../trace-context.ts';
 import { traceContextKey } from '../trace-context-key.ts';
 import { findUuid } from '../type-id.ts';
@@ -49,6 +55,7 @@ export interface EventsRpcDeps {
   readonly heldTypes: HeldTypes;
   readonly log: EventLogStore;
   readonly workspaces: KnownWorkspaces;
+  readonly limiter: RateLimiter;
   /** Throws when an item of a batch breaks a bound of the contract, as the interceptor does for a call. */
   readonly validate: (request: CreateEventRequest) => void;
   /** What a caller is told about an error, for an item of a batch. */
@@ -60,17 +67,23 @@ export interface EventsRpcDeps {
 
 /** The unary RPCs of harbor.events.v1.EventsService, over the append queue, the reader and the log. */
 export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof EventsService>> {
-  const { queue, reader, eraseEvent, heldTypes, log, workspaces, validate, explain } = deps;
+  const { queue, reader, eraseEvent, heldTypes, log, workspaces, limiter, validate, explain } =
+    deps;
 
   async function create(
     request: CreateEventRequest,
-    { caller, traceContext, signal }: CreateCall,
+    { caller, traceContext, signal, values, refused }: CreateCall,
   ): Promise<Appended> {
-    assertMayUseWorkspace(caller, request.workspaceId);
+    const { workspaceId: id } = request;
+    assertMayUseWorkspace(caller, id);
     assertMayUseType(caller, request.type);
+    const limited = limitedOf(caller, { id, rateLimits: await workspaces.findRateLimits(id) });
+    // Before the work on its content, which is most of what a create costs here.
+    if (limited.length > 0) values.set(standingKey, () => limiter.standingOf(limited, 'creates'));
+    limiter.takeCreate(limited, refused);
     const { apiKeyId } = caller;
     const event = prepareEvent(toNewEvent(request, { apiKeyId, traceContext }));
-    await workspaces.assertExists(event.workspaceId);
+    limiter.takeBytes(limited, event.contentBytes, refused);
     const appended = queue.append(event, signal);
     if (caller.typePatterns.length === 0) return appended;
     return appended.catch(async (error) => {
@@ -81,14 +94,13 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
   async function createItem(
     request: CreateEventRequest,
     call: CreateCall,
-    values: ContextValues,
   ): Promise<MessageInitShape<typeof BatchCreateEventsResultSchema>> {
     try {
       validate(request);
       const value = toCreateEventResponse(await create(request, call));
       return { result: { case: 'created', value } };
     } catch (error) {
-      return { result: { case: 'error', value: explain(error, values) } };
+      return { result: { case: 'error', value: explain(error, call.values) } };
     }
   }
 
@@ -98,9 +110,9 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
     },
 
     async batchCreateEvents({ requests }, context) {
-      const { values } = context;
-      const call = { ...toCreateCall(context), signal: shareSignal(context.signal) };
-      const results = requests.map((request) => createItem(request, call, values));
+      const signal = shareSignal(context.signal);
+      const call = { ...toCreateCall(context), signal, refused: { creates: 0, bytes: 0 } };
+      const results = requests.map((request) => createItem(request, call));
       return { results: await Promise.all(results) };
     },
 
@@ -131,6 +143,9 @@ interface CreateCall {
   readonly caller: Caller;
   readonly traceContext: string | undefined;
   readonly signal: Abandonment;
+  readonly values: ContextValues;
+  /** Of a batch: its items that rate limits have refused. */
+  readonly refused?: RefusedBefore;
 }
 
 function toCreateCall({ values, requestHeader, signal }: HandlerContext): CreateCall {
@@ -139,6 +154,7 @@ function toCreateCall({ values, requestHeader, signal }: HandlerContext): Create
     // Of our own span, where there is one: what follows hangs on that.
     traceContext: values.get(traceContextKey) ?? readTraceparent(requestHeader.get('traceparent')),
     signal,
+    values,
   };
 }
 

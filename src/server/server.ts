@@ -4,6 +4,7 @@ import type { Gauge } from '../gauge.ts';
 import type { Log } from '../log.ts';
 import { createLoopTurns, type LoopTurns } from '../loop-turns.ts';
 import { type Observer, unobserved } from '../observer.ts';
+import { createRateLimiter, type RateLimiter } from '../rate-limits/index.ts';
 import type { StreamRoute } from '../stream-route.ts';
 import { type Admission, createAdmission } from './calls/admission.ts';
 import type { Call } from './calls/call.ts';
@@ -28,9 +29,11 @@ import { createInflation } from './wire/inflation.ts';
 import { createLiveAnswers } from './wire/live-answers.ts';
 import { createOpenAnswers } from './wire/open-answers.ts';
 
-export interface ServerDeps extends Omit<RequestGateDeps, 'admission'> {
+export interface ServerDeps extends Omit<RequestGateDeps, 'admission' | 'limiter'> {
   /** One of its own unless it is given. */
   readonly admission?: Admission;
+  /** The same. */
+  readonly limiter?: RateLimiter;
   /** In which calls begin; of its own unless they are given. */
   readonly turns?: LoopTurns;
   /** The services, for Connect. */
@@ -73,14 +76,15 @@ const lastBytesMs = 2_000;
 export { createHealth, type Health, type ServerLoad };
 
 export function createServer(deps: ServerDeps): Server {
-  const { admission = createAdmission(), turns = createLoopTurns() } = deps;
+  const { admission = createAdmission(), limiter = createRateLimiter() } = deps;
+  const { turns = createLoopTurns() } = deps;
   const { validator } = deps;
   const healthService = createHealthService(deps.health, deps.serviceNames);
   const routes: Routes = (router) => {
     deps.routes(router);
     healthService.routes(router);
   };
-  const gate = createRequestGate({ ...deps, admission });
+  const gate = createRequestGate({ ...deps, admission, limiter });
   const inflation = createInflation();
   const handlers = createHandlers(routes, { gate, validator, inflation });
   const streams = createStreams([...deps.streams, healthService.watch], gate, validator);

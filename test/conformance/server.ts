@@ -1,6 +1,7 @@
 import { create, fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
 import type { Caller } from '../../src/api-keys/index.ts';
 import { createLog } from '../../src/log.ts';
+import { createRateLimiter } from '../../src/rate-limits/index.ts';
 import { createAdmission } from '../../src/server/calls/admission.ts';
 import { createRequestGate } from '../../src/server/calls/request-gate.ts';
 import { createContractValidator } from '../../src/server/rpc/contract-validator.ts';
@@ -40,6 +41,7 @@ const toGate = {
   admission,
   authenticator: { authenticate: () => caller },
   lastUsed: { note: () => undefined },
+  limiter: createRateLimiter(),
 };
 const gate = createRequestGate(toGate);
 const server = createServer({

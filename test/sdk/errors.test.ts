@@ -10,6 +10,7 @@ import {
   NotFoundError,
   OverloadedError,
   PermissionError,
+  RateLimitedError,
   UnavailableError,
 } from '../../sdk/src/index.ts';
 import { serviceError, startScriptedServer } from './scripted-server.ts';
@@ -60,6 +61,23 @@ describe('errors', () => {
       expiresAt: new Date('2026-05-26T12:00:00Z'),
       idempotencyKey: 'inv_1-paid',
       metadata,
+    });
+  });
+
+  test('a rate limit says which and whose it is, and how long to wait', async () => {
+    const limited = serviceError(Code.ResourceExhausted, 'RATE_LIMITED', {
+      retryDelayMs: 350,
+      metadata: { limit: 'creates_per_second', of: 'workspace' },
+    });
+    const error = await failWith(limited);
+    expect(error).toBeInstanceOf(RateLimitedError);
+    expect(error).toBeInstanceOf(OverloadedError);
+    expect(error).toMatchObject({
+      name: 'RateLimitedError',
+      limit: 'creates_per_second',
+      limitOf: 'workspace',
+      retryAfterMs: 350,
+      retryable: true,
     });
   });
 

@@ -98,7 +98,7 @@ describe('retries', () => {
     const busy = serviceError(Code.ResourceExhausted, 'RATE_LIMITED', { retryDelayMs: 60_500 });
     const server = await startScriptedServer([busy]);
     await expect(connect(server).events.create(invoicePaid)).rejects.toMatchObject({
-      name: 'OverloadedError',
+      name: 'RateLimitedError',
       retryAfterMs: 60_500,
       retryable: true,
     });

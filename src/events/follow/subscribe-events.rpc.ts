@@ -4,6 +4,7 @@ import {
   type SubscribeEventsResponseSchema,
 } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { getCaller, type StreamWatch } from '../../api-keys/index.ts';
+import { ofKey, ofWorkspace, type RateLimiter, standingKey } from '../../rate-limits/index.ts';
 import type { StreamRoute } from '../../stream-route.ts';
 import type { KnownWorkspaces } from '../../workspaces/index.ts';
 import { openLog } from '../log/open-log.rpc.ts';
@@ -17,14 +18,19 @@ export interface SubscribeEventsDeps {
   readonly workspaces: KnownWorkspaces;
   readonly streams: StreamWatch;
   readonly readers: Pick<OpenReaders, 'enter'>;
+  readonly limiter: RateLimiter;
 }
 
-/** SubscribeEvents. A subscription ends with its API key, and with the service. */
+/**
+ * SubscribeEvents. A subscription ends with its API key, and with the service; until then it has a place among the
+ * streams of its key and of its workspace.
+ */
 export function createSubscribeEvents({
   feeds,
   workspaces,
   streams,
   readers,
+  limiter,
 }: SubscribeEventsDeps): StreamRoute<
   typeof SubscribeEventsRequestSchema,
   typeof SubscribeEventsResponseSchema,
@@ -38,9 +44,19 @@ export function createSubscribeEvents({
       const { workspaceId, afterSequence: after } = request;
       const afterSequence = after === undefined ? undefined : Number(after);
       const options = { workspaceId, afterSequence, filter };
-      const subscription = await openSubscription(feeds, options);
+      const caller = getCaller(values);
+      const rateLimits = await workspaces.findRateLimits(workspaceId);
+      const limited = [ofKey(caller), ofWorkspace({ id: workspaceId, rateLimits })];
+      values.set(standingKey, () => limiter.standingOf(limited, 'streams'));
+      // Held from here on, lest those that are being opened at the same time are too many.
+      const leave = limiter.openStream(limited);
+      const subscription = await openSubscription(feeds, options).catch((error) => {
+        leave();
+        throw error;
+      });
       const end = (reason: unknown) => subscription.end(reason);
-      subscription.closing.defer(streams.watch(getCaller(values), end));
+      subscription.closing.defer(leave);
+      subscription.closing.defer(streams.watch(caller, end));
       subscription.closing.defer(readers.enter(subscription));
       return subscription;
     },

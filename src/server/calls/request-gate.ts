@@ -17,6 +17,7 @@ import {
   type LastUsed,
   ScopeMissing,
 } from '../../api-keys/index.ts';
+import type { RateLimiter } from '../../rate-limits/index.ts';
 import { requestIdKey } from '../../request-id.ts';
 import { traceContextKey } from '../../trace-context-key.ts';
 import type { Tracing } from '../../tracing/tracing.ts';
@@ -26,10 +27,12 @@ import { explainUnreadable } from '../errors/unreadable-request.ts';
 import { codeToString, findEnd, onEnd } from '../rpc/connect-internals.ts';
 import type { Admission } from './admission.ts';
 import { type Call, callKey } from './call.ts';
+import { assertWithinLimits } from './call-limits.ts';
 
 export interface RequestGateDeps {
   readonly authenticator: Authenticator;
   readonly lastUsed: Pick<LastUsed, 'note'>;
+  readonly limiter: RateLimiter;
   readonly admission: Admission;
   /** Undefined: no call is traced. */
   readonly tracing?: Pick<Tracing, 'beginCall'> | undefined;
@@ -40,12 +43,12 @@ export interface RequestGateDeps {
  * call. Runs when the headers of a call are there and before its body is read.
  */
 export interface RequestGate {
-  /** @throws what the authenticator throws, ScopeMissing, CallsInFlightFull */
+  /** @throws what the authenticator throws, ScopeMissing, RateLimited, CallsInFlightFull */
   admit(method: DescMethod, header: Headers, values: ContextValues): void | Promise<void>;
 }
 
 export function createRequestGate(deps: RequestGateDeps): RequestGate {
-  const { authenticator, lastUsed, admission, tracing } = deps;
+  const { authenticator, lastUsed, limiter, admission, tracing } = deps;
 
   function letIn(method: DescMethod, values: ContextValues, caller: Caller): void {
     const call = values.get(callKey);
@@ -53,6 +56,7 @@ export function createRequestGate(deps: RequestGateDeps): RequestGate {
     const { scope, name } = needsOf(method);
     if (tracing !== undefined && call !== undefined) trace(call, name, values);
     if (scope !== '' && !hasScope(caller, scope)) throw new ScopeMissing(scope);
+    assertWithinLimits(limiter, { method, caller, values });
     admission.admit(call, method.methodKind === 'unary' ? 'unary' : 'stream');
     values.set(callerKey, caller);
     values.set(requestIdKey, call?.requestId ?? '');

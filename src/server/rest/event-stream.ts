@@ -18,6 +18,7 @@ import { type ExchangeRequest, type ExchangeResponse, unbuffered } from '../wire
 import { readParameters } from '../wire/parameters.ts';
 import { toProblem } from './problem.ts';
 import { inWordsOf } from './query.ts';
+import { addRateLimits } from './rate-limit-headers.ts';
 import { readRequest } from './rest-request.ts';
 import type { RestRoute } from './rest-routes.ts';
 
@@ -44,11 +45,12 @@ export function createEventStream(
       'cache-control': 'no-store',
       [unbuffered[0]]: unbuffered[1],
     });
+    const values = createContextValues().set(callKey, call);
     const refuse = (error: unknown) =>
       toProblem(recordFailure(call, error), call.requestId, inWordsOf(route, request.query));
     try {
       const asked = {
-        values: createContextValues().set(callKey, call),
+        values,
         requestHeader: toHeader(request),
         responseHeader: header,
         responseTrailer: new Headers(),
@@ -65,6 +67,7 @@ export function createEventStream(
       return { status: 200, header, body, given: body.given };
     } catch (error) {
       const refusal = refuse(error);
+      addRateLimits(refusal.header, values);
       const isTold = error instanceof SequenceExpired && isEventSource(request);
       return isTold ? { status: 200, header, body: toLastEvent(refusal) } : refusal;
     }

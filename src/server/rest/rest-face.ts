@@ -1,5 +1,5 @@
 import type { Validator } from '@bufbuild/protovalidate';
-import { createContextValues } from '@connectrpc/connect';
+import { type ContextValues, createContextValues } from '@connectrpc/connect';
 import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { createMethodUrl } from '@connectrpc/connect/protocol';
 import { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
@@ -15,6 +15,7 @@ import { givenFieldsKey } from './given-fields.ts';
 import { openApi } from './openapi.ts';
 import { readError, toProblem } from './problem.ts';
 import { inWordsOf } from './query.ts';
+import { addRateLimits } from './rate-limit-headers.ts';
 import { mannerOf } from './rest-manners.ts';
 import { givenFields, requestBody } from './rest-request.ts';
 import { type RestRoute, readRoutes, routesAt } from './rest-routes.ts';
@@ -64,7 +65,11 @@ export function createRestFace({ handlers, streams, validator }: RestFaceDeps) {
     } catch (error) {
       return toProblem(recordFailure(request.call, error), request.call.requestId);
     }
-    return answer(route, await run(handler, route, request), request);
+    const values = createContextValues().set(callKey, request.call);
+    const answered = await run(handler, { route, request, values });
+    const response = await answer(route, answered, request);
+    addRateLimits(response.header, values);
+    return response;
   };
 }
 
@@ -73,19 +78,23 @@ function isJson(request: ExchangeRequest): boolean {
   return /^application\/json *(;.*)?$/i.test(type);
 }
 
+interface RestCall {
+  readonly route: RestRoute;
+  readonly request: ExchangeRequest;
+  readonly values: ContextValues;
+}
+
 /** Runs the RPC as a Connect call with JSON on both sides. */
 function run(
   handler: UniversalHandler,
-  route: RestRoute,
-  request: ExchangeRequest,
+  { route, request, values }: RestCall,
 ): Promise<UniversalServerResponse> {
   const header = new Headers(request.header);
   header.set('content-type', 'application/json');
   // Whatever is compressed here would be inflated again for the translation. Where the header is missing,
   // Connect answers in the encoding of the request.
   header.set('accept-encoding', 'identity');
-  const contextValues = createContextValues().set(callKey, request.call);
-  if (route.hasBody) contextValues.set(givenFieldsKey, () => givenFields(route, request));
+  if (route.hasBody) values.set(givenFieldsKey, () => givenFields(route, request));
   else {
     header.delete('content-length');
     header.delete('content-encoding');
@@ -97,7 +106,7 @@ function run(
     header,
     body: route.hasBody ? request.body : requestBody(route, request),
     signal: request.signal,
-    contextValues,
+    contextValues: values,
   });
 }
 

@@ -19,6 +19,8 @@ const exposedHeaders = [
   ...cors.exposedHeaders,
   'Idempotent-Replayed',
   'Location',
+  'RateLimit',
+  'RateLimit-Policy',
   'Retry-After',
   'X-Request-Id',
 ].join(', ');
