@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readConfig } from '../src/config.ts';
 import { startTestService, type TestService } from './support/test-service.ts';
 
 const run = promisify(execFile);
@@ -14,7 +16,8 @@ let service: TestService;
 /** Looks like a checkout in which the quick start runs. */
 let folder: string;
 beforeAll(async () => {
-  service = await startTestService();
+  const encryptionKeys = [randomBytes(32)];
+  service = await startTestService({ webhooks: { ...readConfig({}).webhooks, encryptionKeys } });
   await service.app.workspaces.create(workspaceId, '');
   folder = await mkdtemp(join(tmpdir(), 'harbor-docs-'));
   await mkdir(join(folder, '.harbor'));
@@ -53,6 +56,8 @@ test.each([
   ['docs/listing-and-streaming.md', 2],
   ['docs/managing-api-keys.md', 3],
   ['docs/managing-workspaces.md', 1],
+  // Last: its endpoint is sent nothing, since no event follows.
+  ['docs/webhook-delivery.md', 4],
 ])('the calls by curl in %s work when they are pasted in their order', async (page, calls) => {
   const printed = await paste(await readCalls(page));
   const answers = printed.filter((text) => text !== '');

@@ -76,3 +76,32 @@ test('a URL that may not be connected to is a problem that names its field and n
     violations: [{ field: 'url', description: expect.stringMatching(/^must /) }],
   });
 });
+
+test('a replay by REST is 201 at its path, once; a dry run makes nothing and is 200', async () => {
+  const endpointId = await service.makeEndpoint('/replayed', { typePatterns: ['rest.*'] });
+  await service.createEvents(service.workspaceId, ['rest.one', 'rest.two']);
+  await service.receiver.waitFor('/replayed', 2);
+  const body = { endpoint_id: endpointId, request_id: 'rest replay' };
+  const created = await rest('/v1/replays', { body });
+  const { id } = created.json.replay;
+  const location = `/v1/replays/${id}`;
+  expect([created.status, created.headers.location]).toEqual([201, location]);
+  expect(created.headers).not.toHaveProperty('idempotent-replayed');
+  expect((await rest(location)).json).toMatchObject({ id, endpoint_id: endpointId });
+  const again = await rest('/v1/replays', { body });
+  expect(again.json.replay.id).toBe(id);
+  expect([again.status, again.headers]).toMatchObject([
+    201,
+    { location, 'idempotent-replayed': 'true' },
+  ]);
+
+  const counted = await rest('/v1/replays', { body: { endpoint_id: endpointId, dry_run: true } });
+  expect([counted.status, counted.json.matching]).toEqual([200, 2]);
+  expect(counted.headers).not.toHaveProperty('location');
+
+  const retried = await rest('/v1/deliveries/retry', { body: { endpoint_id: endpointId } });
+  expect([retried.status, retried.headers.location]).toEqual([
+    201,
+    `/v1/replays/${retried.json.id}`,
+  ]);
+});

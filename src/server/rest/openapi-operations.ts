@@ -25,14 +25,18 @@ export function toOperation(route: RestRoute, schemas: Schemas, required: Readon
     ],
     ...(hasBody && { requestBody: toBody(route, schemas) }),
     responses: {
-      [mannerOf(rpc).status]: {
-        description: remarks.answer ?? describeAnswer(route),
-        ...(remarks.answerHeaders && { headers: remarks.answerHeaders }),
-        content: remarks.answerContent ?? ofJson(toAnswer(route, schemas)),
-      },
+      ...Object.fromEntries(mannerOf(rpc).statuses.map((status) => [status, answerOf(status)])),
       ...toProblems([...ofBody, ...statuses]),
     },
   };
+
+  function answerOf(status: number) {
+    return {
+      description: remarks.answer ?? describeAnswer(route),
+      ...(status === 201 && remarks.answerHeaders && { headers: remarks.answerHeaders }),
+      content: remarks.answerContent ?? ofJson(toAnswer(route, schemas)),
+    };
+  }
 }
 
 /** What an RPC does begins its comment; further clauses say how. */

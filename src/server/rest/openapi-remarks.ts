@@ -1,5 +1,6 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { WebhooksService } from '../../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
 import { pageSizeOf } from '../../page-token.ts';
 import type { Schema } from './openapi-values.ts';
 
@@ -20,22 +21,50 @@ export interface Remarks {
   readonly statuses?: readonly string[];
 }
 
+function replayed(what: string) {
+  return {
+    'Idempotent-Replayed': {
+      description: `"true" when an earlier request created ${what}.`,
+      schema: { type: 'string', enum: ['true'] },
+    },
+  };
+}
+
+function madeAt(what: string) {
+  return {
+    Location: {
+      description: `Path of ${what}.`,
+      schema: { type: 'string', format: 'uri-reference' },
+    },
+  };
+}
+
 const remarks = new Map<DescMethod, Remarks>([
   [
     EventsService.method.createEvent,
     {
-      answerHeaders: {
-        'Idempotent-Replayed': {
-          description: '"true" when an earlier request created the event.',
-          schema: { type: 'string', enum: ['true'] },
-        },
-        Location: {
-          description: 'Path of the event, /v1/events/evt_….',
-          schema: { type: 'string', format: 'uri-reference' },
-        },
-      },
+      answerHeaders: { ...replayed('the event'), ...madeAt('the event, /v1/events/evt_…') },
       statuses: ['422'],
     },
+  ],
+  [
+    WebhooksService.method.createWebhookEndpoint,
+    {
+      answerHeaders: {
+        ...replayed('the endpoint'),
+        ...madeAt('the endpoint, /v1/webhook_endpoints/whe_…'),
+      },
+    },
+  ],
+  [
+    WebhooksService.method.createReplay,
+    {
+      answerHeaders: { ...replayed('the replay'), ...madeAt('the replay, /v1/replays/rpl_…') },
+    },
+  ],
+  [
+    WebhooksService.method.retryDeliveries,
+    { answerHeaders: madeAt('the replay, /v1/replays/rpl_…') },
   ],
   [
     EventsService.method.subscribeEvents,

@@ -120,7 +120,7 @@ async function answer(
   const response = JSON.parse(text);
   const manner = mannerOf(route.rpc);
   const caching = header?.get('cache-control');
-  return json(manner.status, toAnswerJson(route, response), {
+  return json(manner.statusOf(response), toAnswerJson(route, response), {
     ...manner.headersOf(response),
     ...(caching && { 'cache-control': caching }),
   });

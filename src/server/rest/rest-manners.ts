@@ -2,37 +2,40 @@ import type { DescMethod } from '@bufbuild/protobuf';
 import { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { WebhooksService } from '../../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
 
+/** An RPC's response in ProtoJSON. */
+// biome-ignore lint/suspicious/noExplicitAny: JSON of many shapes, each known to its RPC
+type Response = any;
+
 /** What HTTP wants of an RPC's answer and the contract does not say. */
 export interface RestManner {
-  readonly status: number;
-  /** Of an answer, from the RPC's response in ProtoJSON. */
-  // biome-ignore lint/suspicious/noExplicitAny: JSON of many shapes, each known to its RPC
-  readonly headersOf: (response: any) => Record<string, string>;
+  /** Each that an answer may have. */
+  readonly statuses: readonly number[];
+  readonly statusOf: (response: Response) => number;
+  readonly headersOf: (response: Response) => Record<string, string>;
 }
 
-const plain: RestManner = { status: 200, headersOf: () => ({}) };
+const plain: RestManner = { statuses: [200], statusOf: () => 200, headersOf: () => ({}) };
+
+/** 201 with the path of what was made, and whether it was made before; 200 where nothing was, as by a dry run. */
+function creating(collection: string, noun: string, statuses: readonly number[]): RestManner {
+  return {
+    statuses,
+    statusOf: (response) => (response[noun] === undefined ? 200 : 201),
+    headersOf: ({ replayed, ...response }) => ({
+      ...(response[noun] !== undefined && { location: `${collection}/${response[noun].id}` }),
+      ...(replayed && { 'idempotent-replayed': 'true' }),
+    }),
+  };
+}
 
 const manners = new Map<DescMethod, RestManner>([
-  [
-    EventsService.method.createEvent,
-    {
-      status: 201,
-      headersOf: ({ event, replayed }) => ({
-        location: `/v1/events/${event.id}`,
-        ...(replayed && { 'idempotent-replayed': 'true' }),
-      }),
-    },
-  ],
+  [EventsService.method.createEvent, creating('/v1/events', 'event', [201])],
   [
     WebhooksService.method.createWebhookEndpoint,
-    {
-      status: 201,
-      headersOf: ({ endpoint, replayed }) => ({
-        location: `/v1/webhook_endpoints/${endpoint.id}`,
-        ...(replayed && { 'idempotent-replayed': 'true' }),
-      }),
-    },
+    creating('/v1/webhook_endpoints', 'endpoint', [201]),
   ],
+  [WebhooksService.method.createReplay, creating('/v1/replays', 'replay', [201, 200])],
+  [WebhooksService.method.retryDeliveries, creating('/v1/replays', 'replay', [201])],
 ]);
 
 export function mannerOf(rpc: DescMethod): RestManner {
