@@ -3,6 +3,7 @@ import type {
   DescMethodServerStreaming,
   JsonReadOptions,
   JsonWriteOptions,
+  MessageInitShape,
   MessageShape,
 } from '@bufbuild/protobuf';
 import type { HandlerContext } from '@connectrpc/connect';
@@ -36,8 +37,10 @@ export interface StreamRoute<
   /**
    * How items become bytes of one form; called once for each form that is spoken. May keep what it has written
    * for others who are sent the same item.
+   *
+   * @param write takes what a message is made of, which may say how it is written as JSON (`json-texts.ts`).
    */
-  createEncoder(write: (message: MessageShape<O>) => Uint8Array): (item: Item) => Uint8Array;
+  createEncoder(write: (answer: MessageInitShape<O>) => Uint8Array): (item: Item) => Uint8Array;
   /** Of its codec and bounds, where they are not those of every RPC. */
   readonly options?: StreamRouteOptions;
 }

@@ -332,7 +332,9 @@ describe('a handler', () => {
     const ways = createWays(
       (_request, { signal }) =>
         new Promise((_resolve, reject) => {
-          signal.addEventListener('abort', () => reject(signal.reason));
+          const end = () => reject(signal.reason);
+          if (signal.aborted) end();
+          else signal.addEventListener('abort', end);
         }),
     );
     const type = 'application/json';

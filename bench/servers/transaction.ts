@@ -84,7 +84,16 @@ async function write(client: PoolClient, event: PreparedEvent): Promise<Appended
   });
   const createdAt = new Date(inserted.rows[0].created_at_ms);
   return {
-    event: { id: idOf('evt', uuid), workspaceId, type, payload, createdAt, sequence, apiKeyId },
+    event: {
+      id: idOf('evt', uuid),
+      workspaceId,
+      type,
+      payload,
+      payloadJson,
+      createdAt,
+      sequence,
+      apiKeyId,
+    },
     replayed: false,
     idempotencyKeyExpiresAt: new Date(claimed.rows[0].expires_at_ms),
   };

@@ -1,5 +1,5 @@
 import { toTimeText } from '../timestamp.ts';
-import type { Event } from './event.ts';
+import type { Event, ShownEvent } from './event.ts';
 import type { JsonObject } from './payload.ts';
 
 /** An event as REST, its streams and the command line show it. What is unset is absent. */
@@ -33,7 +33,7 @@ const names: readonly (keyof EventJson)[] = [
   'erased_at',
 ];
 
-export function toEventJson(event: Event): EventJson {
+export function toEventJson(event: ShownEvent): EventJson {
   const { occurredAtMicros, erasedAt } = event;
   return inOrder({
     id: event.id,
@@ -68,6 +68,69 @@ function isSet([name, value]: readonly [keyof EventJson, unknown]): boolean {
   return value !== undefined && value !== '';
 }
 
-function toText(date: Date): string {
-  return toTimeText(BigInt(date.getTime()) * 1_000n);
+/** How the members of an event are called, and in what its sequence is written. */
+type Form = Readonly<Record<Exclude<keyof EventJson, 'id' | 'type' | 'payload'>, string>> & {
+  readonly quote: '' | '"';
+};
+
+const restForm: Form = {
+  workspace_id: 'workspace_id',
+  created_at: 'created_at',
+  sequence: 'sequence',
+  subject: 'subject',
+  occurred_at: 'occurred_at',
+  metadata: 'metadata',
+  api_key_id: 'api_key_id',
+  erased_at: 'erased_at',
+  quote: '',
+};
+const protoForm: Form = {
+  ...restForm,
+  workspace_id: 'workspaceId',
+  created_at: 'createdAt',
+  occurred_at: 'occurredAt',
+  api_key_id: 'apiKeyId',
+  erased_at: 'erasedAt',
+  quote: '"',
+};
+
+/** The text of what `toEventJson` shows; the payload is the text that is stored. */
+export function writeEventJson(event: Event): string {
+  return write(event, restForm, event.apiKeyId);
+}
+
+/** The same as the body of a webhook: without the key that recorded it. */
+export function writeWebhookJson(event: Event): string {
+  return write(event, restForm, undefined);
+}
+
+/** The text of an event in ProtoJSON; the payload is the text that is stored. */
+export function writeEventProtoJson(event: Event): string {
+  return write(event, protoForm, event.apiKeyId);
+}
+
+/** Ids and times need no escapes. */
+function write(event: Event, form: Form, apiKeyId: string | undefined): string {
+  const { quote } = form;
+  const { subject, occurredAtMicros, metadata, erasedAt } = event;
+  let json =
+    `{"id":"${event.id}","type":${JSON.stringify(event.type)},` +
+    `"${form.workspace_id}":"${event.workspaceId}","payload":${event.payloadJson},` +
+    `"${form.created_at}":"${toText(event.createdAt)}",` +
+    `"${form.sequence}":${quote}${event.sequence}${quote}`;
+  if (subject !== undefined && subject !== '')
+    json += `,"${form.subject}":${JSON.stringify(subject)}`;
+  if (occurredAtMicros !== undefined)
+    json += `,"${form.occurred_at}":"${toTimeText(occurredAtMicros)}"`;
+  if (metadata !== undefined && Object.keys(metadata).length > 0)
+    json += `,"${form.metadata}":${JSON.stringify(metadata)}`;
+  if (apiKeyId !== undefined) json += `,"${form.api_key_id}":"${apiKeyId}"`;
+  if (erasedAt !== undefined) json += `,"${form.erased_at}":"${toText(erasedAt)}"`;
+  return `${json}}`;
+}
+
+/** A date in RFC 3339, in UTC, with 0 or 3 digits of a second. */
+export function toText(date: Date): string {
+  const text = date.toISOString();
+  return text.endsWith('.000Z') ? `${text.slice(0, -5)}Z` : text;
 }

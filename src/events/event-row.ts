@@ -31,12 +31,17 @@ export function toEvents(rows: readonly EventRow[]): Event[] {
 }
 
 function toEvent(row: EventRow, keyIdOf: (uuid: string) => string): Event {
+  const { payload_json: payloadJson } = row;
   return {
     id: idOf('evt', row.id),
     workspaceId: row.workspace_id,
     type: row.type,
     subject: row.subject ?? undefined,
-    payload: JSON.parse(row.payload_json) as JsonObject,
+    // Most who are sent an event as JSON are sent the text.
+    get payload() {
+      return JSON.parse(payloadJson) as JsonObject;
+    },
+    payloadJson,
     occurredAtMicros: mapped(row.occurred_at_micros, BigInt),
     metadata: mapped(row.metadata_json, (json) => JSON.parse(json) as Metadata),
     createdAt: new Date(row.created_at_ms),

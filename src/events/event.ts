@@ -17,8 +17,10 @@ export interface Event {
   readonly type: string;
   /** What it is about. */
   readonly subject?: string | undefined;
-  /** Empty once it was erased. */
+  /** Empty once it was erased. Of an event that was read it is parsed when it is asked for, each time anew. */
   readonly payload: JsonObject;
+  /** The payload as it is stored: compact JSON, as `payload.ts` writes it. */
+  readonly payloadJson: string;
   /** When it happened, in microseconds since the beginning of 1970, where that is not when it was recorded. */
   readonly occurredAtMicros?: bigint | undefined;
   readonly metadata?: Metadata | undefined;
@@ -33,6 +35,9 @@ export interface Event {
   /** The `traceparent` of the call that recorded it; never shown, but sent with its webhooks. */
   readonly traceContext?: string | undefined;
 }
+
+/** What of an event is shown, and how it is written down is not. */
+export type ShownEvent = Omit<Event, 'payloadJson'>;
 
 /** What a caller asks to be recorded; its fields but the payload keep the contract's bounds. */
 export interface NewEvent {

@@ -41,7 +41,9 @@ import {
   toCreateEventResponse,
   toEventMessage,
   toEventQuery,
+  toListEventsResponse,
   toNewEvent,
+  toRetrieveEventResponse,
 } from './event-message.rpc.ts';
 import { listEvents } from './log/event-list.ts';
 import type { EventLogStore } from './log/event-log-store.ts';
@@ -117,7 +119,7 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
     },
 
     async retrieveEvent(request, { values }) {
-      return { event: toEventMessage(await getReadable(reader, request, values)) };
+      return toRetrieveEventResponse(await getReadable(reader, request, values));
     },
 
     async eraseEvent(request, { values }) {
@@ -129,11 +131,7 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
     async listEvents(request, context) {
       const filter = await openLog(workspaces, request, context.values);
       const page = await listEvents(log, toEventQuery(request, filter), context.signal);
-      return {
-        events: page.events.map(toEventMessage),
-        nextPageToken: page.nextPageToken,
-        firstSequence: BigInt(page.firstSequence),
-      };
+      return toListEventsResponse(page);
     },
   };
 }

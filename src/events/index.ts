@@ -3,7 +3,12 @@ export { appendOwnEvent } from './append/own-event-store.ts';
 export type { CommitListener, CommitNews, CommitOrigin } from './commit-news.ts';
 export type { Appended, Event, NewEvent, OwnEvent } from './event.ts';
 export { LogSetBack, SequenceExpired, SequenceInFuture } from './event-errors.ts';
-export { type EventJson, fromEventProtoJson, toEventJson } from './event-json.ts';
+export {
+  type EventJson,
+  fromEventProtoJson,
+  toEventJson,
+  writeWebhookJson,
+} from './event-json.ts';
 export { eventRefusals } from './event-refusals.ts';
 export { createEventStore, type EventStore } from './event-store.ts';
 export { createEventsFeature, type EventsFeature } from './events.feature.ts';

@@ -1,4 +1,5 @@
 import type { Event } from './event.ts';
+import { cutByBytes } from './log/cut-by-bytes.ts';
 import type { JsonValue } from './payload.ts';
 
 /** What an event takes beside type, subject, metadata and payload: ids, times and their tags. */
@@ -11,6 +12,22 @@ export function wireBytesOf({ type, subject, metadata, payload }: Event): number
   // As a map of the same pairs, which takes less than a Struct.
   if (metadata !== undefined) bytes += valueBytesOf(metadata);
   return bytes;
+}
+
+/** What a payload's text takes as a message at the most: an array of one-digit numbers, 13 bytes for two of the text. */
+const bytesPerCharacterMax = 7;
+
+/** The first events, as many as take `bytesMax` as messages. Payloads are only looked into where it may come to that. */
+export function cutByWireBytes(events: readonly Event[], bytesMax: number): readonly Event[] {
+  const most = events.reduce((sum, event) => sum + wireBytesMost(event), 0);
+  return most <= bytesMax ? events : cutByBytes(events, wireBytesOf, bytesMax);
+}
+
+/** No fewer than `wireBytesOf`. */
+export function wireBytesMost({ type, subject = '', metadata, payloadJson }: Event): number {
+  const ofMetadata = metadata === undefined ? 0 : valueBytesOf(metadata);
+  const characters = type.length + subject.length + payloadJson.length;
+  return envelopeBytes + ofMetadata + bytesPerCharacterMax * characters;
 }
 
 /**

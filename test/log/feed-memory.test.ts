@@ -24,7 +24,7 @@ const createEncoders = () =>
   range(1, 3).map(() =>
     createStreamEncoder(({ message }) =>
       new TextEncoder().encode(
-        JSON.stringify(message.case === 'event' ? message.value.payload : message.case),
+        JSON.stringify(message?.case === 'event' ? message.value.payload : message?.case),
       ),
     ),
   );

@@ -9,6 +9,7 @@ const at = (sequence: number) => ({
     workspaceId: 'ws_encoded',
     type: 'written.once',
     payload: {},
+    payloadJson: '{}',
     createdAt: new Date(0),
     sequence,
   },
@@ -17,7 +18,7 @@ const at = (sequence: number) => ({
 
 test('an event is written once, however many subscribers it is sent to', () => {
   const written: bigint[] = [];
-  const encode = createStreamEncoder(({ sequence }) => {
+  const encode = createStreamEncoder(({ sequence = 0n }) => {
     written.push(sequence);
     return Buffer.from(`${sequence}`);
   });
@@ -29,7 +30,7 @@ test('an event is written once, however many subscribers it is sent to', () => {
 
 test('what is said to one subscriber is not said to another', () => {
   const encode = createStreamEncoder(({ message, sequence }) =>
-    Buffer.from(`${message.case} ${sequence}`),
+    Buffer.from(`${message?.case} ${sequence}`),
   );
   const said = [
     encode({ kind: 'caught_up', sequence: 7, firstSequence: 1 }),

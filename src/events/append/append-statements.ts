@@ -200,6 +200,7 @@ export function toAppendedRow(input: PreparedEvent, row: AppendRow | undefined):
     type: input.type,
     subject: input.subject,
     payload: input.payload,
+    payloadJson: input.payloadJson,
     occurredAtMicros: input.occurredAtMicros,
     metadata: input.metadata,
     createdAt: new Date(row.created_at_ms),

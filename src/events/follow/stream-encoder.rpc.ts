@@ -1,8 +1,5 @@
-import { create } from '@bufbuild/protobuf';
-import {
-  type SubscribeEventsResponse,
-  SubscribeEventsResponseSchema,
-} from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { SubscribeEventsResponseSchema } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import type { Event } from '../event.ts';
 import { toStreamResponse } from '../event-message.rpc.ts';
 import type { StreamMessage } from './subscription.ts';
@@ -12,11 +9,10 @@ import type { StreamMessage } from './subscription.ts';
  * each is written once for all of them, its bytes go when the event does, and the memory of the feeds counts them.
  */
 export function createStreamEncoder(
-  write: (message: SubscribeEventsResponse) => Uint8Array,
+  write: (answer: MessageInitShape<typeof SubscribeEventsResponseSchema>) => Uint8Array,
 ): (message: StreamMessage) => Uint8Array {
   const written = new WeakMap<Event, Uint8Array>();
-  const encode = (message: StreamMessage) =>
-    write(create(SubscribeEventsResponseSchema, toStreamResponse(message)));
+  const encode = (message: StreamMessage) => write(toStreamResponse(message));
 
   return (message) => {
     if (message.kind !== 'event') return encode(message);

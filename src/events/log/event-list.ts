@@ -2,8 +2,7 @@ import { hash } from 'node:crypto';
 import { decodePageToken, encodePageToken, InvalidPageToken } from '../../page-token.ts';
 import type { Event } from '../event.ts';
 import { SequenceExpired, SequenceInFuture } from '../event-errors.ts';
-import { wireBytesOf } from '../wire-bytes.ts';
-import { cutByBytes } from './cut-by-bytes.ts';
+import { cutByWireBytes } from '../wire-bytes.ts';
 import type { EventFilter } from './event-filter.ts';
 import type { EventLogStore } from './event-log-store.ts';
 import { readLogEnd } from './log-place.ts';
@@ -71,7 +70,7 @@ async function readPage(
   assertKept(query, position, firstSequence);
   const kept = matching.events.filter(({ sequence }) => sequence >= firstSequence);
   // The first event always stays: alone it is below every limit.
-  const events = cutByBytes(kept, wireBytesOf, wireBytesMax);
+  const events = cutByWireBytes(kept, wireBytesMax);
   const last = events.length < kept.length ? events.at(-1) : undefined;
   const rest = last === undefined ? matching.rest : restAfter(range, last.sequence);
   const next = rest && positionOf(rest, firstSequence);

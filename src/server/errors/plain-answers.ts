@@ -1,4 +1,5 @@
 import type { ExchangeRequest, ExchangeResponse } from '../wire/exchange.ts';
+import { HeaderFields } from '../wire/header-fields.ts';
 
 /** An answer that belongs to no RPC protocol: `application/problem+json`, as RFC 9457 says. */
 export function problem(
@@ -23,6 +24,17 @@ export function json(
   headers: Record<string, string> = {},
 ): ExchangeResponse {
   return text(status, JSON.stringify(value), { 'content-type': 'application/json', ...headers });
+}
+
+/** An answer that is JSON already. */
+export function jsonText(
+  status: number,
+  body: Uint8Array,
+  headers: Record<string, string> = {},
+): ExchangeResponse {
+  const length = `${body.byteLength}`;
+  const fields = { 'content-type': 'application/json', ...headers, 'content-length': length };
+  return { status, header: new HeaderFields(fields), body };
 }
 
 /** A text of this length is made bytes at once, lest an answer that waits holds it twice. */

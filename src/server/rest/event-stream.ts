@@ -1,14 +1,13 @@
-import { fromJson, type JsonObject, toJson } from '@bufbuild/protobuf';
+import { create, fromJson, type MessageInitShape } from '@bufbuild/protobuf';
 import { createContextValues } from '@connectrpc/connect';
-import { EventSchema } from '../../../gen/typescript/harbor/events/v1/event_pb.ts';
 import {
   type CaughtUp,
   type SubscribeEventsRequest,
   SubscribeEventsRequestSchema,
-  type SubscribeEventsResponse,
-  type SubscribeEventsResponseSchema,
+  SubscribeEventsResponseSchema,
 } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
-import { fromEventProtoJson, LogSetBack, SequenceExpired } from '../../events/index.ts';
+import { LogSetBack, SequenceExpired } from '../../events/index.ts';
+import { findJsonTexts } from '../../json-texts.ts';
 import { callKey } from '../calls/call.ts';
 import { recordFailure } from '../calls/request-gate.ts';
 import { InvalidField } from '../errors/request-errors.ts';
@@ -24,8 +23,6 @@ import type { RestRoute } from './rest-routes.ts';
 
 /** Of the query, beside the fields of the request. */
 const tokenName = 'access_token';
-
-const protoJson = { useProtoFieldName: true, alwaysEmitImplicit: true };
 
 /**
  * `GET /v1/events/stream`: SubscribeEvents as Server-Sent Events. The id of each message is the sequence
@@ -102,12 +99,13 @@ function toSubscription(route: RestRoute, request: ExchangeRequest): SubscribeEv
   return fromJson(SubscribeEventsRequestSchema, { ...fields, after_sequence: lastEventId });
 }
 
-function toServerSentEvent({ message, sequence }: SubscribeEventsResponse): string {
+function toServerSentEvent(answer: MessageInitShape<typeof SubscribeEventsResponseSchema>): string {
+  const texts = findJsonTexts(answer);
+  if (texts !== undefined) return `id: ${answer.sequence}\ndata: ${texts.rest()}\n\n`;
+  const { message, sequence } = create(SubscribeEventsResponseSchema, answer);
   switch (message.case) {
-    case 'event': {
-      const event = toJson(EventSchema, message.value, protoJson) as JsonObject;
-      return `id: ${sequence}\ndata: ${JSON.stringify(fromEventProtoJson(event))}\n\n`;
-    }
+    case 'event':
+      throw new Error('an event of a stream does not say how it is written as JSON');
     case 'caughtUp':
       return `id: ${sequence}\nevent: caught_up\ndata: ${toCaughtUp(sequence, message.value)}\n\n`;
     default:

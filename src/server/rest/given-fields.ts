@@ -18,12 +18,14 @@ export const givenFieldsKey = createContextKey<() => readonly GivenField[]>(() =
 
 /** Completes a request by what path and headers give; where the body says it too, they must agree. */
 export const readGivenFields: Interceptor = (next) => (request) => {
-  if (!request.stream) {
-    for (const given of request.contextValues.get(givenFieldsKey)())
-      complete(request.message, given);
-  }
+  if (!request.stream) completeBy(request.message, request.contextValues.get(givenFieldsKey)());
   return next(request);
 };
+
+/** @throws InvalidField where the message says something else. */
+export function completeBy(message: Message, fields: readonly GivenField[]): void {
+  for (const given of fields) complete(message, given);
+}
 
 function complete(message: Message, { field, value, place }: GivenField): void {
   if (field.scalar !== ScalarType.STRING) throw new Error(`${field} cannot be given by ${place}`);

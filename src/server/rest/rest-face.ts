@@ -1,5 +1,5 @@
 import type { Validator } from '@bufbuild/protovalidate';
-import { type ContextValues, createContextValues } from '@connectrpc/connect';
+import { createContextValues } from '@connectrpc/connect';
 import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { createMethodUrl } from '@connectrpc/connect/protocol';
 import { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
@@ -8,6 +8,7 @@ import { recordFailure } from '../calls/request-gate.ts';
 import { json, methodNotAllowed, notFound, unsupportedMediaType } from '../errors/plain-answers.ts';
 import { readTimeoutMs } from '../rpc/timeout-header.ts';
 import type { Streams } from '../streams/open-streams.ts';
+import type { GuardedUnary } from '../unary/guarded-unary.ts';
 import type { ExchangeRequest, ExchangeResponse } from '../wire/exchange.ts';
 import { toAnswerJson } from './answer-json.ts';
 import { createEventStream } from './event-stream.ts';
@@ -19,10 +20,12 @@ import { addRateLimits } from './rate-limit-headers.ts';
 import { mannerOf } from './rest-manners.ts';
 import { givenFields, requestBody } from './rest-request.ts';
 import { type RestRoute, readRoutes, routesAt } from './rest-routes.ts';
+import { createRestUnary, type RestCall } from './rest-unary.ts';
 
 export interface RestFaceDeps {
   readonly handlers: ReadonlyMap<string, UniversalHandler>;
   readonly streams: Streams;
+  readonly unaries: readonly GuardedUnary[];
   readonly validator: Validator;
 }
 
@@ -30,13 +33,14 @@ export interface RestFaceDeps {
  * The REST face: a translation of the RPCs, which runs the same handlers behind the same gate,
  * validation and errors. Routes are what the contract annotates.
  */
-export function createRestFace({ handlers, streams, validator }: RestFaceDeps) {
+export function createRestFace({ handlers, streams, unaries, validator }: RestFaceDeps) {
   const stream = streams.find(EventsService.method.subscribeEvents);
   const streamEvents = stream && createEventStream(stream);
   const rpcs = [...handlers.values()].map(({ method }) => method);
   const routes = readRoutes(
     rpcs.filter((rpc) => rpc.methodKind === 'unary' || rpc === stream?.method),
   );
+  const unaryOf = new Map(unaries.map((unary) => [unary.method, createRestUnary(unary)]));
   const document = json(200, openApi(routes, validator));
 
   return async (request: ExchangeRequest): Promise<ExchangeResponse> => {
@@ -60,17 +64,24 @@ export function createRestFace({ handlers, streams, validator }: RestFaceDeps) {
     if (route.hasBody && !isJson(request)) return unsupportedMediaType(request);
     const handler = handlers.get(createMethodUrl('/', route.rpc));
     if (handler === undefined) return notFound(request);
+    let timeoutMs: number | undefined;
     try {
-      readTimeoutMs(request.header);
+      timeoutMs = readTimeoutMs(request.header);
     } catch (error) {
       return toProblem(recordFailure(request.call, error), request.call.requestId);
     }
     const values = createContextValues().set(callKey, request.call);
-    const answered = await run(handler, { route, request, values });
-    const response = await answer(route, answered, request);
+    const call = { route, request, values, timeoutMs };
+    const answerUnary = isCompressed(route, request) ? undefined : unaryOf.get(route.rpc);
+    const response = await (answerUnary?.(call) ?? answerByConnect(handler, call));
     addRateLimits(response.header, values);
     return response;
   };
+}
+
+/** Inflating is Connect's. */
+function isCompressed({ hasBody }: RestRoute, { header }: ExchangeRequest): boolean {
+  return hasBody && (header.get('content-encoding') ?? 'identity') !== 'identity';
 }
 
 function isJson(request: ExchangeRequest): boolean {
@@ -78,10 +89,8 @@ function isJson(request: ExchangeRequest): boolean {
   return /^application\/json *(;.*)?$/i.test(type);
 }
 
-interface RestCall {
-  readonly route: RestRoute;
-  readonly request: ExchangeRequest;
-  readonly values: ContextValues;
+async function answerByConnect(handler: UniversalHandler, call: RestCall) {
+  return answer(call.route, await run(handler, call), call.request);
 }
 
 /** Runs the RPC as a Connect call with JSON on both sides. */

@@ -16,6 +16,7 @@ import {
   timeoutMsMax,
 } from '../limits.ts';
 import { readGivenFields } from '../rest/given-fields.ts';
+import { restJson } from '../rest/rest-json.ts';
 import type { Inflation } from '../wire/inflation.ts';
 import { answerEnd } from './connect-internals.ts';
 import { createInterceptors } from './interceptors.ts';
@@ -56,12 +57,7 @@ export function createHandlers(
     interceptors: createInterceptors(validator, [readGivenFields]),
     grpc: false,
     grpcWeb: false,
-    jsonOptions: {
-      ...strictJson,
-      useProtoFieldName: true,
-      alwaysEmitImplicit: true,
-      ignoreUnknownFields: false,
-    },
+    jsonOptions: restJson,
   };
   const byPath = (faceOptions: ConnectRouterOptions) =>
     new Map(

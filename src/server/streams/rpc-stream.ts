@@ -4,6 +4,7 @@ import type { StreamSource } from '../../stream-source.ts';
 import { callerGone, callKey } from '../calls/call.ts';
 import { recordFailure } from '../calls/request-gate.ts';
 import { messageBytesMaxOf, responseBytesMax } from '../limits.ts';
+import { createAnswerWriter } from '../rpc/answer-writer.ts';
 import {
   createMethodSerializationLookup,
   encodeEnvelope,
@@ -41,8 +42,10 @@ export function createRpcStream(stream: GuardedStream, inflation: Inflation): An
     options.jsonOptions ?? strictJson,
     { readMaxBytes: bytesMax, writeMaxBytes: responseBytesMax },
   );
-  const createEncoder = (isBinary: boolean) =>
-    stream.createEncoder((message) => encodeEnvelope(0, codecs.getO(isBinary).serialize(message)));
+  const createEncoder = (isBinary: boolean) => {
+    const write = createAnswerWriter(method.output, codecs, isBinary);
+    return stream.createEncoder((answer) => encodeEnvelope(0, write(answer)));
+  };
   const encodeBinary = createEncoder(true);
   const encodeJson = createEncoder(false);
 

@@ -1,10 +1,10 @@
 import type { Message } from '@bufbuild/protobuf';
-import { create } from '@bufbuild/protobuf';
 import { type ContextValues, createContextValues } from '@connectrpc/connect';
 import type { Compression, UniversalHandler } from '@connectrpc/connect/protocol';
 import { callKey } from '../calls/call.ts';
 import { gatePassedKey } from '../calls/request-gate.ts';
 import { messageBytesMaxOf, responseBytesMax } from '../limits.ts';
+import { createAnswerWriter } from '../rpc/answer-writer.ts';
 import {
   compressionNegotiate,
   createMethodSerializationLookup,
@@ -52,6 +52,8 @@ export function createRpcUnary(
     },
   );
   const available = [...compressions];
+  const writeBinary = createAnswerWriter(method.output, codecs, true);
+  const writeJson = createAnswerWriter(method.output, codecs, false);
 
   async function run(form: UnaryForm, request: ExchangeRequest, context: UnaryContext) {
     const { protocol, isBinary } = form;
@@ -63,7 +65,7 @@ export function createRpcUnary(
         ? (body: Uint8Array) => parse(body)
         : (body: Uint8Array) => parse(openEnvelope(body));
     const output = await unary.call(context, () => receive(request, read));
-    const bytes = codecs.getO(isBinary).serialize(create(method.output, output));
+    const bytes = isBinary ? writeBinary(output) : writeJson(output);
     const compression =
       accepted === null
         ? null

@@ -1,4 +1,4 @@
-import { type Event, toEventJson } from '../../events/index.ts';
+import { type Event, writeWebhookJson } from '../../events/index.ts';
 
 /**
  * Writes events as the bodies of webhooks: as REST shows them, without the key that recorded them. Each is written once
@@ -9,8 +9,7 @@ export function createEventBodies(): (event: Event) => Buffer {
   return (event) => {
     const known = written.get(event);
     if (known !== undefined) return known;
-    const { api_key_id: _, ...shown } = toEventJson(event);
-    const body = Buffer.from(JSON.stringify(shown));
+    const body = Buffer.from(writeWebhookJson(event));
     written.set(event, body);
     return body;
   };

@@ -51,11 +51,13 @@ export function createSendTestEvent(deps: SendTestEventDeps): SendTestEvent {
 }
 
 function toTestEvent({ id, workspaceId, url }: WebhookEndpoint): Event {
+  const payload = { endpoint_id: id, url };
   return {
     id: newId('evt'),
     workspaceId,
     type: 'harbor.webhook_endpoint.test',
-    payload: { endpoint_id: id, url },
+    payload,
+    payloadJson: JSON.stringify(payload),
     createdAt: new Date(),
     sequence: 0,
   };
