@@ -23,8 +23,7 @@ import {
   type RefusedBefore,
   standingKey,
 } from '../rate-limits/index.ts';
-import { readTraceparent } from '../trace-context.ts';
-import { traceContextKey } from '../trace-context-key.ts';
+import { traceContextOf } from '../trace-context-key.ts';
 import { findUuid } from '../type-id.ts';
 import type { KnownWorkspaces } from '../workspaces/index.ts';
 import { type Abandonment, type AppendQueue, shareSignal } from './append/append-queue.ts';
@@ -146,13 +145,12 @@ interface CreateCall {
   readonly refused?: RefusedBefore;
 }
 
-function toCreateCall({ values, requestHeader, signal }: HandlerContext): CreateCall {
+function toCreateCall(context: HandlerContext): CreateCall {
   return {
-    caller: getCaller(values),
-    // Of our own span, where there is one: what follows hangs on that.
-    traceContext: values.get(traceContextKey) ?? readTraceparent(requestHeader.get('traceparent')),
-    signal,
-    values,
+    caller: getCaller(context.values),
+    traceContext: traceContextOf(context),
+    signal: context.signal,
+    values: context.values,
   };
 }
 

@@ -216,3 +216,16 @@ test('a replay is a trace of its own for each request, linked to the create', as
     `00-${request?.traceId}-${request?.spanId}-01`,
   );
 });
+
+test('a test of an endpoint goes out in the trace of whoever asks for it', async () => {
+  const id = await service.makeEndpoint('/tested');
+  const { traceId, headers } = newTrace();
+  await service.webhooks().sendTestEvent({ id }, { headers });
+  const spans = await service.spansOf(traceId, 2);
+  const call = one(spans, 'harbor.webhooks.v1.WebhooksService/SendTestEvent');
+  const request = one(spans, 'send webhook');
+  expect(request.parentSpanId).toBe(call.spanId);
+  expect(service.receiver.at('/tested')[0]?.headers.traceparent).toBe(
+    `00-${traceId}-${request.spanId}-01`,
+  );
+});

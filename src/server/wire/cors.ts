@@ -8,7 +8,7 @@ const allowedHeaders = [
   'Authorization',
   'Idempotency-Key',
   'Last-Event-ID',
-  // What traces send; the second one is read by nobody here.
+  // What traces send.
   'Traceparent',
   'Tracestate',
   'X-Request-Id',

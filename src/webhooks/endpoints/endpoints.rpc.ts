@@ -8,6 +8,7 @@ import {
   readablePatterns,
 } from '../../api-keys/index.ts';
 import { decodePageToken, encodePageToken, pageSizeOf } from '../../page-token.ts';
+import { traceContextOf } from '../../trace-context-key.ts';
 import { toAttemptMessage } from '../log/delivery-message.rpc.ts';
 import { WebhookSettingInvalid } from '../webhook-errors.ts';
 import {
@@ -169,9 +170,10 @@ export function createEndpointsRpc(deps: EndpointsRpcDeps): EndpointRpcs {
       return { secret: await secrets.rotate(id, overlapMs, toChangeOptions(values, id)) };
     },
 
-    async sendTestEvent({ id }, { values }) {
-      const endpoint = await getEndpoint(getCaller(values), id);
-      return { attempt: toAttemptMessage({ number: 1, ...(await sendTestEvent(endpoint)) }) };
+    async sendTestEvent({ id }, context) {
+      const endpoint = await getEndpoint(getCaller(context.values), id);
+      const result = await sendTestEvent(endpoint, traceContextOf(context));
+      return { attempt: toAttemptMessage({ number: 1, ...result }) };
     },
   };
 }

@@ -10,11 +10,14 @@ import type { WebhookEndpoint } from './webhook-endpoint.ts';
 
 /**
  * Sends an endpoint one signed request with an event that is in no log, whatever state the endpoint is in. Nothing of it is
- * recorded; it takes one of the endpoint's places in flight.
+ * recorded; it takes one of the endpoint's places in flight, and is in the trace of whoever asks for it.
  *
  * @throws WebhookEndpointNotFound, WebhookEndpointBusy, EncryptionKeyMissing, DatabaseUnavailable
  */
-export type SendTestEvent = (endpoint: WebhookEndpoint) => Promise<Result>;
+export type SendTestEvent = (
+  endpoint: WebhookEndpoint,
+  traceContext: string | undefined,
+) => Promise<Result>;
 
 export interface SendTestEventDeps {
   readonly courier: Courier;
@@ -29,7 +32,7 @@ const leaseMsMore = 10_000;
 
 export function createSendTestEvent(deps: SendTestEventDeps): SendTestEvent {
   const { courier, findTarget, store, onError } = deps;
-  return async (endpoint) => {
+  return async (endpoint, traceContext) => {
     const target = await findTarget(uuidOf(endpoint.id));
     if (target === undefined) throw new WebhookEndpointNotFound(endpoint.id);
     if (!courier.canSend(target)) throw missingKey();
@@ -39,7 +42,7 @@ export function createSendTestEvent(deps: SendTestEventDeps): SendTestEvent {
       throw new WebhookEndpointBusy(endpoint.id);
     }
     try {
-      const event = toTestEvent(endpoint);
+      const event: Event = { ...toTestEvent(endpoint), traceContext };
       const delivery = toTestDelivery(target, event, windowId);
       const result = await courier.send(delivery, { target, replayId: undefined }, event);
       if (result === undefined) throw missingKey();
