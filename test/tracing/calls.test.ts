@@ -68,13 +68,16 @@ test('a call that is a stream is a span from its first to its last byte', async 
   expect(stream?.startNanos).toBeGreaterThan(before - 5_000_000n);
 });
 
-test('a call without a key that works is no span, whatever it asks for', async () => {
+test('a call that the gate refuses is no span, nor is a probe, whatever they say of their trace', async () => {
   const { traceId, headers } = newTrace();
-  for (const authorization of ['', 'Bearer nobody', `Bearer ${newSecret('secret')}`]) {
-    await sendRequest(service, '/v1/events', {
+  const reader = await service.issueKey({ scopes: ['events:read'] });
+  const secrets = ['nobody', newSecret('secret'), reader];
+  for (const authorization of ['', ...secrets.map((secret) => `Bearer ${secret}`)]) {
+    const answer = await sendRequest(service, '/v1/events', {
       headers: { ...headers, authorization },
       body: {},
     });
+    expect(answer.status).toBe(authorization.endsWith(reader) ? 403 : 401);
   }
   for (const path of ['/healthz', '/readyz', '/nowhere']) {
     await sendRequest(service, path, { headers });

@@ -17,7 +17,7 @@ export interface Call {
   /** As they were sent, valid or not. */
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
-  /** Its span; none where it is not traced, and before its key is known. */
+  /** Its span; none where it is not traced, and before the gate has let it in. */
   trace?: CallTrace;
   /** That of its content type, where it is for an RPC's own path; the REST face says so where it is not. */
   protocol: Protocol;

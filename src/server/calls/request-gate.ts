@@ -54,16 +54,16 @@ export function createRequestGate(deps: RequestGateDeps): RequestGate {
     const call = values.get(callKey);
     if (call !== undefined) call.apiKeyId = caller.apiKeyId;
     const { scope, name } = needsOf(method);
-    if (tracing !== undefined && call !== undefined) trace(call, name, values);
     if (scope !== '' && !hasScope(caller, scope)) throw new ScopeMissing(scope);
     assertWithinLimits(limiter, { method, caller, values });
+    if (tracing !== undefined && call !== undefined) trace(call, name, values);
     admission.admit(call, method.methodKind === 'unary' ? 'unary' : 'stream');
     values.set(callerKey, caller);
     values.set(requestIdKey, call?.requestId ?? '');
     lastUsed.note(caller.apiKeyId);
   }
 
-  /** Only now, from when the call began: whoever shows no key crowds out no span of those who do. */
+  /** Only now, from when the call began: what was refused until here crowds out no span of others. */
   function trace(call: Call, rpc: string, values: ContextValues): void {
     const { protocol, requestId, startedAtMs, traceparent, tracestate } = call;
     const span = tracing?.beginCall({
