@@ -124,6 +124,11 @@ test.each<[string, (socket: Socket) => void, string]>([
     (socket) => socket.write(head(101, 'upgrade: x', 'connection: upgrade')),
     'connection closed',
   ],
+  [
+    'says "100 Continue" though nobody asked',
+    (socket) => socket.write(head(100) + head(204)),
+    '"100 Continue" that was not asked for',
+  ],
   ['closes', (socket) => socket.end(), 'connection closed'],
   ['resets', (socket) => socket.resetAndDestroy(), 'connection reset'],
   [
@@ -213,6 +218,39 @@ test('no more than 64 KiB of an answer is read, and its first 1,024 bytes are ke
   await leaving(socket);
   // What was still in the buffers of this server never left it.
   expect(socket.bytesWritten).toBeGreaterThan(0);
+});
+
+/** Writes as fast as it is read, and tells how much that was once the other side has left. */
+async function floodedBytes(socket: Socket, piece: Buffer): Promise<number> {
+  const flood = () => {
+    while (!socket.destroyed && socket.write(piece));
+  };
+  socket.on('drain', flood);
+  flood();
+  await leaving(socket);
+  return socket.bytesWritten - socket.writableLength;
+}
+
+test.each<[string, string, Buffer]>([
+  ['heads that say "go on"', '', Buffer.from(head(103).repeat(2_000))],
+  ['notes on a chunk', `${head(200, 'transfer-encoding: chunked')}1;`, Buffer.alloc(65_536, 'a')],
+  [
+    'chunks of a byte with notes',
+    head(200, 'transfer-encoding: chunked'),
+    Buffer.from(`1;${'a'.repeat(16_000)}\r\na\r\n`),
+  ],
+])('an endless answer of %s is read no further than some 256 KiB', async (_, start, piece) => {
+  const flooded = Promise.withResolvers<number>();
+  answer = (socket) => {
+    socket.write(start);
+    floodedBytes(socket, piece).then(flooded.resolve, flooded.reject);
+  };
+  const response = await post({ timeoutMs: 20_000 });
+  expect(response).toMatchObject(
+    start === '' ? { kind: 'unanswered', error: 'answer too long' } : { status: 200 },
+  );
+  // Beside what was read, the buffers of both sides are full.
+  expect(await flooded.promise).toBeLessThan(16_000_000);
 });
 
 test('an answer of 64 KiB is read to its end, and its connection used again', async () => {

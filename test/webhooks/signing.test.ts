@@ -148,10 +148,18 @@ test('a request has the headers of its endpoint, and none of them in place of it
   const encryption = createEncryption([randomBytes(32)]);
   const secret = newWebhookSecret();
   const headers = createHeadersFor(encryption, () => expect.unreachable())(
-    targetOf(encryption, [{ secret }], { authorization: 'Bearer 1', 'content-type': 'text/plain' }),
+    targetOf(encryption, [{ secret }], {
+      authorization: 'Bearer 1',
+      'user-agent': 'ours/1',
+      'content-type': 'text/plain',
+    }),
     message('{}'),
   );
-  expect(headers).toMatchObject({ authorization: 'Bearer 1', 'content-type': 'application/json' });
+  expect(headers).toMatchObject({
+    authorization: 'Bearer 1',
+    'user-agent': 'ours/1',
+    'content-type': 'application/json',
+  });
   expect(isGenuine(secret, headers ?? {}, '{}')).toBe(true);
 });
 

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { createSecureContext, getCACertificates } from 'node:tls';
 import { buildConnector } from 'undici';
 import type { AddressPolicy } from './address-policy.ts';
+import { limitAnswers } from './answer-limit.ts';
 import type { Resolve } from './resolve.ts';
 
 /** The address may not be connected to; which one it was is nobody's business outside. */
@@ -49,7 +50,11 @@ export function createDial(options: DialOptions): buildConnector.connector {
     const mayDial = isSecure ? policy.mayDial : policy.isOpened;
     // Nobody looks up what is an address already.
     if (isIP(address) !== 0 && !mayDial(address)) return callback(new AddressNotAllowed(), null);
-    return (isSecure ? secure : plain)(target, callback);
+    return (isSecure ? secure : plain)(target, (...connected) => {
+      const [, socket] = connected;
+      if (socket !== null) limitAnswers(socket);
+      callback(...connected);
+    });
   };
 }
 

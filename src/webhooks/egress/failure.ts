@@ -1,6 +1,8 @@
+import { AnswerTooLong } from './answer-limit.ts';
 import { AddressNotAllowed } from './dial.ts';
 
 const notHttp = 'answer that is not HTTP';
+const unasked = '"100 Continue" that was not asked for';
 
 const byCode = new Map([
   ['ECONNREFUSED', 'connection refused'],
@@ -29,11 +31,14 @@ const ofTls =
 export function describeFailure(error: unknown): string {
   const cause = error instanceof AggregateError ? error.errors[0] : error;
   if (cause instanceof AddressNotAllowed) return 'address not allowed';
+  if (cause instanceof AnswerTooLong) return 'answer too long';
   if (!(cause instanceof Error)) return 'request failed';
   const code = 'code' in cause ? String(cause.code) : '';
   const isOfDns = 'syscall' in cause && /^query/.test(String(cause.syscall));
   if (isOfDns && ofDns.test(code)) return 'name not resolved';
   if (ofTls.test(code)) return 'TLS refused';
   if (cause.name === 'HTTPParserError') return notHttp;
+  // undici takes it for broken, though HTTP allows it before any answer; its error has no code of its own.
+  if (code === 'UND_ERR_SOCKET' && cause.message === 'bad response') return unasked;
   return byCode.get(code) ?? 'request failed';
 }

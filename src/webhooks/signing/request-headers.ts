@@ -58,9 +58,9 @@ export function createHeadersFor(
     const live = one.keys.filter(({ expiresAtMs }) => expiresAtMs > message.atMs);
     if (live.length === 0) return undefined;
     return {
+      'user-agent': 'harbor-events',
       ...one.headers,
       'content-type': 'application/json',
-      'user-agent': 'harbor-events',
       ...signatureHeaders(
         live.map(({ key }) => key),
         message,
