@@ -36,6 +36,16 @@ export const callsInFlightMax = 2_000;
 export const streamsMax = 20_000;
 /** Streams of whoever has shown no key, all together: those that watch the health. */
 export const streamsWithoutKeyMax = 100;
+/**
+ * Streams from clients that have shown no key, which ask for reflection: all together, and of one connection. One more,
+ * and the oldest ends.
+ */
+export const clientStreamsWithoutKeyMax = 64;
+export const clientStreamsWithoutKeyOfConnectionMax = 16;
+/** Messages that one of these takes; tools ask some dozens of questions. */
+export const messagesWithoutKeyMax = 1_000;
+/** A client that streams must have sent a whole message within this time after the answer to the one before. */
+export const clientStreamIdleMs = 60_000;
 /** Calls that ask for health at once; one more, and the oldest is refused. They need no other place. */
 export const healthChecksMax = 1_000;
 /** Calls that have shown no key, or whose key is being looked up; one more, and the oldest is ended. */
@@ -58,6 +68,31 @@ export function messageBytesMaxOf(method: DescMethod): number {
   return getOption(method, required_scope) === '' ? requestBytesWithoutKeyMax : requestBytesMax;
 }
 
+/** What one stream from a client may have us hold and wait for. */
+export interface ClientStreamLimits {
+  /** The largest message, as sent and as inflated. */
+  readonly messageBytesMax: number;
+  /** Messages that have come and were not asked for yet, with their envelopes. */
+  readonly waitingBytesMax: number;
+  readonly messagesMax: number;
+  readonly idleMs: number;
+}
+
+/** Undefined for a method whose clients send one message. */
+export function clientStreamLimitsOf(method: DescMethod): ClientStreamLimits | undefined {
+  if (method.methodKind !== 'client_streaming' && method.methodKind !== 'bidi_streaming') return;
+  const messageBytesMax = messageBytesMaxOf(method);
+  return {
+    messageBytesMax,
+    waitingBytesMax: 16 * messageBytesMax,
+    messagesMax:
+      messageBytesMax === requestBytesWithoutKeyMax
+        ? messagesWithoutKeyMax
+        : Number.MAX_SAFE_INTEGER,
+    idleMs: clientStreamIdleMs,
+  };
+}
+
 /** The largest message of a path's requests; what is no path of ours reads none. */
 export function createRequestLimits(
   rpcs: ReadonlyMap<string, { readonly method: DescMethod }>,
@@ -65,4 +100,14 @@ export function createRequestLimits(
   const ofRpcs = new Map([...rpcs].map(([path, { method }]) => [path, messageBytesMaxOf(method)]));
   return (path) =>
     ofRpcs.get(path) ?? (path.startsWith('/v1/') ? requestBytesMax : requestBytesWithoutKeyMax);
+}
+
+/** Undefined for a path whose clients send one message. */
+export function createClientStreamLimits(
+  rpcs: ReadonlyMap<string, { readonly method: DescMethod }>,
+): (path: string) => ClientStreamLimits | undefined {
+  const ofRpcs = new Map(
+    [...rpcs].map(([path, { method }]) => [path, clientStreamLimitsOf(method)]),
+  );
+  return (path) => ofRpcs.get(path);
 }

@@ -14,7 +14,7 @@ import { createRequestGate, type RequestGateDeps } from './calls/request-gate.ts
 import { createDispatch } from './dispatch.ts';
 import { createHealth, type Health } from './health/health.ts';
 import { createHealthService } from './health/health-service.ts';
-import { createRequestLimits } from './limits.ts';
+import { createClientStreamLimits, createRequestLimits } from './limits.ts';
 import { createHandlers, type Routes } from './rpc/router.ts';
 import { type ServerLoad, serverGauges } from './server-gauges.ts';
 import { createStreams } from './streams/open-streams.ts';
@@ -106,6 +106,7 @@ export function createServer(deps: ServerDeps): Server {
     openAnswers,
     liveAnswers: createLiveAnswers(),
     bytesMaxOf: createRequestLimits(handlers.rpc),
+    clientStreamLimitsOf: createClientStreamLimits(handlers.rpc),
     closing: front.closing,
     stallMsMax,
     onEnd(call: Call, path: string, status: number) {

@@ -5,10 +5,13 @@ import {
   bodyBytesWithoutKeyMax,
   callsInFlightMax,
   callsWithoutKeyMax,
+  clientStreamsWithoutKeyMax,
+  clientStreamsWithoutKeyOfConnectionMax,
   streamsMax,
   streamsWithoutKeyMax,
 } from '../limits.ts';
 import type { Call, Room } from './call.ts';
+import { createCrowd } from './crowd.ts';
 
 /** What the process holds at a moment. */
 export interface Load {
@@ -39,7 +42,7 @@ export interface Admission {
   idle(): Promise<void>;
   /**
    * Takes a call on: it has its place from here to its end. One API key alone fills half of a room, and half of
-   * what all bodies may hold.
+   * what all bodies may hold. Of the streams from clients without a key, the oldest gives its place to the newest.
    *
    * @throws CallsInFlightFull
    */
@@ -54,11 +57,15 @@ export interface Admission {
 }
 
 export function createAdmission(): Admission {
-  const places: Record<Room, KeyShares> = {
+  const places: Record<Exclude<Room, 'client_stream_without_key'>, KeyShares> = {
     unary: createKeyShares(callsInFlightMax),
     stream: createKeyShares(streamsMax),
     stream_without_key: createKeyShares(streamsWithoutKeyMax),
   };
+  const clientStreams = createCrowd<Call>({
+    max: clientStreamsWithoutKeyMax,
+    ofConnectionMax: clientStreamsWithoutKeyOfConnectionMax,
+  });
   const bodies = createKeyShares(bodyBytesMax);
   let calls = 0;
   let bodyBytesWithoutKey = 0;
@@ -77,6 +84,18 @@ export function createAdmission(): Admission {
     return false;
   }
 
+  /** @throws CallsInFlightFull */
+  function takePlace(call: Call, room: Room): void {
+    if (room === 'client_stream_without_key') {
+      clientStreams.join(call, call.connection, withoutKey.get(call) ?? (() => false));
+    } else places[room].take(call.apiKeyId, 1);
+  }
+
+  function givePlace(call: Call, room: Room): void {
+    if (room === 'client_stream_without_key') clientStreams.leave(call);
+    else places[room].give(call.apiKeyId, 1);
+  }
+
   function release(call: Call, bytes: number): void {
     call.bodyBytes -= bytes;
     if (call.room === undefined) bodyBytesWithoutKey -= bytes;
@@ -88,7 +107,7 @@ export function createAdmission(): Admission {
       return {
         calls,
         callsWithoutKey: withoutKey.size,
-        streams: places.stream.taken + places.stream_without_key.taken,
+        streams: places.stream.taken + places.stream_without_key.taken + clientStreams.size,
         bodyBytes: bodies.taken,
         bodyBytesWithoutKey,
       };
@@ -102,7 +121,7 @@ export function createAdmission(): Admission {
       release(call, call.bodyBytes);
       withoutKey.delete(call);
       calls--;
-      if (call.room !== undefined) places[call.room].give(call.apiKeyId, 1);
+      if (call.room !== undefined) givePlace(call, call.room);
       if (calls === 0) for (const resolve of waiting.splice(0)) resolve();
     },
     idle() {
@@ -113,11 +132,11 @@ export function createAdmission(): Admission {
     },
     admit(call, room) {
       if (call === undefined) return;
-      places[room].take(call.apiKeyId, 1);
+      takePlace(call, room);
       try {
         bodies.take(call.apiKeyId, call.bodyBytes);
       } catch (error) {
-        places[room].give(call.apiKeyId, 1);
+        givePlace(call, room);
         throw error;
       }
       withoutKey.delete(call);

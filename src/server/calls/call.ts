@@ -5,7 +5,7 @@ import type { Protocol } from '../../observer.ts';
 import type { CallTrace } from '../../tracing/tracing.ts';
 
 /** Where a call takes its place: each room is full by itself. */
-export type Room = 'unary' | 'stream' | 'stream_without_key';
+export type Room = 'unary' | 'stream' | 'stream_without_key' | 'client_stream_without_key';
 
 /** One request, from its headers to the end of its answer: what the log says about it. */
 export interface Call {
@@ -24,6 +24,8 @@ export interface Call {
   /** Which RPC it is, once that is known; none for a probe, or a path where nothing is. */
   rpc?: DescMethod;
   apiKeyId?: string;
+  /** What it shares with the other calls of the same connection. */
+  connection?: object;
   /** The room in which it has a place until it ends; none before it is admitted. */
   room?: Room;
   /** Its request was read and parsed: what fails from here on is no fault of the sender's bytes. */

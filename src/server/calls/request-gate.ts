@@ -81,7 +81,9 @@ export function createRequestGate(deps: RequestGateDeps): RequestGate {
 
   /** Whoever shows no key takes no place of those who do; unary calls are bounded by `HealthChecks`. */
   function letInWithoutKey(method: DescMethod, values: ContextValues): void {
-    if (method.methodKind !== 'unary') admission.admit(values.get(callKey), 'stream_without_key');
+    const call = values.get(callKey);
+    if (method.methodKind === 'server_streaming') admission.admit(call, 'stream_without_key');
+    else if (method.methodKind !== 'unary') admission.admit(call, 'client_stream_without_key');
   }
 
   const known = new Map<DescMethod, Needs>();

@@ -13,6 +13,9 @@ import {
   CompressionUndeclared,
   InvalidField,
   RequestTooLarge,
+  ServerStopping,
+  TooFarAhead,
+  TooManyMessages,
 } from './request-errors.ts';
 
 /** The reason of an error: a value of harbor.errors.v1.ErrorReason. */
@@ -35,6 +38,9 @@ const serverRefusals = [
   refuse(RequestTooLarge, 'resource_exhausted', 'REQUEST_TOO_LARGE', (e) => ({
     metadata: { request_bytes_max: `${e.bytesMax}` },
   })),
+  refuse(TooManyMessages, 'resource_exhausted', 'OVERLOADED', () => ({ retryAfterMs: 1_000 })),
+  refuse(TooFarAhead, 'resource_exhausted', 'OVERLOADED', () => ({ retryAfterMs: 1_000 })),
+  refuse(ServerStopping, 'unavailable', 'SHUTTING_DOWN', () => ({ retryAfterMs: 1_000 })),
   refuse(DatabaseUnavailable, 'unavailable', 'DATABASE_UNAVAILABLE', () => ({
     retryAfterMs: 1_000,
   })),

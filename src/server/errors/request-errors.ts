@@ -31,6 +31,33 @@ export class RequestTooLarge extends Error {
   }
 }
 
+/** A client streams more messages than one stream takes. */
+export class TooManyMessages extends Error {
+  override readonly name = 'TooManyMessages';
+
+  constructor(messagesMax: number) {
+    super(`a stream takes at most ${messagesMax} messages; go on with another stream`);
+  }
+}
+
+/** A client goes on sending messages while earlier ones wait. */
+export class TooFarAhead extends Error {
+  override readonly name = 'TooFarAhead';
+
+  constructor(bytesMax: number) {
+    super(`at most ${bytesMax} bytes of messages may wait; take the answers to them first`);
+  }
+}
+
+/** The process is being stopped; streams of clients that say nothing end. */
+export class ServerStopping extends Error {
+  override readonly name = 'ServerStopping';
+
+  constructor() {
+    super('the service is being stopped; open the stream again');
+  }
+}
+
 /** A message says that it is compressed, and the headers do not say how. */
 export class CompressionUndeclared extends Error {
   override readonly name = 'CompressionUndeclared';

@@ -30,7 +30,8 @@ const translateErrors: Interceptor = (next) => async (request) => {
   }
 
   function received(streaming: StreamRequest): StreamRequest {
-    return { ...streaming, message: whileReadable(streaming.message) };
+    const message = untilAborted(whileReadable(streaming.message), streaming.signal);
+    return { ...streaming, message };
   }
 
   /** Messages of a stream are read when they are asked for, behind this interceptor. */
@@ -51,6 +52,27 @@ const translateErrors: Interceptor = (next) => async (request) => {
     }
   }
 };
+
+/** Ends with the reason of `signal`, such as the call's deadline, also while the next message is waited for. */
+function untilAborted<T>(messages: AsyncIterable<T>, signal: AbortSignal): AsyncIterable<T> {
+  let stopWaiting: (reason: unknown) => void = () => undefined;
+  signal.addEventListener('abort', () => stopWaiting(signal.reason), { once: true });
+  return {
+    [Symbol.asyncIterator]() {
+      const iterator = messages[Symbol.asyncIterator]();
+      return {
+        next() {
+          const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<T>>();
+          stopWaiting = reject;
+          if (signal.aborted) reject(signal.reason);
+          else iterator.next().then(resolve, reject);
+          return promise;
+        },
+        return: async () => (await iterator.return?.()) ?? { done: true, value: undefined },
+      };
+    },
+  };
+}
 
 /**
  * Checks one message against the contract, as the interceptor checks a request.

@@ -4,9 +4,10 @@ import type { Admission } from '../calls/admission.ts';
 import { beginCall, type Call, callerGone } from '../calls/call.ts';
 import { badAuthority } from '../errors/plain-answers.ts';
 import { CallsInFlightFull } from '../errors/request-errors.ts';
+import type { ClientStreamLimits } from '../limits.ts';
 import { type Dispatch, isAuthority, splitTarget, type ToHeaders, toUrl } from './exchange.ts';
 import { LateSignal } from './late-signal.ts';
-import { ReceivedBody } from './request-body.ts';
+import { type IncomingBody, ReceivedBody } from './request-body.ts';
 import {
   type AnswerSink,
   ReaderStalled,
@@ -14,6 +15,7 @@ import {
   Sending,
   type SendingDeps,
 } from './sending.ts';
+import { StreamedBody } from './streamed-body.ts';
 
 export interface AnswerDeps extends SendingDeps {
   readonly dispatch: Dispatch;
@@ -22,6 +24,8 @@ export interface AnswerDeps extends SendingDeps {
   readonly turns: LoopTurns;
   /** The largest message of a path's requests, in bytes. */
   readonly bytesMaxOf: (path: string) => number;
+  /** Undefined for a path whose requests are one message. */
+  readonly clientStreamLimitsOf: (path: string) => ClientStreamLimits | undefined;
   /** Called once an answer is taken, or cannot be. */
   readonly onEnd: (call: Call, path: string, status: number) => void;
 }
@@ -52,14 +56,18 @@ export async function answer(incoming: Incoming, deps: AnswerDeps): Promise<void
     tracestate: textOf(headers.tracestate),
     contentType: textOf(headers['content-type']),
   });
+  call.connection = incoming.connection;
   const { path, query } = splitTarget(incoming.target);
   const body = receiveBody(incoming, call, path, deps);
   const gone = new LateSignal();
   const sending = new Sending(incoming, deps, () => gone.abort(callerGone));
+  let isCrowdedOut = false;
   admission.begin(call, () => {
-    if (body.refuse(new CallsInFlightFull())) return true;
+    const isRefused = body.refuse(new CallsInFlightFull());
+    // One that was admitted may be amid an answer, and would hold that for as long as its reader takes nothing.
+    if (isRefused && call.room === undefined) return true;
     body.release();
-    call.failure ??= crowdedOut;
+    isCrowdedOut = true;
     sending.cutOff();
     return false;
   });
@@ -92,6 +100,8 @@ export async function answer(incoming: Incoming, deps: AnswerDeps): Promise<void
   } finally {
     body.release();
     admission.end(call);
+    // Whatever it ends with is a consequence.
+    if (isCrowdedOut) call.failure = crowdedOut;
     deps.onEnd(call, path, status);
   }
 }
@@ -103,9 +113,14 @@ function receiveBody(
   incoming: Incoming,
   call: Call,
   path: string,
-  { admission, bytesMaxOf }: AnswerDeps,
-): ReceivedBody {
+  { admission, bytesMaxOf, clientStreamLimitsOf, closing }: AnswerDeps,
+): IncomingBody {
   const { source, headers } = incoming;
+  const onFlood = () => incoming.cutOff('failed');
+  const limits = clientStreamLimitsOf(path);
+  if (limits !== undefined) {
+    return new StreamedBody({ source, call, admission, limits, closing, onFlood });
+  }
   const length = textOf(headers['content-length']);
   const isEnveloped = /^application\/(grpc|connect\+)/.test(textOf(headers['content-type']) ?? '');
   return new ReceivedBody({
@@ -115,7 +130,7 @@ function receiveBody(
     bytesMax: bytesMaxOf(path),
     envelopeBytes: isEnveloped ? envelopeBytes : 0,
     contentLength: length === undefined ? undefined : Number(length),
-    onFlood: () => incoming.cutOff('failed'),
+    onFlood,
   });
 }
 

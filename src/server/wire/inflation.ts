@@ -59,7 +59,29 @@ export function createInflation(): Inflation {
     counting,
     counted(handler) {
       const run = (request: UniversalServerRequest) => counting(request, () => handler(request));
-      return Object.assign(run, handler);
+      const runStream = async (request: UniversalServerRequest) => {
+        const response = await run(request);
+        const { body } = response;
+        if (body === undefined || !mayBeCompressed(request)) return response;
+        // The messages of a request are inflated while the answers to them are pulled.
+        return { ...response, body: pulledBy((pull) => counting(request, pull), body) };
+      };
+      return Object.assign(handler.method.methodKind === 'unary' ? run : runStream, handler);
+    },
+  };
+}
+
+function pulledBy<T>(
+  pull: (next: () => Promise<IteratorResult<T>>) => Promise<IteratorResult<T>>,
+  items: AsyncIterable<T>,
+): AsyncIterable<T> {
+  return {
+    [Symbol.asyncIterator]() {
+      const iterator = items[Symbol.asyncIterator]();
+      return {
+        next: () => pull(() => iterator.next()),
+        return: async () => (await iterator.return?.()) ?? { done: true, value: undefined },
+      };
     },
   };
 }

@@ -22,6 +22,12 @@ export interface RequestBody extends AsyncIterable<Uint8Array> {
   release(): void;
 }
 
+/** The body of a call that is coming in, as whoever answers the call holds it. */
+export interface IncomingBody extends RequestBody {
+  /** Refuses what still holds memory, or may; false when there is nothing to refuse. */
+  refuse(reason: Error): boolean;
+}
+
 export interface RequestBodyDeps {
   readonly source: Readable;
   readonly call: Call;
@@ -46,7 +52,7 @@ type State = 'coming' | 'whole' | 'over';
  * which grows with them, so that what is held is at most twice what came. A body that arrives as one
  * piece is handed on as it is.
  */
-export class ReceivedBody implements RequestBody {
+export class ReceivedBody implements IncomingBody {
   readonly #deps: RequestBodyDeps;
   readonly #bytesMax: number;
   #state: State = 'coming';
@@ -92,7 +98,6 @@ export class ReceivedBody implements RequestBody {
     if (isAwaited) this.#waiter?.reject(bodyCut());
   }
 
-  /** Refuses what still holds memory, or may; false when there is nothing to refuse. */
   refuse(reason: Error): boolean {
     if (this.#state === 'over' || (this.#state === 'whole' && this.#isAsked)) return false;
     this.#end(reason);
@@ -212,6 +217,6 @@ function bodyLate(): ConnectError {
   return new ConnectError('the body was not complete within 30 s', Code.DeadlineExceeded);
 }
 
-function bodyCut(): ConnectError {
+export function bodyCut(): ConnectError {
   return new ConnectError('the body ended before it was complete', Code.Canceled);
 }
