@@ -25,6 +25,7 @@ afterEach(async () => {
     .toEqual({
       calls: 0,
       callsWithoutKey: 0,
+      streams: 0,
       bodyBytes: 0,
       bodyBytesWithoutKey: 0,
       answerBytes: 0,
