@@ -165,7 +165,8 @@ function assemble(config: Config, { database, log, observer, tracing }: Means) {
   compileRules(validator, features.services);
   const server = createServer({
     routes: features.addRoutes,
-    serviceNames: features.services.map(({ typeName }) => typeName),
+    services: features.services,
+    reflection: config.reflection,
     streams: features.streams,
     validator,
     authenticator: apiKeys.authenticator,

@@ -28,6 +28,8 @@ export interface Config {
   readonly streamStallMs: number;
   /** Origins of browser apps; `*` for every one. */
   readonly corsOrigins: readonly string[];
+  /** Whether clients that bring no schema are told of the services (grpc.reflection). */
+  readonly reflection: boolean;
   readonly logLevel: string;
   /** Of which calls the log has a line; in milliseconds. */
   readonly callLog: { readonly which: 'all' | 'errors' | 'slow'; readonly slowMs: number };
@@ -122,6 +124,7 @@ const environment = z.object({
   TLS_KEY_FILE: file.optional(),
   CORS_ORIGINS: corsOrigins.default([]),
   STREAM_STALL_MS: wholeNumber(1_000, 600_000).default(30_000),
+  REFLECTION: z.enum(['on', 'off'], 'must be on or off').default('on'),
   WEBHOOK_CA_FILE: file.refine(holdsCertificates, 'must hold certificates in PEM').optional(),
   ...webhooksEnvironment,
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
@@ -181,6 +184,7 @@ export function readConfig(
     tls: cert === undefined || key === undefined ? undefined : { cert, key },
     corsOrigins: values.CORS_ORIGINS,
     streamStallMs: values.STREAM_STALL_MS,
+    reflection: values.REFLECTION === 'on',
     logLevel: values.LOG_LEVEL,
     callLog: { which: values.LOG_CALLS, slowMs: values.LOG_SLOW_MS },
     metrics:

@@ -34,6 +34,12 @@ test('a way past a pooler without a way to it is refused', () => {
   );
 });
 
+test('reflection is on unless it is turned off', () => {
+  expect(readConfig({}).reflection).toBe(true);
+  expect(readConfig({ REFLECTION: 'off' }).reflection).toBe(false);
+  expect(() => readConfig({ REFLECTION: 'no' })).toThrow('REFLECTION: must be on or off');
+});
+
 test('what a partition of events holds is a quarter or a month', () => {
   expect(readConfig({}).eventPartitions).toBeUndefined();
   expect(readConfig({ EVENT_PARTITIONS: 'month' }).eventPartitions).toBe('month');

@@ -90,7 +90,7 @@ beforeAll(async () => {
       } as never),
     streams: [],
     validator: createContractValidator([things]),
-    serviceNames: [things.typeName],
+    services: [things],
     health: createHealth(),
     tls: undefined,
     corsOrigins: [],

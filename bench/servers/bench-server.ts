@@ -32,7 +32,7 @@ export async function runBenchServer(routesOver: (database: Database) => Routes)
     routes: routesOver(database),
     validator: createContractValidator([EventsService]),
     streams: [],
-    serviceNames: [EventsService.typeName],
+    services: [EventsService],
     authenticator: createAuthenticator(apiKeys),
     lastUsed: createLastUsed(apiKeys),
     health,

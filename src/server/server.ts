@@ -1,5 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { DescService } from '@bufbuild/protobuf';
 import type { Validator } from '@bufbuild/protovalidate';
+import { file_google_rpc_error_details } from '../../gen/typescript/google/rpc/error_details_pb.ts';
+import { file_harbor_errors_v1_error_reason } from '../../gen/typescript/harbor/errors/v1/error_reason_pb.ts';
+import { Health as HealthService } from '../../gen/typescript/health/v1/health_pb.ts';
 import type { Gauge } from '../gauge.ts';
 import type { Log } from '../log.ts';
 import { createLoopTurns, type LoopTurns } from '../loop-turns.ts';
@@ -15,6 +19,7 @@ import { createDispatch } from './dispatch.ts';
 import { createHealth, type Health } from './health/health.ts';
 import { createHealthService } from './health/health-service.ts';
 import { createClientStreamLimits, createRequestLimits } from './limits.ts';
+import { createReflection } from './reflection/reflection-service.ts';
 import { createHandlers, type Routes } from './rpc/router.ts';
 import { type ServerLoad, serverGauges } from './server-gauges.ts';
 import { createStreams } from './streams/open-streams.ts';
@@ -43,8 +48,10 @@ export interface ServerDeps extends Omit<RequestGateDeps, 'admission' | 'limiter
   /** Headers that the routes read beside those of the protocols, in lower case; others they do not see. */
   readonly headersRead?: readonly string[];
   readonly validator: Validator;
-  /** Names of the services in `routes`, for grpc.health.v1. */
-  readonly serviceNames: readonly string[];
+  /** Those in `routes`, for health and reflection. */
+  readonly services: readonly DescService[];
+  /** Whether clients are told of them (grpc.reflection); by default they are. */
+  readonly reflection?: boolean;
   readonly health: Health;
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
   readonly corsOrigins: readonly string[];
@@ -79,10 +86,16 @@ export function createServer(deps: ServerDeps): Server {
   const { admission = createAdmission(), limiter = createRateLimiter() } = deps;
   const { turns = createLoopTurns() } = deps;
   const { validator } = deps;
-  const healthService = createHealthService(deps.health, deps.serviceNames);
+  const { services, reflection = true } = deps;
+  const healthService = createHealthService(deps.health, services);
+  const addReflection = createReflection({
+    services: [...services, HealthService],
+    files: [file_google_rpc_error_details, file_harbor_errors_v1_error_reason],
+  });
   const routes: Routes = (router) => {
     deps.routes(router);
     healthService.routes(router);
+    if (reflection) addReflection(router);
   };
   const gate = createRequestGate({ ...deps, admission, limiter });
   const inflation = createInflation();

@@ -49,7 +49,7 @@ const server = createServer({
   routes: (router) => addConformanceService(router, gate, wanted.messageReceiveLimit),
   headersRead: ['x-conformance-test'],
   validator: createContractValidator([ConformanceService]),
-  serviceNames: [ConformanceService.typeName],
+  services: [ConformanceService],
   streams: [createConformanceStream(wanted.messageReceiveLimit)],
   health: createHealth(),
   tls,

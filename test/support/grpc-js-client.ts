@@ -7,7 +7,13 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf';
-import type { CallOptions, Client, ClientReadableStream, ServiceError } from '@grpc/grpc-js';
+import type {
+  CallOptions,
+  Client,
+  ClientDuplexStream,
+  ClientReadableStream,
+  ServiceError,
+} from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
 
 /** The headers of a call. */
@@ -66,6 +72,22 @@ export function callStream<Input extends DescMessage, Output extends DescMessage
     serialize(input),
     deserialize(output),
     create(input, request),
+  );
+}
+
+/** A stream of grpc-js in both directions. */
+export function callBidi<Input extends DescMessage, Output extends DescMessage>(
+  client: Client,
+  method: Method<Input, Output>,
+  options: CallOptions = {},
+): ClientDuplexStream<MessageShape<Input>, MessageShape<Output>> {
+  const { input, output } = method;
+  return client.makeBidiStreamRequest(
+    pathOf(method),
+    serialize(input),
+    deserialize(output),
+    new Metadata(),
+    options,
   );
 }
 

@@ -1,4 +1,4 @@
-import { create } from '@bufbuild/protobuf';
+import { create, type DescService } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import {
   HealthCheckResponseSchema,
@@ -19,9 +19,9 @@ type WatchRoute = StreamRoute<
 /** grpc.health.v1: `Check` and `Watch` for the process ("") and each of its services. */
 export function createHealthService(
   health: Health,
-  serviceNames: readonly string[],
+  services: readonly DescService[],
 ): { readonly routes: Routes; readonly watch: WatchRoute } {
-  const known = new Set(['', HealthService.typeName, ...serviceNames]);
+  const known = new Set(['', HealthService.typeName, ...services.map(({ typeName }) => typeName)]);
   const statusOf = (service: string) => {
     if (!known.has(service)) return ServingStatus.SERVICE_UNKNOWN;
     return health.notServing === undefined ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
