@@ -54,8 +54,8 @@ test.each([
   ['README.md', 2],
   ['docs/event-lifecycle.md', 3],
   ['docs/listing-and-streaming.md', 2],
-  ['docs/managing-api-keys.md', 3],
-  ['docs/managing-workspaces.md', 1],
+  ['docs/managing-api-keys.md', 4],
+  ['docs/managing-workspaces.md', 2],
   // Last: its endpoint is sent nothing, since no event follows.
   ['docs/webhook-delivery.md', 4],
 ])('the calls by curl in %s work when they are pasted in their order', async (page, calls) => {

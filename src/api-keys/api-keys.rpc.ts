@@ -17,6 +17,9 @@ export interface ApiKeysRpcDeps {
   readonly assertWorkspacesExist: (tx: Transaction, ids: readonly string[]) => Promise<void>;
 }
 
+/** An answer with a secret is kept by nobody on its way. */
+const unkept = ['cache-control', 'no-store'] as const;
+
 /** harbor.api_keys.v1.ApiKeysService over the API key store. */
 export function createApiKeysRpc({
   store,
@@ -31,7 +34,8 @@ export function createApiKeysRpc({
   });
 
   return {
-    async createApiKey(request, { values }) {
+    async createApiKey(request, { values, responseHeader }) {
+      responseHeader.set(...unkept);
       const { requestId, workspaceIds } = request;
       const { apiKey, secret, replayed } = await issueApiKey(store, toApiKeyWish(request), {
         by: getActor(values),
@@ -66,7 +70,8 @@ export function createApiKeysRpc({
       return { apiKey: toApiKeyMessage(apiKey) };
     },
 
-    async rotateApiKey({ id, overlap }, { values }) {
+    async rotateApiKey({ id, overlap }, { values, responseHeader }) {
+      responseHeader.set(...unkept);
       const overlapMs = overlap === undefined ? 0 : Math.ceil(durationMs(overlap));
       const { apiKey, secret } = await store.rotate(id, overlapMs, getActor(values));
       return { apiKey: toApiKeyMessage(apiKey), secret };

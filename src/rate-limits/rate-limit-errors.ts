@@ -22,8 +22,9 @@ export class RateLimited extends Error {
 
   /** @param retryAfterMs whole milliseconds, at least 1. */
   constructor(owner: LimitOwner, limit: MetLimit, max: number, retryAfterMs: number) {
-    const wait = `try again in ${retryAfterMs} ms`;
-    super(`${takers[owner]} ${allowances[limit](max)}; ${wait}`);
+    // For people: the exact time is in the wait.
+    const seconds = Math.ceil(retryAfterMs / 100) / 10;
+    super(`${takers[owner]} ${allowances[limit](max)}; try again in ${seconds} s`);
     this.owner = owner;
     this.limit = limit;
     this.retryAfterMs = retryAfterMs;

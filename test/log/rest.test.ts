@@ -1,8 +1,10 @@
 import { getOption, hasOption } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { http } from '../../gen/typescript/google/api/annotations_pb.ts';
+import { ApiKeysService } from '../../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
 import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { WebhooksService } from '../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
+import { WorkspacesService } from '../../gen/typescript/harbor/workspaces/v1/workspaces_service_pb.ts';
 import { createEventsClient } from '../support/clients.ts';
 import { fillLog, tearOut } from '../support/filled-log.ts';
 import { startTestService, type TestService, testWorkspaceId } from '../support/test-service.ts';
@@ -257,7 +259,9 @@ test('a stream that is left is not an error of the service', async () => {
 test('GET /openapi.json describes every path of the REST face', async () => {
   const response = await fetch(`${service.baseUrl}/openapi.json`);
   const document = (await response.json()) as { paths: object };
-  const annotated = [...EventsService.methods, ...WebhooksService.methods]
+  const services = [EventsService, WebhooksService, ApiKeysService, WorkspacesService];
+  const annotated = services
+    .flatMap(({ methods }) => methods)
     .filter((rpc) => hasOption(rpc, http))
     .map((rpc) => getOption(rpc, http).pattern.value);
   expect(annotated).toEqual(expect.arrayContaining(['/v1/events', '/v1/events/{id}']));

@@ -32,6 +32,19 @@ export const problemSchema = {
   },
 };
 
+/** Of the IETF's draft draft-ietf-httpapi-ratelimit-headers, in structured fields. */
+export const rateLimitHeaders = {
+  'RateLimit-Policy': {
+    description: 'The rate limits that apply, such as "key-creates";q=500;w=5.',
+    schema: { type: 'string' },
+  },
+  RateLimit: {
+    description:
+      'What is left of them, such as "key-creates";r=499;t=1; of one of the workspace only that nothing is.',
+    schema: { type: 'string' },
+  },
+};
+
 export const responses = {
   Problem: {
     description: 'What is wrong, as RFC 9457 says it.',
@@ -44,6 +57,7 @@ export const responses = {
         description: 'Seconds to wait, where waiting helps.',
         schema: { type: 'integer', minimum: 1 },
       },
+      ...rateLimitHeaders,
     },
     content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
   },

@@ -1,7 +1,10 @@
 import type { DescMethod } from '@bufbuild/protobuf';
+import { ApiKeysService } from '../../../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
 import { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { WebhooksService } from '../../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
+import { WorkspacesService } from '../../../gen/typescript/harbor/workspaces/v1/workspaces_service_pb.ts';
 import { pageSizeOf } from '../../page-token.ts';
+import { rateLimitHeaders } from './openapi-components.ts';
 import type { Schema } from './openapi-values.ts';
 
 /** What `openapi.json` says of an RPC by REST and the contract does not. */
@@ -43,7 +46,11 @@ const remarks = new Map<DescMethod, Remarks>([
   [
     EventsService.method.createEvent,
     {
-      answerHeaders: { ...replayed('the event'), ...madeAt('the event, /v1/events/evt_…') },
+      answerHeaders: {
+        ...replayed('the event'),
+        ...madeAt('the event, /v1/events/evt_…'),
+        ...rateLimitHeaders,
+      },
       statuses: ['422'],
     },
   ],
@@ -65,6 +72,16 @@ const remarks = new Map<DescMethod, Remarks>([
   [
     WebhooksService.method.retryDeliveries,
     { answerHeaders: madeAt('the replay, /v1/replays/rpl_…') },
+  ],
+  [
+    ApiKeysService.method.createApiKey,
+    {
+      answerHeaders: { ...replayed('the key'), ...madeAt('the key, /v1/api_keys/key_…') },
+    },
+  ],
+  [
+    WorkspacesService.method.createWorkspace,
+    { answerHeaders: madeAt('the workspace, /v1/workspaces/ws_…') },
   ],
   [
     EventsService.method.subscribeEvents,

@@ -1,6 +1,8 @@
 import type { DescMethod } from '@bufbuild/protobuf';
+import { ApiKeysService } from '../../../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
 import { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { WebhooksService } from '../../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
+import { WorkspacesService } from '../../../gen/typescript/harbor/workspaces/v1/workspaces_service_pb.ts';
 
 /** An RPC's response in ProtoJSON. */
 // biome-ignore lint/suspicious/noExplicitAny: JSON of many shapes, each known to its RPC
@@ -30,6 +32,8 @@ function creating(collection: string, noun: string, statuses: readonly number[])
 
 const manners = new Map<DescMethod, RestManner>([
   [EventsService.method.createEvent, creating('/v1/events', 'event', [201])],
+  [ApiKeysService.method.createApiKey, creating('/v1/api_keys', 'api_key', [201])],
+  [WorkspacesService.method.createWorkspace, creating('/v1/workspaces', 'workspace', [201])],
   [
     WebhooksService.method.createWebhookEndpoint,
     creating('/v1/webhook_endpoints', 'endpoint', [201]),
