@@ -51,8 +51,9 @@ export function createDial(options: DialOptions): buildConnector.connector {
     // Nobody looks up what is an address already.
     if (isIP(address) !== 0 && !mayDial(address)) return callback(new AddressNotAllowed(), null);
     return (isSecure ? secure : plain)(target, (...connected) => {
-      const [, socket] = connected;
-      if (socket !== null) limitAnswers(socket);
+      const [error, socket] = connected;
+      // Where it has failed there is no second argument, whatever its type says.
+      if (error === null && socket !== null) limitAnswers(socket);
       callback(...connected);
     });
   };
