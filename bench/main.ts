@@ -8,6 +8,7 @@ import { benchIndexes } from './growth/indexes.ts';
 import { benchKeyFlood } from './key-flood/key-flood.ts';
 import { benchLog } from './log/log.ts';
 import { benchMemory } from './memory.ts';
+import { benchMetrics } from './metrics.ts';
 import { benchNeighbours } from './neighbours.ts';
 import { benchPartitions } from './partitions.ts';
 import { benchPgbench } from './pgbench.ts';
@@ -31,6 +32,7 @@ const usual: Record<string, Bench> = {
   retrieve: benchRetrieve,
   neighbours: benchNeighbours,
   memory: benchMemory,
+  metrics: benchMetrics,
   keys: benchKeyFlood,
   log: benchLog,
   webhooks: benchWebhooks,

@@ -18,8 +18,16 @@ const entries = {
   'bare http2': 'servers/bare-http2.ts',
   'transaction per create': 'servers/transaction-per-create.ts',
   'statement per create': 'servers/statement-per-create.ts',
+  'service with metrics': '../src/main.ts',
+  'service that logs errors': '../src/main.ts',
 };
 export type ServerName = keyof typeof entries;
+
+/** What some of them are told beside what all are. */
+const environments: Partial<Record<ServerName, Record<string, string>>> = {
+  'service with metrics': { METRICS_PORT: '0' },
+  'service that logs errors': { LOG_CALLS: 'errors' },
+};
 
 const readyMsMax = 30_000;
 const stopMsMax = 10_000;
@@ -34,7 +42,13 @@ export async function startServer(
 ): Promise<ServerProcess> {
   const port = await findFreePort();
   const child = spawn(process.execPath, [join(import.meta.dirname, entries[name])], {
-    env: { PATH: process.env.PATH, LOG_LEVEL: 'info', ...env, PORT: `${port}` },
+    env: {
+      PATH: process.env.PATH,
+      LOG_LEVEL: 'info',
+      ...environments[name],
+      ...env,
+      PORT: `${port}`,
+    },
     stdio: ['ignore', 'ignore', 'inherit'],
     // Ctrl-C is for the bench, which ends its servers in order.
     detached: true,
