@@ -62,8 +62,8 @@ test('a read that fails is a 500 without a word of why, and the next one may do'
 test('a body that comes without end is not read: its connection ends with the answer', async () => {
   const head = 'GET /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n';
   const answer = await exchangeRaw(at, head + 'x'.repeat(1_000));
-  expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
-  expect(answer).toMatch(/\r\nconnection: close\r\n/i);
+  // And not by a second answer, once the time for the request has passed.
+  expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\nreads 1\n$/);
 });
 
 test('connections beyond the bound are ended at once, and those there are go on', async () => {
