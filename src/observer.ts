@@ -38,6 +38,8 @@ export interface EndedCall extends Timed {
   readonly protocol: Protocol;
   /** `ok`, or the code of the contract's errors. */
   readonly code: string;
+  /** Why it was refused, by the contract's reasons; undefined: it was not, or without a reason. */
+  readonly reason: string | undefined;
 }
 
 export type CreateOutcome =

@@ -16,6 +16,7 @@ beforeAll(async () => {
   await service.makeEndpoint('/hooks');
   const events = createEventsClient(service);
   await events.createEvent({ workspaceId, type: 'told', payload: {} });
+  await expect(events.retrieveEvent({ id: '' })).rejects.toThrow();
   await vi.waitFor(async () => {
     metrics = await readMetrics(service);
     expect(metrics.value('harbor_webhook_requests_total', { outcome: 'succeeded' })).toBe(1);

@@ -52,6 +52,10 @@ test.each<[Wire | 'rest', string]>([
     await untilRead(() => calls({ ...at, code: 'ok' })).toBe(went + 2);
     await untilRead(() => calls({ ...at, code: 'invalid_argument' })).toBe(refused + 1);
     const after = await readMetrics(service);
+    const invalid = { reason: 'INVALID_REQUEST' };
+    expect(after.value('harbor_rpc_refusals_total', invalid)).toBe(
+      before.value('harbor_rpc_refusals_total', invalid) + 1,
+    );
     expect(after.value('harbor_rpc_duration_seconds_count', at)).toBe(timed + 3);
   },
 );

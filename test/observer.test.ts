@@ -5,6 +5,7 @@ const call: Parameters<Observer['callEnded']>[0] = {
   rpc: undefined,
   protocol: 'rest',
   code: 'ok',
+  reason: undefined,
   startedAtMs: 0,
   durationMs: 1,
 };

@@ -42,6 +42,13 @@ export function watchCalls(registry: prometheus.Registry): Watcher {
     labels: ['method', 'protocol', 'code'],
     read,
   });
+  const refusals = new Map<string, number>();
+  showTally(registry, {
+    name: 'harbor_rpc_refusals_total',
+    help: 'Calls that were refused or have failed, by the reason that the caller was told',
+    labels: ['reason'],
+    read: () => [...refusals].map(([reason, count]) => ({ labels: { reason }, count })),
+  });
   const durations = new prometheus.Histogram({
     name: 'harbor_rpc_duration_seconds',
     help: 'Unary calls, from their headers until their answer was taken',
@@ -51,9 +58,10 @@ export function watchCalls(registry: prometheus.Registry): Watcher {
   });
 
   return {
-    callEnded({ rpc = noRpc, protocol, code, durationMs }) {
+    callEnded({ rpc = noRpc, protocol, code, reason, durationMs }) {
       const { labels, counts } = find(rpc, protocol);
       counts.set(code, (counts.get(code) ?? 0) + 1);
+      if (reason !== undefined) refusals.set(reason, (refusals.get(reason) ?? 0) + 1);
       if (rpc !== noRpc && !rpc.isStream) durations.observe(labels, durationMs / 1_000);
     },
   };

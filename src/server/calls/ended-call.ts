@@ -33,6 +33,7 @@ export function createCallTelling(
       rpc: rpc && toObserved(rpc),
       protocol: rpc === undefined ? 'rest' : call.protocol,
       code: codeOf(call, status),
+      reason: call.failure?.reason,
       startedAtMs,
       durationMs: performance.now() - startedAtMs,
     };
