@@ -77,6 +77,23 @@ describe('a connection of HTTP/2', () => {
   });
 });
 
+test('once the front closes an idle connection of HTTP/2 is pinged, and a call on it told before its answer that it is the last', async () => {
+  const front = createFront(undefined);
+  front.http2.on('stream', (stream) => stream.respond({ ':status': 200 }, { endStream: true }));
+  const address = await front.listen('127.0.0.1', 0);
+  const session = connect(`http://${address.host}:${address.port}`);
+  const order: string[] = [];
+  const call = () => session.request({ ':path': '/' }).on('response', () => order.push('answer'));
+  await once(call().resume(), 'close');
+  session.on('goaway', () => order.push('goaway'));
+  const pinged = once(session, 'ping');
+  const closed = front.close();
+  await pinged;
+  await once(call().resume(), 'close');
+  expect(order).toEqual(['answer', 'goaway', 'answer']);
+  await closed;
+});
+
 describe('over TLS, a connection that never finishes its handshake', () => {
   test('ends in time', async () => {
     const front = createFront(tls, times);

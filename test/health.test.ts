@@ -104,17 +104,21 @@ describe.each(['/healthz', '/readyz'])('%s without a key', (path) => {
 
 test('while the service stops it lives, and is not ready', async () => {
   const stopping = await startTestService();
-  // The connection is open before the stop begins, so that it is still answered.
-  const session = connect(stopping.baseUrl);
-  const ask = (path: string) => askOver(session, path);
-  expect(await ask('/readyz')).toEqual({ status: 200, text: '{"status":"SERVING"}' });
+  // Open before the stop begins, so that each still answers its next call.
+  const [one, other] = [connect(stopping.baseUrl), connect(stopping.baseUrl)];
+  const serving = { status: 200, text: '{"status":"SERVING"}' };
+  expect([await askOver(one, '/readyz'), await askOver(other, '/healthz')]).toEqual([
+    serving,
+    serving,
+  ]);
   const stopped = stopping.stop();
-  expect(await ask('/readyz')).toEqual({
+  expect(await askOver(one, '/readyz')).toEqual({
     status: 503,
     text: '{"status":"NOT_SERVING","reason":"SHUTTING_DOWN"}',
   });
-  expect(await ask('/healthz')).toEqual({ status: 200, text: '{"status":"SERVING"}' });
-  session.close();
+  expect(await askOver(other, '/healthz')).toEqual(serving);
+  one.close();
+  other.close();
   await stopped;
 });
 

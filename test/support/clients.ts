@@ -19,12 +19,18 @@ export const wires = [
 export const jsonWires = ['grpc json', 'grpc-web json'] as const;
 export type Wire = (typeof wires)[number] | (typeof jsonWires)[number];
 
-export function createTransport(wire: Wire, baseUrl: string, secretKey?: string): Transport {
+/** @param ca the authority of a service over TLS, in PEM. */
+export function createTransport(
+  wire: Wire,
+  baseUrl: string,
+  secretKey?: string,
+  ca?: string,
+): Transport {
   const authorize: Interceptor = (next) => (request) => {
     if (secretKey !== undefined) request.header.set('authorization', `Bearer ${secretKey}`);
     return next(request);
   };
-  const options = { baseUrl, interceptors: [authorize] };
+  const options = { baseUrl, interceptors: [authorize], ...(ca && { nodeOptions: { ca } }) };
   switch (wire) {
     case 'grpc':
       return createGrpcTransport(options);
@@ -46,8 +52,8 @@ export function createTransport(wire: Wire, baseUrl: string, secretKey?: string)
 }
 
 export function createEventsClient(
-  service: { baseUrl: string; secretKey: string },
+  { baseUrl, secretKey, ca }: { baseUrl: string; secretKey: string; ca?: string },
   wire: Wire = 'grpc',
 ): Client<typeof EventsService> {
-  return createClient(EventsService, createTransport(wire, service.baseUrl, service.secretKey));
+  return createClient(EventsService, createTransport(wire, baseUrl, secretKey, ca));
 }

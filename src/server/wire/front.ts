@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer as createHttp1Server, type Server as Http1Server } from 'node:http';
 import { createServer as createHttp2Server, type Http2Server } from 'node:http2';
 import { createServer as createNetServer, type Server, type Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 import {
   bodyTimeoutMs,
@@ -89,8 +89,11 @@ export function createFront(
     closing: closing.signal,
     async close() {
       closing.abort();
+      sessions.beginClosing();
       const closed = new Promise((resolve) => front.close(resolve));
       await delay(quietMs);
+      // What has come in meanwhile is read first: a connection with a request is not idle.
+      await immediate();
       // HTTP/1.1: idle connections end now, the others with their answer.
       http1.close();
       // HTTP/2: GOAWAY; what a client sends before it hears of that is refused unread (REFUSED_STREAM).

@@ -4,6 +4,12 @@ import type { Socket } from 'node:net';
 export interface Http2Sessions {
   /** Hands a connection over to HTTP/2. */
   begin(socket: Socket): void;
+  /**
+   * For proxies that use a connection for one call at a time, as nginx does, and send no call again: an idle connection is
+   * asked for a sign of life, on which they let go of it; one that is used all the same is told with that call that it is the
+   * last one. Peers with several calls at once hear of it by `close`.
+   */
+  beginClosing(): void;
   /** GOAWAY to every peer: calls in flight go on, what it sends before it hears of that is refused unread. */
   close(): void;
 }
@@ -35,6 +41,7 @@ export function watchSessions(http2: Http2Server, times: Http2SessionTimes): Htt
   const { idleMs, settingsMs } = times;
   const roundMs = Math.min(1_000, idleMs / 8, settingsMs / 4);
   let timer: NodeJS.Timeout | undefined;
+  let isClosing = false;
 
   function watch(): void {
     const nowMs = performance.now();
@@ -89,6 +96,8 @@ export function watchSessions(http2: Http2Server, times: Http2SessionTimes): Htt
     const watched = stream.session && sessions.get(stream.session as ServerHttp2Session);
     if (watched === undefined) return;
     watched.streams++;
+    // Before the answer: after it the next call may be on its way.
+    if (isClosing && watched.streams === 1) stream.session?.close();
     stream.once('close', () => {
       watched.streams--;
       if (watched.streams === 0) watched.quietSinceMs = performance.now();
@@ -100,6 +109,12 @@ export function watchSessions(http2: Http2Server, times: Http2SessionTimes): Htt
       begun = socket;
       http2.emit('connection', socket);
       begun = undefined;
+    },
+    beginClosing() {
+      isClosing = true;
+      for (const [session, { streams }] of sessions) {
+        if (streams === 0 && !session.destroyed) session.ping(() => undefined);
+      }
     },
     close() {
       for (const session of sessions.keys()) session.close();

@@ -1,0 +1,81 @@
+import {
+  checkBatches,
+  checkCalls,
+  checkStreams,
+  startTraffic,
+  type Traffic,
+  type Way,
+} from './checks.ts';
+import { programs } from './programs.ts';
+import { startProxy } from './proxy.ts';
+import { type Services, startServices } from './services.ts';
+
+/**
+ * `npm run proxies`: runs the configurations of docs/proxies, each in front of two processes of the service: calls of every
+ * protocol, a batch of 8 MiB, streams that are silent for longer than the proxy waits, and restarts of both processes while
+ * calls go on. Takes names of proxies; all by default. One that is not at hand is skipped by name.
+ */
+async function main(): Promise<void> {
+  const names = process.argv.slice(2);
+  for (const name of names) {
+    if (programs.some((program) => program.name === name)) continue;
+    throw new Error(`no proxy ${name}; there are ${programs.map((one) => one.name).join(', ')}`);
+  }
+  await using cleanup = new AsyncDisposableStack();
+  const services = cleanup.use(await startServices());
+  const ways: Way[] = [];
+  for (const program of programs) {
+    if (names.length > 0 && !names.includes(program.name)) continue;
+    const command = await program.find();
+    if (command === undefined) {
+      tell(`skipped: the service behind ${program.name} (needs ${program.needs})`);
+      continue;
+    }
+    const proxy = cleanup.use(await startProxy(program, command, services.ports));
+    ways.push({ proxy, secretKey: services.secretKey });
+  }
+  for (const way of ways) {
+    await by(way, () => checkCalls(way));
+    await by(way, () => checkBatches(way));
+    tell(`behind ${way.proxy.name}: calls of every protocol, a batch of 8 MiB`);
+  }
+  // Together: they are silent most of the time.
+  await Promise.all(ways.map((way) => by(way, () => checkStreams(way))));
+  tell('streams outlive the time that a proxy waits');
+  for (const way of ways) {
+    const calls = await by(way, () => restartUnder(startTraffic(way), services));
+    tell(`behind ${way.proxy.name}: 4 restarts, ${calls} calls, none failed`);
+  }
+}
+
+/** Each process in turn, as in an upgrade: the next one when the proxy has found back to the one before. */
+async function restartUnder(traffic: Traffic, services: Services): Promise<number> {
+  for (const which of [0, 1, 0, 1] as const) {
+    await traffic.more(callsBefore);
+    await services.restart(which);
+  }
+  return await traffic.stop();
+}
+
+/** Enough for all connections to be in use. */
+const callsBefore = 1_000;
+
+async function by<T>({ proxy }: Way, check: () => Promise<T>): Promise<T> {
+  try {
+    return await check();
+  } catch (cause) {
+    const said = proxy.said === '' ? '' : `\n${proxy.name} said:\n${proxy.said}`;
+    throw new Error(`behind ${proxy.name}: ${(cause as Error).message}${said}`, { cause });
+  }
+}
+
+function tell(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+try {
+  await main();
+} catch (error) {
+  tell(`proxies failed: ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
+}
