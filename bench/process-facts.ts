@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /** Linux counts CPU time in these on every platform that Node runs on. */
 const msPerTick = 10;
@@ -21,6 +21,17 @@ export function readCpuMs(pid: number): number | undefined {
   // The fields after the program's name, which stands in brackets: utime and stime are 14 and 15 of all.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * msPerTick;
+}
+
+/**
+ * CPU time in microseconds that a process of one thread has used so far, as a session of PostgreSQL is one: to the
+ * nanosecond where the kernel counts it, else by ticks; undefined where it cannot be told (not Linux).
+ */
+export function readThreadCpuUs(pid: number): number | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const file = `/proc/${pid}/schedstat`;
+  if (existsSync(file)) return Number(readFileSync(file, 'utf8').split(' ')[0]) / 1000;
+  return (readCpuMs(pid) ?? Number.NaN) * 1000;
 }
 
 /**

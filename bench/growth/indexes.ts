@@ -9,7 +9,7 @@ import { openPartitionedDatabase } from '../filled/partitioned-database.ts';
 import type { Report } from '../report.ts';
 import { median, type Plan } from '../rounds.ts';
 import type { Stage } from '../stage.ts';
-import { measure } from './measure.ts';
+import { openMeter } from './measure.ts';
 import { appending } from './operations.ts';
 
 const partitions = 24;
@@ -43,12 +43,13 @@ export async function benchIndexes(_: Stage, { rounds }: Plan): Promise<Report> 
   for (const [index, variant] of variants.entries()) {
     const opened = await openVariant(postgres.url, variant, index);
     cleanup.use(opened);
-    subjects.push({ ...variant, ...opened, cpuUs: [] as number[] });
+    const meter = await openMeter(opened.client);
+    const operation = appending(opened.filled, variant.subjectEvery);
+    subjects.push({ name: variant.name, meter, operation, cpuUs: [] as number[] });
   }
   for (let round = 0; round < rounds; round++) {
-    for (const { client, filled, subjectEvery, cpuUs } of subjects) {
-      const cost = await measure(client, appending(filled, subjectEvery));
-      cpuUs.push(cost.cpuUs ?? Number.NaN);
+    for (const { meter, operation, cpuUs } of subjects) {
+      cpuUs.push((await meter.cpuUs(operation)) ?? Number.NaN);
     }
   }
   const medians = subjects.map(({ name, cpuUs }) => ({ name, cpuUs: median(cpuUs) }));

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { startEmbeddedPostgres } from '../../src/embedded-postgres/index.ts';
 import { createEventLogStore, createEventStore } from '../../src/events/index.ts';
 import { idOf } from '../../src/type-id.ts';
-import { fillLog } from '../filled/filled-log.ts';
+import { type FilledLog, fillLog } from '../filled/filled-log.ts';
 import { openPartitionedDatabase } from '../filled/partitioned-database.ts';
 import { formatCount, formatReport, type Report } from '../report.ts';
 import { type Case, casesOf } from './cases.ts';
@@ -43,6 +43,11 @@ export async function benchPlans(): Promise<Report> {
   for (const partitions of partitionCounts) {
     columns.push(await explainAll(postgres.url, partitions));
   }
+  return writePlans(columns);
+}
+
+/** @param columns one for each count of partitions */
+export async function writePlans(columns: readonly (readonly Page[])[]): Promise<Report> {
   const report = toReport(columns);
   const summary = formatReport(report).replace('###', '#');
   const written = `\nWritten by \`npm run bench -- plans\`. The plans of ${partitionCounts.at(-1)} partitions:\n\n`;
@@ -62,15 +67,19 @@ async function explainAll(serverUrl: string, partitions: number): Promise<Page[]
   // With the settings that the service's sessions have.
   const client = await partitioned.database.connect();
   try {
-    await client.query('set statement_timeout = 0');
-    const pages: Page[] = [];
-    for (const one of casesOf(filled, await sampleIds(client))) {
-      pages.push(await explainPage(client, one));
-    }
-    return pages;
+    return await explainCases(client, filled);
   } finally {
     client.release();
   }
+}
+
+export async function explainCases(client: pg.ClientBase, filled: FilledLog): Promise<Page[]> {
+  await client.query('set statement_timeout = 0');
+  const pages: Page[] = [];
+  for (const one of casesOf(filled, await sampleIds(client))) {
+    pages.push(await explainPage(client, one));
+  }
+  return pages;
 }
 
 /** Of all times, in no order. */
