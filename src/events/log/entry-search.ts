@@ -29,8 +29,8 @@ const siftedFirst = 2;
 const roundsMax = 4;
 /** Look-ups of types in one window: each of them in each partition. */
 const windowLookUpsMax = 128;
-/** Look-ups in windows, one after the other, until enough is found: some 5 µs each. */
-const lookUpsMax = 1_000;
+/** Look-ups in windows, one after the other, until enough is found: some 7 µs each. */
+const lookUpsMax = 800;
 /** Events that are sifted at once at the most. */
 const siftedMax = 5_000;
 
@@ -51,14 +51,16 @@ export async function findMatching(
   return look(store, range, { by: 'subject', subject, match, siftedMax: many });
 }
 
-async function look(
-  store: SearchedLog,
-  range: LogRange,
-  search: EntrySearch,
-): Promise<MatchingEntries> {
-  const { entries, seenTo } = await store.find(range, search);
-  const last = entries.length === range.limit ? entries.at(-1)?.sequence : seenTo;
-  return { entries, rest: last === undefined ? undefined : restAfter(range, last) };
+interface Looked extends MatchingEntries {
+  /** An event of `rest`, or near it: where it may be in the table. */
+  readonly near: LogEntry | undefined;
+}
+
+async function look(store: SearchedLog, range: LogRange, search: EntrySearch): Promise<Looked> {
+  const found = await store.find(range, search);
+  const last = found.entries.length === range.limit ? found.entries.at(-1) : found.last;
+  const rest = last && restAfter(range, last.sequence);
+  return { entries: found.entries, rest, near: last };
 }
 
 /** Looks types up where they are few, so that their events are found however rare; where they are many, sifts the log. */
@@ -69,13 +71,12 @@ async function findOfTypes(
 ): Promise<MatchingEntries> {
   const sifted = await siftFirst(store, range, match);
   const entries = [...sifted.entries];
-  let { rest } = sifted;
-  let first: LogEntry | undefined;
+  let { rest, near } = sifted;
   for (let lookUps = 0; isWanting(range, entries, rest) && lookUps < lookUpsMax; ) {
-    const opened = { range: { ...rest, limit: range.limit - entries.length }, first };
+    const opened = { range: { ...rest, limit: range.limit - entries.length }, near };
     const found: FoundOfTypes = await findSome(store, opened, match);
     entries.push(...found.entries);
-    ({ rest, first } = found);
+    ({ rest, near } = found);
     lookUps += found.lookUps;
   }
   return { entries, rest };
@@ -94,21 +95,15 @@ function isWanting(
  * Where most events match, a page is found by sifting little more than a page. To look thirty types up takes several pages
  * of the index, and takes learning first which types there are.
  */
-async function siftFirst(
-  store: SearchedLog,
-  range: LogRange,
-  match: TypeMatch,
-): Promise<MatchingEntries> {
+async function siftFirst(store: SearchedLog, range: LogRange, match: TypeMatch): Promise<Looked> {
   if (match.prefixes.length === 0 && match.types.length <= typesFewMax) {
-    return { entries: [], rest: range };
+    return { entries: [], rest: range, near: undefined };
   }
   const many = lengthOf(range) <= siftedMax ? siftedMax : siftedFirst * range.limit;
   return look(store, range, { by: 'sequence', match, siftedMax: many });
 }
 
-interface FoundOfTypes extends MatchingEntries {
-  /** The first event of `rest`, where it is known. */
-  readonly first: LogEntry | undefined;
+interface FoundOfTypes extends Looked {
   readonly lookUps: number;
 }
 
@@ -127,14 +122,14 @@ async function findSome(
   const types = window && (await findFewTypes(store, window, match));
   if (window === undefined || types === undefined) {
     const sifted = await look(store, range, { by: 'sequence', match, siftedMax });
-    return { ...sifted, first: undefined, lookUps: lookUpsMax };
+    return { ...sifted, lookUps: lookUpsMax };
   }
   const { entries, rest, rounds } = await lookUp(store, window, types);
   const last = rest === undefined ? lastOf(window.range) : entries.at(-1)?.sequence;
   return {
     entries,
     rest: last === undefined ? undefined : restAfter(range, last),
-    first: rest === undefined ? window.next : undefined,
+    near: window.next,
     // Of each type in each round and once before, of each prefix once, and of what is beyond the window.
     lookUps: (types.length * (rounds + 1) + match.prefixes.length) * partitions + all,
   };

@@ -37,8 +37,8 @@ export interface OfTypes {
 
 export interface FoundEntries {
   readonly entries: readonly LogEntry[];
-  /** The sequence up to which events were looked at, where there may be more; undefined: the range was seen to its end. */
-  readonly seenTo: number | undefined;
+  /** The last event that was looked at, where there may be more; undefined: the range was seen to its end. */
+  readonly last: LogEntry | undefined;
 }
 
 /** Which types to look for: those that begin with one of the prefixes, of events with some ids. */
@@ -129,7 +129,7 @@ export function createLogIndexStore(run: RunStatement): LogIndexStore {
   };
 }
 
-const nothing: FoundEntries = { entries: [], seenTo: undefined };
+const nothing: FoundEntries = { entries: [], last: undefined };
 
 interface EntryRow {
   readonly id: string;
@@ -158,13 +158,17 @@ function findValues(range: LogRange, search: EntrySearch): unknown[] {
 }
 
 function toFound(rows: readonly EntryRow[]): FoundEntries {
-  const last = rows.findIndex((row) => row.is_last);
-  const seen = last === -1 ? rows : rows.slice(0, last + 1);
-  const found = seen.filter((row) => row.is_match !== false);
+  const end = rows.findIndex((row) => row.is_last);
+  const seen = end === -1 ? rows : rows.slice(0, end + 1);
+  const last = rows[end];
   return {
-    entries: found.map(({ id, sequence }) => ({ uuid: id, sequence })),
-    seenTo: rows[last]?.sequence,
+    entries: seen.filter((row) => row.is_match !== false).map(toEntry),
+    last: last && toEntry(last),
   };
+}
+
+function toEntry({ id, sequence }: EntryRow): LogEntry {
+  return { uuid: id, sequence };
 }
 
 /** Asks again once what was answered is older; whoever asks meanwhile shares the question. */

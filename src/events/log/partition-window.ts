@@ -12,10 +12,10 @@ export interface PartitionWindow {
 
 export type PartitionedLog = Pick<LogIndexStore, 'readPartitionStarts' | 'findUuid' | 'findBeyond'>;
 
-/** A range whose first event may be known. */
+/** A range, and an event at its beginning or shortly before, where one is known. */
 export interface OpenedRange {
   readonly range: LogRange;
-  readonly first: LogEntry | undefined;
+  readonly near: LogEntry | undefined;
 }
 
 /**
@@ -25,13 +25,13 @@ export interface OpenedRange {
  */
 export async function openWindow(
   store: PartitionedLog,
-  { range, first }: OpenedRange,
+  { range, near }: OpenedRange,
   partitions: number,
 ): Promise<PartitionWindow> {
   const starts = await store.readPartitionStarts();
   const isAscending = range.direction === 'asc';
   const begin = isAscending ? range.low + 1 : range.high;
-  const uuid = first?.uuid ?? (await store.findUuid(range.workspaceId, begin));
+  const uuid = near?.uuid ?? (await store.findUuid(range.workspaceId, begin));
   // Retention has passed it meanwhile, or the log is damaged.
   if (uuid === undefined) return wholeWindow(range);
   const place = partitionOf(starts, uuid);
