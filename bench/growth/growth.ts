@@ -76,8 +76,8 @@ export async function openGrownLog(
   filled: FilledLog,
 ): Promise<GrownLog> {
   const { rows } = await client.query<{ id: string }>(
-    'select id from events tablesample bernoulli ($1) limit 2000',
-    [Math.min(100, (100 * 4_000) / events)],
+    'select id from events tablesample system ($1) order by random() limit 2000',
+    [Math.min(100, (100 * 8_000) / events)],
   );
   const ids = rows.map(({ id }) => idOf('evt', id));
   return { events, operations: operationsOn(filled, ids), meter: await openMeter(client) };
