@@ -136,7 +136,7 @@ function toReport(columns: readonly (readonly Page[])[]): Report {
       })),
     ),
     notes: [
-      'Half of the events are of the workspace that is read, the others of 63 more, in between. Times are medians of 7 ' +
+      'Half of the events are of the workspace that is read, the others of 63 more, in between. Times are the shortest of 15 ' +
         'runs of each statement, as the service prepares it, together.',
     ],
   };
