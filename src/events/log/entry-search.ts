@@ -27,10 +27,10 @@ const typesFewMax = 4;
 const siftedFirst = 2;
 /** Each round of many types brings a fourth of a page at least, or all that is left. */
 const roundsMax = 4;
-/** Look-ups of types in one window: each of them in each partition. */
+/** Look-ups of types in one window: each of them in each partition. The next window is twice as wide where there were few. */
 const windowLookUpsMax = 128;
 /** Look-ups in windows, one after the other, until enough is found: some 7 µs each. */
-const lookUpsMax = 800;
+const lookUpsMax = 500;
 /** Events that are sifted at once at the most. */
 const siftedMax = 5_000;
 
@@ -72,12 +72,14 @@ async function findOfTypes(
   const sifted = await siftFirst(store, range, match);
   const entries = [...sifted.entries];
   let { rest, near } = sifted;
+  let width = 1;
   for (let lookUps = 0; isWanting(range, entries, rest) && lookUps < lookUpsMax; ) {
     const opened = { range: { ...rest, limit: range.limit - entries.length }, near };
-    const found: FoundOfTypes = await findSome(store, opened, match);
+    const found: FoundOfTypes = await findSome(store, opened, { match, width });
     entries.push(...found.entries);
     ({ rest, near } = found);
     lookUps += found.lookUps;
+    if (found.isSparse) width *= 2;
   }
   return { entries, rest };
 }
@@ -105,33 +107,43 @@ async function siftFirst(store: SearchedLog, range: LogRange, match: TypeMatch):
 
 interface FoundOfTypes extends Looked {
   readonly lookUps: number;
+  /** There were so few types that twice the partitions make no more look-ups than a window may. */
+  readonly isSparse: boolean;
+}
+
+interface TypesWanted {
+  readonly match: TypeMatch;
+  /** How many times the partitions of the first window. */
+  readonly width: number;
 }
 
 /** Finds events of a range in its first window, or by sifting. */
 async function findSome(
   store: SearchedLog,
   opened: OpenedRange,
-  match: TypeMatch,
+  { match, width }: TypesWanted,
 ): Promise<FoundOfTypes> {
   const { range } = opened;
   const { length: all } = await store.readPartitionStarts();
   const typesAtMost = match.prefixes.length > 0 ? typesMax + 1 : match.types.length;
-  const partitions = Math.min(all, Math.max(1, Math.floor(windowLookUpsMax / typesAtMost)));
+  const partitions = Math.min(all, Math.max(1, Math.floor(windowLookUpsMax / typesAtMost)) * width);
   const window =
     partitions === all ? wholeWindow(range) : await openWorthyWindow(store, opened, partitions);
   const types = window && (await findFewTypes(store, window, match));
   if (window === undefined || types === undefined) {
     const sifted = await look(store, range, { by: 'sequence', match, siftedMax });
-    return { ...sifted, lookUps: lookUpsMax };
+    return { ...sifted, lookUps: lookUpsMax, isSparse: false };
   }
   const { entries, rest, rounds } = await lookUp(store, window, types);
   const last = rest === undefined ? lastOf(window.range) : entries.at(-1)?.sequence;
+  // At each type in each round and, to learn of it, once before; at each prefix; and at what is beyond the window.
+  const looks = rounds + (match.prefixes.length > 0 ? 1 : 0);
   return {
     entries,
     rest: last === undefined ? undefined : restAfter(range, last),
     near: window.next,
-    // Of each type in each round and once before, of each prefix once, and of what is beyond the window.
-    lookUps: (types.length * (rounds + 1) + match.prefixes.length) * partitions + all,
+    lookUps: (types.length * looks + match.prefixes.length) * partitions + all,
+    isSparse: types.length * looks * 2 * partitions <= windowLookUpsMax,
   };
 }
 
