@@ -18,6 +18,7 @@ import { benchRetention } from './retention.ts';
 import { benchRetrieve } from './retrieve.ts';
 import type { Plan } from './rounds.ts';
 import { openStage, type Stage } from './stage.ts';
+import { benchTracing } from './tracing.ts';
 import { benchWebhookFaults } from './webhooks/faults.ts';
 import { benchWebhooks } from './webhooks/webhooks.ts';
 
@@ -37,6 +38,7 @@ const usual: Record<string, Bench> = {
   log: benchLog,
   webhooks: benchWebhooks,
   retention: benchRetention,
+  tracing: benchTracing,
 };
 /** `plans`, `growth` and `indexes` take 6 GB of disk, `webhooks-faults` minutes: they run when they are asked for. */
 const benches: Record<string, Bench> = {

@@ -19,8 +19,15 @@ export interface Stage extends AsyncDisposable {
   readonly database: Database;
   /** Starts a server on this stage's database, or returns the one that was started before. */
   server(name: ServerName): Promise<ServerProcess>;
-  /** Starts a server that nobody else uses; without the key of webhooks it sends none. */
-  freshServer(name: ServerName, options?: { sendsWebhooks: boolean }): Promise<ServerProcess>;
+  /** Starts a server that nobody else uses. */
+  freshServer(name: ServerName, options?: ServerOptions): Promise<ServerProcess>;
+}
+
+export interface ServerOptions {
+  /** Without the key of webhooks it sends none. */
+  readonly sendsWebhooks?: boolean;
+  /** What more its environment has. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -58,13 +65,16 @@ export async function openStage(): Promise<Stage> {
   const load = startLoad();
   cleanup.defer(() => load.stop());
 
-  const sends = { sendsWebhooks: true };
   const servers = new Map<ServerName, Promise<ServerProcess>>();
-  const freshServer: Stage['freshServer'] = async (name, { sendsWebhooks } = sends) => {
+  const freshServer: Stage['freshServer'] = async (
+    name,
+    { sendsWebhooks = true, env = {} } = {},
+  ) => {
     const started = await startServer(name, {
       DATABASE_URL: databaseUrl,
       DATABASE_POOL_SIZE: poolSize,
       ...(sendsWebhooks && webhooks),
+      ...env,
     });
     running.defer(() => started.stop());
     return started;
