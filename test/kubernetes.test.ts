@@ -85,6 +85,8 @@ test('what selects pods and ports selects those that there are', () => {
   const monitor = manifestOf(manifests, 'ServiceMonitor harbor').spec;
   const scraped = manifestOf(manifests, 'Service harbor-metrics');
   expect(scraped.metadata.labels).toMatchObject(monitor.selector.matchLabels as object);
+  // The job that the alerts ask for.
+  expect(scraped.metadata.labels?.[monitor.jobLabel]).toBe('harbor');
   expect(monitor.endpoints).toMatchObject([{ port: scraped.spec.ports[0]?.name }]);
   const probes = [container.startupProbe, container.livenessProbe, container.readinessProbe];
   expect(probes.every(({ httpGet }) => names.includes(httpGet.port))).toBe(true);

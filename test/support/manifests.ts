@@ -39,6 +39,7 @@ export interface Manifest {
     readonly template: PodTemplate;
     readonly selector: Record<string, unknown>;
     readonly ports: readonly { readonly name: string; readonly targetPort: string }[];
+    readonly jobLabel: string;
     readonly endpoints: readonly { readonly port: string; readonly path: string }[];
     readonly strategy: { readonly rollingUpdate: Record<string, number> };
   };
