@@ -8,6 +8,7 @@ import {
   type PgBouncer,
   startPgBouncer,
 } from '../support/pgbouncer.ts';
+import { startPostgresLink } from '../support/postgres-link.ts';
 import { range, sequencesIn, subscribeTo } from '../support/subscriber.ts';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.ts';
 import { startTestService, type TestService, testWorkspaceId } from '../support/test-service.ts';
@@ -162,6 +163,27 @@ describe.skipIf(newPgBouncer === undefined)('with DATABASE_DIRECT_URL, behind tr
       expect(warningsOf(one, other)).toEqual([]);
     },
   );
+
+  test('when the way past the pooler is lost, calls go on, and streams have what others record', async () => {
+    await setRole();
+    const behind = await startBouncer(newPgBouncer, keeping);
+    const direct = await startPostgresLink(database.url, (near, far) => near.pipe(far).pipe(near));
+    const config = { databaseDirectUrl: direct.url };
+    const [one, other] = [await startBehind(behind, config), await startBehind(behind, config)];
+    const subscriber = subscribeTo(createEventsClient(other), { workspaceId: testWorkspaceId });
+    await subscriber.caughtUp();
+    await expect.poll(countListening).toBe(2);
+    await direct.stop();
+    await expect.poll(countListening).toBe(0);
+    await createEventsClient(one).createEvent(request);
+    expect(sequencesIn(await subscriber.events(1))).toEqual([1]);
+    await subscriber.leave();
+    await expect
+      .poll(() => warningsOf(one, other).map(({ cause }) => cause))
+      .toContainEqual(
+        expect.objectContaining({ message: 'PostgreSQL cannot be reached past the pooler' }),
+      );
+  });
 
   test.each(['the pooler', 'its sessions'])(
     '%s lost under load: nothing acknowledged is lost or doubled, and creates go on by themselves',
