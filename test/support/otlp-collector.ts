@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
+import { createServer as createHttpsServer, type ServerOptions as HttpsOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
@@ -38,10 +39,15 @@ export interface Collector {
   close(): Promise<void>;
 }
 
-/** Takes spans by OTLP over HTTP, in protobuf, on loopback. */
-export async function startCollector(): Promise<Collector> {
+/**
+ * Takes spans by OTLP over HTTP, in protobuf, on loopback.
+ *
+ * @param tls what it is known by, and asks for; without, it speaks plain text.
+ */
+export async function startCollector(tls?: HttpsOptions): Promise<Collector> {
   let closed: Promise<void> | undefined;
-  const server = createServer(async (request, response) => {
+  const server = tls === undefined ? createServer() : createHttpsServer(tls);
+  server.on('request', async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     const { url: path = '', headers } = request;
@@ -57,7 +63,7 @@ export async function startCollector(): Promise<Collector> {
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const collector: Collector = {
-    endpoint: `http://127.0.0.1:${port}`,
+    endpoint: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     spans: [],
     requests: [],
     reply: 200,

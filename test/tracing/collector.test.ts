@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createEventsClient } from '../support/clients.ts';
 import { type Collector, startCollector } from '../support/otlp-collector.ts';
@@ -63,6 +65,37 @@ test('a collector gets what the variables of OpenTelemetry say, and the log none
   });
   await service.stop();
   expect(JSON.stringify(service.logLines)).not.toContain('planted-secret');
+});
+
+test('a collector behind TLS is verified, and shown the certificate of the service', async () => {
+  const [cert, key] = ['cert.pem', 'key.pem'].map((name) =>
+    join(import.meta.dirname, '../support/tls', name),
+  ) as [string, string];
+  const read = (path: string) => readFileSync(path, 'utf8');
+  const secure = await startCollector({
+    cert: read(cert),
+    key: read(key),
+    ca: read(cert),
+    requestCert: true,
+    rejectUnauthorized: true,
+  });
+  const service = await startTracedService(
+    {
+      OTEL_EXPORTER_OTLP_CERTIFICATE: cert,
+      OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: cert,
+      OTEL_EXPORTER_OTLP_CLIENT_KEY: key,
+    },
+    secure,
+  );
+  await createMany(service, 1);
+  await secure.waitFor(createEvent);
+  await service.stop();
+  const distrusting = await startTracedService({}, secure);
+  await createMany(distrusting, 1);
+  await expect.poll(() => linesOfLost(distrusting), { timeout: 20_000 }).not.toEqual([]);
+  await distrusting.stop();
+  expect(countLost(distrusting)).toBe(spansPerCreate);
+  await secure.close();
 });
 
 test('a collector that is away for a moment misses nothing', async () => {
