@@ -40,7 +40,7 @@ export const languages: readonly Language[] = [
       /string idempotency_key = 4/,
       /"sequence": "1"/,
       // buf curl, which finds a workspace without events.
-      /^\{\}$/m,
+      /"firstSequence": "1"/,
       /\[OK\]\s+200 responses/,
     ],
   },
