@@ -148,28 +148,43 @@ async function* answerServerStream(request: Request<WantedStream>, context: Stre
   yield* answerStream(wanted, describeRequest(context, received));
 }
 
-/** In half duplex all is received first; the suite is told that we speak nothing else. */
+/** In half duplex all is received first; in full duplex each request has its answer, until there is none left. */
 async function* answerBidiStream(
-  requests: AsyncIterable<Request<WantedStream>>,
+  requests: AsyncIterable<Request<WantedStream> & { readonly fullDuplex: boolean }>,
   context: HandlerContext,
 ) {
-  let wanted: WantedStream | undefined;
-  const received: Any[] = [];
+  let first: (Request<WantedStream> & { readonly fullDuplex: boolean }) | undefined;
+  let received: Any[] = [];
+  const left: Uint8Array[] = [];
   for await (const request of requests) {
-    wanted ??= request.responseDefinition;
     received.push(pack('BidiStreamRequest', request));
+    if (first === undefined) {
+      first = request;
+      addAll(context.responseHeader, request.responseDefinition?.responseHeaders ?? []);
+      addAll(context.responseTrailer, request.responseDefinition?.responseTrailers ?? []);
+      left.push(...(request.responseDefinition?.responseData ?? []));
+    }
+    if (!first.fullDuplex) continue;
+    const data = left.shift();
+    if (data === undefined) break;
+    await delay(first.responseDefinition?.responseDelayMs);
+    const info =
+      request === first ? describeRequest(context, received) : { requests: [...received] };
+    yield { payload: { data, requestInfo: info } };
+    received = [];
   }
+  const wanted = first?.responseDefinition;
   if (wanted === undefined) return;
-  addAll(context.responseHeader, wanted.responseHeaders);
-  addAll(context.responseTrailer, wanted.responseTrailers);
-  yield* answerStream(wanted, describeRequest(context, received));
+  const isBegun = left.length < wanted.responseData.length;
+  const info = isBegun ? undefined : describeRequest(context, received);
+  yield* answerStream({ ...wanted, responseData: left }, info);
 }
 
 /** What has arrived is told by the first message, or by the error when there is none. */
-async function* answerStream(wanted: WantedStream, info: Message) {
+async function* answerStream(wanted: WantedStream, info: Message | undefined) {
   for (const [index, data] of wanted.responseData.entries()) {
     await delay(wanted.responseDelayMs);
-    yield { payload: { data, ...(index === 0 && { requestInfo: info }) } };
+    yield { payload: { data, ...(index === 0 && info !== undefined && { requestInfo: info }) } };
   }
   if (wanted.error === undefined) return;
   throw toError(wanted.error, wanted.responseData.length === 0 ? info : undefined);
