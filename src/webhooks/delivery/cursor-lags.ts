@@ -23,13 +23,13 @@ export interface Lags {
  * the first question, counts from there.
  */
 export interface CursorLags {
-  /** Where the logs end that have cursors; goes through all of these, once a second. */
+  /** Where the logs end that have cursors; goes through all of these, once a second, and keeps something of those that are behind. */
   look(logs: ReadonlyMap<string, LogReach>): void;
   /** As of the last look. */
   read(): Lags;
 }
 
-/** At that time a log reached that sequence. */
+/** At that time a log was seen to have reached that sequence. */
 interface Mark {
   readonly sequence: number;
   readonly atMs: number;
@@ -60,21 +60,22 @@ export function createCursorLags(
     let maxMs = 0;
     const kept = new Map<string, Mark[]>();
     for (const [workspaceId, { lastSequence }] of logs) {
-      const marks = addMark(marksOf.get(workspaceId) ?? [], {
-        sequence: lastSequence,
-        atMs: nowMs,
-      });
-      let lowest = lastSequence;
-      for (const { isReplay, scanned } of directory.cursorsOf(workspaceId)) {
-        if (isReplay) continue;
-        lowest = Math.min(lowest, scanned);
-        const mark = marks.find(({ sequence }) => sequence > scanned);
-        cursors[mark === undefined ? 'none' : classOf(nowMs - mark.atMs)]++;
-        if (mark !== undefined) maxMs = Math.max(maxMs, nowMs - mark.atMs);
+      const behind: number[] = [];
+      for (const cursor of directory.cursorsOf(workspaceId)) {
+        if (cursor.isReplay) continue;
+        if (cursor.scanned < lastSequence) behind.push(cursor.scanned);
+        else cursors.none++;
       }
-      // The last one tells whether the log has grown since.
-      const passed = marks.findIndex(({ sequence }) => sequence > lowest);
-      kept.set(workspaceId, marks.slice(passed < 0 ? -1 : passed));
+      if (behind.length === 0) continue;
+      const grown = { sequence: lastSequence, atMs: nowMs };
+      const marks = addMark(marksOf.get(workspaceId) ?? [], grown);
+      const lowest = Math.min(...behind);
+      kept.set(workspaceId, marks.slice(marks.findIndex(({ sequence }) => sequence > lowest)));
+      for (const scanned of behind) {
+        const { atMs } = marks.find(({ sequence }) => sequence > scanned) ?? grown;
+        cursors[classOf(nowMs - atMs)]++;
+        maxMs = Math.max(maxMs, nowMs - atMs);
+      }
     }
     marksOf = kept;
     lags = { cursors, maxMs };
