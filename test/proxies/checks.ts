@@ -1,50 +1,10 @@
 import { deepStrictEqual, match, strictEqual } from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { ConnectError } from '@connectrpc/connect';
-import { Agent, fetch, type RequestInit } from 'undici';
-import { createEventsClient, type Wire, wires } from '../support/clients.ts';
+import { type Wire, wires } from '../support/clients.ts';
 import { refusalOf } from '../support/errors.ts';
 import { subscribeTo } from '../support/subscriber.ts';
-import type { RunningProxy } from './proxy.ts';
 import { workspaceId } from './services.ts';
-
-const ca = readFileSync(resolve(import.meta.dirname, '../support/tls/cert.pem'), 'utf8');
-
-/** How a service is reached by way of a proxy. */
-export interface Way {
-  readonly proxy: RunningProxy;
-  readonly secretKey: string;
-}
-
-const clientOf = ({ proxy: { baseUrl }, secretKey }: Way, wire: Wire) =>
-  createEventsClient({ baseUrl, secretKey, ca }, wire);
-
-/** REST, over HTTP/1.1 and over HTTP/2. */
-const restVersions = { 'REST over HTTP/1.1': false, 'REST over HTTP/2': true } as const;
-type Rest = keyof typeof restVersions;
-const rests = Object.keys(restVersions) as Rest[];
-
-interface RestCaller extends AsyncDisposable {
-  call(path: string, init?: RequestInit): ReturnType<typeof fetch>;
-}
-
-function restOf({ proxy: { baseUrl }, secretKey }: Way, rest: Rest): RestCaller {
-  const dispatcher = new Agent({ connect: { ca }, allowH2: restVersions[rest] });
-  const headers = {
-    authorization: `Bearer ${secretKey}`,
-    'content-type': 'application/json',
-  };
-  return {
-    call: (path, init) =>
-      fetch(`${baseUrl}${path}`, {
-        dispatcher,
-        ...init,
-        headers: { ...headers, ...(init?.headers as Record<string, string>) },
-      }),
-    [Symbol.asyncDispose]: () => dispatcher.destroy(),
-  };
-}
+import { clientOf, type Rest, restOf, rests, type Way } from './ways.ts';
 
 /** Names what a check was about when it fails. */
 async function about<T>(what: string, check: () => Promise<T>): Promise<T> {
@@ -203,67 +163,4 @@ export async function checkStreams(way: Way): Promise<void> {
   await clientOf(way, 'grpc').createEvent({ workspaceId, type, payload: {} });
   await Promise.all(streams.map(({ what, arrived }) => about(what, () => arrived(type))));
   await Promise.all(streams.map(({ leave }) => leave()));
-}
-
-/** Calls without a pause, by every protocol. */
-export interface Traffic {
-  readonly answered: number;
-  /** Resolves when so many more calls have been answered. */
-  more(calls: number): Promise<void>;
-  /** Ends it. @throws when a call has failed. */
-  stop(): Promise<number>;
-}
-
-const callersPerWire = 4;
-
-export function startTraffic(way: Way): Traffic {
-  const failures: string[] = [];
-  const waiting: { at: number; resolve: () => void }[] = [];
-  let answered = 0;
-  let isStopped = false;
-  const rest = restOf(way, 'REST over HTTP/1.1');
-
-  async function keepCalling(what: string, call: () => Promise<unknown>): Promise<void> {
-    while (!isStopped) {
-      await call().catch((error: Error) => failures.push(`${what}: ${error.message}`));
-      answered++;
-      for (const { at, resolve } of waiting) if (answered >= at) resolve();
-    }
-  }
-
-  async function createByRest(): Promise<void> {
-    const body = JSON.stringify({ workspace_id: workspaceId, type: 'restarted', payload: {} });
-    const answer = await rest.call('/v1/events', { method: 'POST', body });
-    const text = await answer.text();
-    if (answer.status !== 201) throw new Error(`${answer.status} ${text.slice(0, 200)}`);
-  }
-
-  const callers = Array.from({ length: callersPerWire }, () => [
-    ...wires.map((wire) => {
-      const client = clientOf(way, wire);
-      // Without an idempotency key: nobody may send it twice.
-      return keepCalling(wire, () =>
-        client.createEvent({ workspaceId, type: 'restarted', payload: {} }),
-      );
-    }),
-    keepCalling('REST', createByRest),
-  ]).flat();
-
-  return {
-    get answered() {
-      return answered;
-    },
-    more: (calls) =>
-      new Promise((resolve) => {
-        waiting.push({ at: answered + calls, resolve });
-      }),
-    async stop() {
-      isStopped = true;
-      await Promise.all(callers);
-      await rest[Symbol.asyncDispose]();
-      if (failures.length === 0) return answered;
-      const some = [...new Set(failures)].slice(0, 8).join('\n');
-      throw new Error(`${failures.length} of ${answered} calls failed:\n${some}`);
-    },
-  };
 }
