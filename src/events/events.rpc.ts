@@ -112,7 +112,7 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
 
     async batchCreateEvents({ requests }, context) {
       const signal = shareSignal(context.signal);
-      const call = { ...toCreateCall(context), signal, refused: { creates: 0, bytes: 0 } };
+      const call = { ...toCreateCall(context), signal, refused: new Map() };
       const results = requests.map((request) => createItem(request, call));
       return { results: await Promise.all(results) };
     },

@@ -12,11 +12,11 @@ export interface Limited {
   readonly limits: RateLimits | undefined;
 }
 
-/** What of the same call was refused before: it comes again together with what is refused after it. */
-export interface RefusedBefore {
-  creates: number;
-  bytes: number;
-}
+/**
+ * How much each limit has refused of the same call so far, creates or bytes, by whose limit it is: it comes again together
+ * with what is refused after it.
+ */
+export type RefusedBefore = Map<string, number>;
 
 /**
  * Holds API keys and workspaces to their limits, in this process alone. What has no limit costs it nothing.
@@ -96,14 +96,16 @@ export function createRateLimiter(elapsedMs: () => number = () => performance.no
   function take(
     all: readonly Limited[],
     limit: RateLimit,
-    { tokens, refusedBefore }: { readonly tokens: number; readonly refusedBefore: number },
+    { tokens, refused }: { readonly tokens: number; readonly refused: RefusedBefore | undefined },
   ): void {
     const found = all.map((one) => findBucket(one, limit));
     for (const [index, one] of all.entries()) {
       const bucket = found[index];
-      if (bucket !== undefined && bucket.left < 1) {
-        refuse(one, limit, bucket.msUntil(refusedBefore + 1));
-      }
+      if (bucket === undefined || bucket.left >= 1) continue;
+      const name = `${limit} of ${one.id}`;
+      const before = refused?.get(name) ?? 0;
+      refused?.set(name, before + tokens);
+      refuse(one, limit, bucket.msUntil(before + 1));
     }
     for (const bucket of found) bucket?.take(tokens);
   }
@@ -145,21 +147,11 @@ export function createRateLimiter(elapsedMs: () => number = () => performance.no
     },
 
     takeCreate(all, refused) {
-      try {
-        take(all, 'creates_per_second', { tokens: 1, refusedBefore: refused?.creates ?? 0 });
-      } catch (error) {
-        if (refused !== undefined) refused.creates++;
-        throw error;
-      }
+      take(all, 'creates_per_second', { tokens: 1, refused });
     },
 
     takeBytes(all, bytes, refused) {
-      try {
-        take(all, 'create_bytes_per_second', { tokens: bytes, refusedBefore: refused?.bytes ?? 0 });
-      } catch (error) {
-        if (refused !== undefined) refused.bytes += bytes;
-        throw error;
-      }
+      take(all, 'create_bytes_per_second', { tokens: bytes, refused });
     },
 
     assertMayStream,

@@ -4,6 +4,7 @@ import {
   createRateLimiter,
   type Limited,
   type RateLimiter,
+  type RefusedBefore,
 } from '../../src/rate-limits/rate-limiter.ts';
 import type { RateLimits } from '../../src/rate-limits/rate-limits.ts';
 
@@ -100,7 +101,7 @@ describe('creates', () => {
 
   test('of a batch that are refused are told to wait until all of them pass together, or a whole burst', () => {
     const one = key('key_a', slow);
-    const refused = { creates: 0, bytes: 0 };
+    const refused: RefusedBefore = new Map();
     countPassing([one], 10);
     const waits = Array.from({ length: 12 }, () =>
       refusalOf(() => limiter.takeCreate([one], refused)),
@@ -108,6 +109,16 @@ describe('creates', () => {
     expect(waits.map((wait) => wait?.retryAfterMs)).toEqual([
       500, 1_000, 1_500, 2_000, 2_500, 3_000, 3_500, 4_000, 4_500, 5_000, 5_000, 5_000,
     ]);
+  });
+
+  test('of a batch wait for none that another limit has refused', () => {
+    const [there, elsewhere] = [workspace('ws_a', slow), workspace('ws_b', slow)];
+    countPassing([there], 10);
+    countPassing([elsewhere], 10);
+    const refused: RefusedBefore = new Map();
+    const waitIn = (one: Limited) => refusalOf(() => limiter.takeCreate([one], refused));
+    const waits = [there, there, elsewhere, there].map((one) => waitIn(one)?.retryAfterMs);
+    expect(waits).toEqual([500, 1_000, 500, 1_500]);
   });
 
   test('are asked for at the gate without being taken', () => {
@@ -135,7 +146,7 @@ describe('bytes', () => {
 
   test('of a batch that are refused are told to wait for those before them', () => {
     const one = key('key_a', limits);
-    const refused = { creates: 0, bytes: 0 };
+    const refused: RefusedBefore = new Map();
     limiter.takeBytes([one], 2_048);
     const waits = Array.from({ length: 4 }, () =>
       refusalOf(() => limiter.takeBytes([one], 1_024, refused)),
