@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import { type LimitOwner, type MetLimit, RateLimited } from './rate-limit-errors.ts';
 import { burstSecondsOf, type RateLimits } from './rate-limits.ts';
 import { leftToTell, type Standing } from './standing.ts';
@@ -41,9 +40,9 @@ export interface RateLimiter {
   openStream(all: readonly Limited[]): () => void;
   /** How they stand at this moment: what creates are held to, or streams. */
   standingOf(all: readonly Limited[], what: 'creates' | 'streams'): Standing[];
-  /** Lets go of the buckets that are full again, which are as good as none. */
+  /** Looks at the next 2,000 buckets, and lets go of those that are full again, which are as good as none. */
   sweep(): void;
-  /** How many have a bucket: at most 100,000. */
+  /** How many have a bucket: at most 50,000. */
   readonly held: number;
 }
 
@@ -55,15 +54,19 @@ interface Buckets {
   create_bytes_per_second?: TokenBucket;
 }
 
-/** Some 30 MB of buckets. Beyond them those that were not used for longest begin afresh, full. */
-const heldMax = 100_000;
+/** Some 30 MB of buckets. Beyond them one of the others begins afresh, full. */
+const heldMax = 50_000;
+/** At once: a millisecond or two. */
+const sweptMax = 2_000;
 /** Nobody knows when a stream ends: long enough that a crowd that waits for a place costs little. */
 const streamRetryMs = 5_000;
 
 /** @param elapsedMs a clock that never jumps. */
 export function createRateLimiter(elapsedMs: () => number = () => performance.now()): RateLimiter {
-  /** By id of their owner. Bounded by a size, so that it takes no room before it is needed. */
-  const buckets = new LRUCache<string, Buckets>({ maxSize: heldMax, sizeCalculation: () => 1 });
+  /** By id of their owner. */
+  const buckets = new Map<string, Buckets>();
+  /** Goes round and round, through what is put in meanwhile as well. */
+  let cursor = buckets.entries();
   /** Streams that are open, by id of their owner: of everybody, since a limit may come while they are. */
   const streams = new Map<string, number>();
 
@@ -77,10 +80,20 @@ export function createRateLimiter(elapsedMs: () => number = () => performance.no
     let held = buckets.get(id);
     if (held === undefined) {
       held = {};
+      if (buckets.size >= heldMax) buckets.delete(nextHeld()?.[0] ?? '');
       buckets.set(id, held);
     }
     held[limit] = held[limit]?.settle(nowMs, rate) ?? new TokenBucket(rate, nowMs);
     return held[limit];
+  }
+
+  function nextHeld(): readonly [string, Buckets] | undefined {
+    let next = cursor.next();
+    if (next.done === true) {
+      cursor = buckets.entries();
+      next = cursor.next();
+    }
+    return next.value;
   }
 
   function refuse({ owner, limits }: Limited, limit: MetLimit, retryAfterMs: number): never {
@@ -178,9 +191,11 @@ export function createRateLimiter(elapsedMs: () => number = () => performance.no
 
     sweep() {
       const nowMs = elapsedMs();
-      const isFull = (bucket: TokenBucket) => bucket.settle(nowMs).isFull;
-      for (const [id, held] of [...buckets.entries()]) {
-        if (Object.values(held).every(isFull)) buckets.delete(id);
+      const isFull = (bucket: TokenBucket | undefined) => bucket?.settle(nowMs).isFull !== false;
+      for (let left = Math.min(sweptMax, buckets.size); left > 0; left--) {
+        const [id, held] = nextHeld() ?? [];
+        if (id === undefined) return;
+        if (rateLimits.every((limit) => isFull(held?.[limit]))) buckets.delete(id);
       }
     },
   };

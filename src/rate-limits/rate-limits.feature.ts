@@ -11,7 +11,7 @@ export interface RateLimitsFeature {
   }[];
 }
 
-const sweepEveryMs = 10_000;
+const sweepEveryMs = 1_000;
 
 export function createRateLimitsFeature(): RateLimitsFeature {
   const limiter = createRateLimiter();

@@ -257,15 +257,40 @@ describe('memory', () => {
     expect(countPassing([one], 100)).toBe(10);
   });
 
-  test('is held for 100,000 at the most, those that were used last', () => {
+  test('is let go a little at a time, however much of it there is', () => {
     const limits = { createsPerSecond: 1, burstSeconds: 1 };
-    limiter.takeCreate([key('key_first', limits)]);
-    for (let id = 1; id < 100_000; id++) limiter.takeCreate([key(`key_${id}`, limits)]);
-    // Used once more, and so not the first to go.
-    expect(countPassing([key('key_first', limits)], 1)).toBe(0);
-    limiter.takeCreate([key('key_more', limits)]);
-    expect(limiter.held).toBe(100_000);
-    expect(countPassing([key('key_first', limits), key('key_1', undefined)], 1)).toBe(0);
-    expect(countPassing([key('key_1', limits)], 1)).toBe(1);
+    for (let id = 0; id < 10_000; id++) limiter.takeCreate([key(`key_${id}`, limits)]);
+    nowMs = 1_000;
+    const held = Array.from({ length: 6 }, () => {
+      limiter.sweep();
+      return limiter.held;
+    });
+    expect(held).toEqual([8_000, 6_000, 4_000, 2_000, 0, 0]);
+  });
+
+  test('is found where others are let go and come meanwhile', () => {
+    const limits = { createsPerSecond: 1, burstSeconds: 1 };
+    const long = { createsPerSecond: 1, burstSeconds: 3_600 };
+    for (let id = 0; id < 5_000; id++) {
+      limiter.takeCreate([key(`key_${id}`, id % 2 === 0 ? limits : long)]);
+    }
+    expect(countPassing([key('key_1', long)], 3_600)).toBe(3_599);
+    nowMs = 1_000;
+    for (let round = 0; round < 4; round++) {
+      limiter.sweep();
+      limiter.takeCreate([key(`key_new${round}`, limits)]);
+    }
+    // One token has come in for all; key_1 alone had taken more than that, and new ones are not full yet.
+    expect(limiter.held).toBe(1 + 4);
+    expect(countPassing([key('key_1', long)], 3_600)).toBe(1);
+  });
+
+  test('is held for 50,000 at the most, and those beyond them take the place of others', () => {
+    const limits = { createsPerSecond: 1, burstSeconds: 1 };
+    for (let id = 0; id < 60_000; id++) limiter.takeCreate([key(`key_${id}`, limits)]);
+    expect(limiter.held).toBe(50_000);
+    expect(countPassing([key('key_59999', limits)], 1)).toBe(0);
+    expect(countPassing([key('key_0', limits)], 1)).toBe(1);
+    expect(limiter.held).toBe(50_000);
   });
 });
