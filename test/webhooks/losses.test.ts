@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createDeliveryLab, type DeliveryLab, labWorkspace } from '../support/delivery-lab.ts';
 import { fillLog, moveFloor } from '../support/filled-log.ts';
 import { type Receiver, startReceiver } from '../support/webhook-receiver.ts';
+import { startWebhookService } from '../support/webhook-service.ts';
 
 let lab: DeliveryLab;
 let receiver: Receiver;
@@ -195,4 +196,26 @@ test('what could not be told is not noted as told', async () => {
   expect(await told()).toEqual([]);
   await sender.losses.tell(signal);
   expect(await told()).toMatchObject([{ payload: { state: 'expiring', first_sequence: 1 } }]);
+});
+
+test('a service that starts tells of what will be lost, and who asks for it is sent it', async () => {
+  const service = await startWebhookService();
+  try {
+    const { workspaceId } = service;
+    const id = await service.makeEndpoint('/paused', { workspaceId });
+    await service.webhooks().pauseWebhookEndpoint({ id });
+    await service.makeEndpoint('/watch', { workspaceId, typePatterns: ['harbor.*'] });
+    await fillLog(service.database, workspaceId, [{ type: 'a', createdAt: daysAgo(6.5) }]);
+    await service.database.query('update workspaces set retention_days = 7 where id = $1', [
+      workspaceId,
+    ]);
+    const other = await startWebhookService({}, service.database);
+    await service.receiver.waitFor('/watch', 1).finally(() => other.stop());
+    expect(JSON.parse(service.receiver.at('/watch')[0]?.body ?? '')).toMatchObject({
+      type: 'harbor.webhook_endpoint.events_expired',
+      payload: { endpoint_id: id, state: 'expiring', first_sequence: 1, last_sequence: 1 },
+    });
+  } finally {
+    await service.stop();
+  }
 });
