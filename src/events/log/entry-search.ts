@@ -70,6 +70,7 @@ async function findOfTypes(
   match: TypeMatch,
 ): Promise<MatchingEntries> {
   const sifted = await siftFirst(store, range, match);
+  if (sifted.isEnough) return sifted;
   const entries = [...sifted.entries];
   let { rest, near } = sifted;
   let width = 1;
@@ -94,15 +95,27 @@ function isWanting(
 }
 
 /**
- * Where most events match, a page is found by sifting little more than a page. To look thirty types up takes several pages
- * of the index, and takes learning first which types there are.
+ * Where many events match, a page is found by sifting: twice a page of the log first, and then as much as may be sifted, if
+ * by what was found that fills the page. To look thirty types up takes several pages of the index, and takes learning
+ * first which types there are.
  */
-async function siftFirst(store: SearchedLog, range: LogRange, match: TypeMatch): Promise<Looked> {
+async function siftFirst(store: SearchedLog, range: LogRange, match: TypeMatch): Promise<Sifted> {
   if (match.prefixes.length === 0 && match.types.length <= typesFewMax) {
-    return { entries: [], rest: range, near: undefined };
+    return { entries: [], rest: range, near: undefined, isEnough: false };
   }
   const many = lengthOf(range) <= siftedMax ? siftedMax : siftedFirst * range.limit;
-  return look(store, range, { by: 'sequence', match, siftedMax: many });
+  const first = await look(store, range, { by: 'sequence', match, siftedMax: many });
+  const found = first.entries.length;
+  const isEnough = found * siftedMax >= range.limit * many;
+  if (!isWanting(range, first.entries, first.rest) || !isEnough) return { ...first, isEnough };
+  const wanted = { ...first.rest, limit: range.limit - found };
+  const { entries, rest, near } = await look(store, wanted, { by: 'sequence', match, siftedMax });
+  return { entries: [...first.entries, ...entries], rest, near, isEnough };
+}
+
+interface Sifted extends Looked {
+  /** There is no need to look types up: the page is full, or nearly so. */
+  readonly isEnough: boolean;
 }
 
 interface FoundOfTypes extends Looked {
