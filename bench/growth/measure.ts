@@ -10,15 +10,14 @@ import type { Operation } from './operations.ts';
 /** Measures operations on one connection, at places all over the log. */
 export interface Meter {
   /**
-   * CPU time of PostgreSQL for one, in microseconds; undefined where it cannot be told (not Linux). Each time it is done at
-   * other places than before.
+   * CPU time of PostgreSQL for one, in microseconds, the second time at each of some places, so that caches are warm
+   * however long the log; undefined where it cannot be told (not Linux). Each call goes to other places.
    */
   cpuUs(operation: Operation): Promise<number | undefined>;
   /** Pages of tables and indexes that PostgreSQL touches for one, in memory or not. */
   buffers(operation: Operation): Promise<number>;
 }
 
-const warmUps = 10;
 const explainedTimes = 20;
 /** Each step is as far from all before as can be: the golden ratio. */
 const stride = 0.6180339887498949;
@@ -28,22 +27,21 @@ export async function openMeter(client: ClientBase): Promise<Meter> {
   const [{ pid }] = rows as [{ pid: number }];
   const stores = storesOn(prepared(client));
   let turn = 0;
-
-  async function perform(operation: Operation, on: Stores, times: number): Promise<void> {
-    for (let n = 0; n < times; n++) {
-      turn++;
-      await operation.perform(on, (turn * stride) % 1);
-    }
-  }
+  const nextShare = () => (++turn * stride) % 1;
 
   return {
     async cpuUs(operation) {
-      await perform(operation, stores, warmUps);
-      const before = readThreadCpuUs(pid);
-      await perform(operation, stores, operation.times);
-      const after = readThreadCpuUs(pid);
-      if (before === undefined || after === undefined) return undefined;
-      return (after - before) / operation.times / operation.parts;
+      let cpuUs: number | undefined = 0;
+      for (let n = 0; n < operation.times; n++) {
+        const share = nextShare();
+        await operation.perform(stores, share);
+        const before = readThreadCpuUs(pid);
+        await operation.perform(stores, share);
+        const after = readThreadCpuUs(pid);
+        if (before === undefined || after === undefined) return undefined;
+        cpuUs += after - before;
+      }
+      return cpuUs / operation.times / operation.parts;
     },
 
     async buffers(operation) {
@@ -51,7 +49,7 @@ export async function openMeter(client: ClientBase): Promise<Meter> {
       const explained = storesOn(explaining);
       await explained.log.readPartitionStarts();
       explaining.buffers = 0;
-      await perform(operation, explained, explainedTimes);
+      for (let n = 0; n < explainedTimes; n++) await operation.perform(explained, nextShare());
       return explaining.buffers / explainedTimes / operation.parts;
     },
   };
