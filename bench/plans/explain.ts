@@ -64,19 +64,26 @@ function countAlike(lines: readonly string[]): string[] {
     alike = 0;
     indent = -1;
   };
-  for (const line of lines) {
-    const node = /^( *)-> {2}Index (?:Only )?Scan.* on events_/.exec(line);
+  for (const [index, line] of lines.entries()) {
     const depth = /^ */.exec(line)?.[0].length ?? 0;
-    if (node !== null && depth === indent) alike++;
-    else if (indent >= 0 && depth > indent && alike > 0) continue;
+    const isInside = indent >= 0 && depth > indent;
+    const isReading = !isInside && readsPartition(line, lines[index + 1]);
+    if (isReading && depth === indent) alike++;
+    else if (isInside && alike > 0) continue;
     else {
-      if (node !== null || depth <= indent) close();
-      if (node !== null) indent = depth;
+      if (!isInside) close();
+      if (isReading) indent = depth;
       kept.push(line);
     }
   }
   close();
   return kept;
+}
+
+/** By an index, with or without a condition before it. */
+function readsPartition(line: string, next = ''): boolean {
+  if (/^ *-> {2}Index (?:Only )?Scan.* on events_/.test(line)) return true;
+  return /^ *-> {2}Result /.test(line) && next.includes('One-Time Filter');
 }
 
 /** A parameter as it is written in SQL. */
