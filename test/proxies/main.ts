@@ -2,7 +2,7 @@ import { checkBatches, checkCalls, checkStreams } from './checks.ts';
 import { programs } from './programs.ts';
 import { startProxy } from './proxy.ts';
 import { type Services, startServices } from './services.ts';
-import { startTraffic, type Traffic } from './traffic.ts';
+import { requestIds, startTraffic, type Traffic } from './traffic.ts';
 import type { Way } from './ways.ts';
 
 /**
@@ -43,11 +43,11 @@ async function main(): Promise<void> {
   }
 }
 
-/** One process after the other, as in an upgrade: the second one when the proxy has found back to the first. */
+/** One process after the other, as in an upgrade: the second one when calls of every protocol come to the first again. */
 async function restartUnder(traffic: Traffic, services: Services): Promise<number> {
   for (const which of [0, 1] as const) {
     await traffic.more(callsBefore);
-    await services.restart(which);
+    await services.restart(which, requestIds);
   }
   return await traffic.stop();
 }

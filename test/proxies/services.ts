@@ -13,8 +13,8 @@ export const workspaceId = 'ws_proxied';
 export interface Services extends AsyncDisposable {
   readonly ports: readonly [number, number];
   readonly secretKey: string;
-  /** SIGTERM, the end, and a new start, as in an upgrade; resolves when calls come to it again. */
-  restart(which: 0 | 1): Promise<void>;
+  /** SIGTERM, the end, and a new start, as in an upgrade; resolves when calls with all of these ids have come to it. */
+  restart(which: 0 | 1, requestIds: readonly string[]): Promise<void>;
 }
 
 export async function startServices(): Promise<Services> {
@@ -35,22 +35,22 @@ export async function startServices(): Promise<Services> {
   return {
     ports,
     secretKey,
-    async restart(which) {
+    async restart(which, requestIds) {
       await running[which].kill('SIGTERM');
       const { code } = await running[which].ended;
       if (code !== 0) throw new Error(`a process of the service ended with ${code}`);
       running[which] = await start(ports[which]);
-      await untilCalled(running[which]);
+      await untilCalled(running[which], requestIds);
     },
     [Symbol.asyncDispose]: () => cleanup.disposeAsync(),
   };
 }
 
 /** Each call is a line of the log. */
-async function untilCalled({ child }: ServiceProcess): Promise<void> {
+async function untilCalled({ child }: ServiceProcess, ids: readonly string[]): Promise<void> {
   let text = '';
   for await (const [chunk] of on(child.stdout as Readable, 'data')) {
     text += chunk;
-    if (/CreateEvent/.test(text)) return;
+    if (ids.every((id) => text.includes(`"${id}"`))) return;
   }
 }

@@ -12,6 +12,11 @@ export interface Traffic {
 
 const callersPerWire = 4;
 
+const ways = [...wires, 'REST'] as const;
+/** By which the log of a process tells calls of one way from those of the others. */
+const requestIdOf = (way: (typeof ways)[number]) => `restarted-${ways.indexOf(way)}`;
+export const requestIds: readonly string[] = ways.map(requestIdOf);
+
 export function startTraffic(way: Way): Traffic {
   const failures: string[] = [];
   const waiting: { at: number; resolve: () => void }[] = [];
@@ -29,7 +34,8 @@ export function startTraffic(way: Way): Traffic {
 
   async function createByRest(): Promise<void> {
     const body = JSON.stringify({ workspace_id: workspaceId, type: 'restarted', payload: {} });
-    const answer = await rest.call('/v1/events', { method: 'POST', body });
+    const headers = { 'x-request-id': requestIdOf('REST') };
+    const answer = await rest.call('/v1/events', { method: 'POST', body, headers });
     const text = await answer.text();
     if (answer.status !== 201) throw new Error(`${answer.status} ${text.slice(0, 200)}`);
   }
@@ -37,10 +43,10 @@ export function startTraffic(way: Way): Traffic {
   const callers = Array.from({ length: callersPerWire }, () => [
     ...wires.map((wire) => {
       const client = clientOf(way, wire);
+      const headers = { 'x-request-id': requestIdOf(wire) };
       // Without an idempotency key: nobody may send it twice.
-      return keepCalling(wire, () =>
-        client.createEvent({ workspaceId, type: 'restarted', payload: {} }),
-      );
+      const event = { workspaceId, type: 'restarted', payload: {} };
+      return keepCalling(wire, () => client.createEvent(event, { headers }));
     }),
     keepCalling('REST', createByRest),
   ]).flat();
