@@ -70,6 +70,8 @@ describe('an app of an allowed origin', () => {
         'idempotent-replayed',
         'location',
         'retry-after',
+        'ratelimit',
+        'ratelimit-policy',
         'grpc-status',
         'grpc-message',
         'grpc-status-details-bin',

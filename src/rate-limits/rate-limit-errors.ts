@@ -5,9 +5,9 @@ export type LimitOwner = 'api_key' | 'workspace';
 
 const takers = { api_key: 'the API key', workspace: 'all API keys in the workspace together' };
 const allowances: Record<MetLimit, (max: number) => string> = {
-  creates_per_second: (max) => `may create ${max} events a second`,
-  create_bytes_per_second: (max) => `may create ${max} bytes of events a second`,
-  streams: (max) => `may have ${max} streams open`,
+  creates_per_second: (max) => `may create events at ${max} a second`,
+  create_bytes_per_second: (max) => `may create events at ${max} bytes a second`,
+  streams: (max) => `may have streams open, ${max} at once`,
 };
 
 /**
