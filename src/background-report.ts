@@ -1,3 +1,4 @@
+import { DirectConnectionFailed } from './database/direct-pool.ts';
 import { DatabaseUnavailable } from './database-unavailable.ts';
 import { describeCause } from './describe-cause.ts';
 import type { Log } from './log.ts';
@@ -29,7 +30,8 @@ export function createBackgroundReport(
     const now = nowMs();
     if (now - toldAtMs < lostEveryMs) return;
     toldAtMs = now;
-    lostAtMs ??= now;
+    // By way of the pooler it answers all the while: that says nothing of this.
+    if (!(error instanceof DirectConnectionFailed)) lostAtMs ??= now;
     log.warn({ loop, cause: describeBriefly(error) }, 'PostgreSQL is lost');
   }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { createBackgroundReport } from '../src/background-report.ts';
+import { DirectConnectionFailed } from '../src/database/direct-pool.ts';
 import { DatabaseUnavailable } from '../src/database-unavailable.ts';
 import { createLog } from '../src/log.ts';
 
@@ -55,6 +56,15 @@ test('a PostgreSQL that comes and goes many times a second is two lines a second
     pass(10);
   }
   expect(lines).toHaveLength(2);
+});
+
+test('a PostgreSQL that is lost past the pooler alone is not told to be back because the pooler answers', () => {
+  const { lines, report } = createReport();
+  report.of('listen')(new DirectConnectionFailed(new Error('connect ECONNREFUSED')));
+  report.databaseAnswered();
+  expect(lines).toMatchObject([
+    { cause: { message: 'PostgreSQL cannot be reached past the pooler' } },
+  ]);
 });
 
 test('every other failure is a line with its stack', () => {
