@@ -13,6 +13,13 @@ let server: ScriptedSocket;
 /** What the server does when a request begins, its body read or not. */
 let answer: (socket: Socket, request: string) => void;
 
+const dialing = {
+  policy: createAddressPolicy({ allowCidrs: ['127.0.0.0/8'], denyCidrs: [] }),
+  resolve: async () => [{ address: '127.0.0.1', family: 4 }],
+  connectTimeoutMs: 2_000,
+  authorities: [],
+};
+
 beforeEach(async () => {
   server = await startScriptedSocket((socket) => {
     socket.on('data', (chunk: Buffer) => {
@@ -20,14 +27,7 @@ beforeEach(async () => {
       if (text.startsWith('POST')) answer(socket, text);
     });
   });
-  client = createHttpClient(
-    createDial({
-      policy: createAddressPolicy({ allowCidrs: ['127.0.0.0/8'], denyCidrs: [] }),
-      resolve: async () => [{ address: '127.0.0.1', family: 4 }],
-      connectTimeoutMs: 2_000,
-      authorities: [],
-    }),
-  );
+  client = createHttpClient(createDial(dialing));
 });
 afterEach(async () => {
   await client.close();
@@ -37,9 +37,14 @@ afterEach(async () => {
 const head = (status: number, ...headers: readonly string[]) =>
   [`HTTP/1.1 ${status} Some`, ...headers, '', ''].join('\r\n');
 
-function post({ timeoutMs = 5_000, body = Buffer.from('{}'), headers = {} } = {}) {
+function post({
+  host = 'hooks.test',
+  timeoutMs = 5_000,
+  body = Buffer.from('{}'),
+  headers = {},
+} = {}) {
   return client.post({
-    url: `http://hooks.test:${server.port}/in?a=1#b`,
+    url: `http://${host}:${server.port}/in?a=1#b`,
     headers,
     body,
     timeoutMs,
@@ -81,6 +86,25 @@ test('connections are used again', async () => {
   }
   // A request that follows at once finds the connection of the one before it still in use.
   expect(server.sockets.length).toBeLessThanOrEqual(2);
+});
+
+test('where many connections are open, those to other servers end with their answers', async () => {
+  await client.close();
+  client = createHttpClient(createDial(dialing), { keptMax: 3 });
+  const closing: boolean[] = [];
+  answer = (socket, request) => {
+    closing.push(/^connection: close\r$/m.test(request));
+    socket.write(head(204));
+  };
+  const burst = (host: string) =>
+    Promise.all(Array.from({ length: 4 }, () => post({ host, timeoutMs: 5_000 })));
+  await burst('one.test');
+  await burst('two.test');
+  await burst('three.test');
+  expect(closing).toEqual([0, 4, 8].flatMap((from) => Array(4).fill(from > 0)));
+  const openNow = () => server.sockets.filter(({ closed }) => !closed).length;
+  await expect.poll(openNow).toBe(4);
+  expect(server.sockets).toHaveLength(12);
 });
 
 test.each<[string, (socket: Socket) => void, string]>([

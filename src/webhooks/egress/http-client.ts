@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher } from 'undici';
+import { Agent, type buildConnector, type Dispatcher } from 'undici';
 import type { WebhookRequest, WebhookResponse } from '../delivery/courier.ts';
 import { Exchange } from './exchange.ts';
 
@@ -7,6 +7,12 @@ const headerBytesMax = 16 * 1024;
 const idleMs = 4_000;
 /** Where the other side says how long it keeps it. */
 const idleMsMax = 20_000;
+
+/**
+ * Beyond so many open connections those that are used end with their answer: an idle one takes a file, and whoever has
+ * requests go from one server of his to the next could leave any number of them behind.
+ */
+const keptMaxUsual = 4_096;
 
 /** The HTTP client of webhooks. */
 export interface HttpClient {
@@ -17,9 +23,21 @@ export interface HttpClient {
 }
 
 /** HTTP/1.1 that follows no redirect, knows no proxy, and inflates nothing. */
-export function createHttpClient(connect: NonNullable<Agent.Options['connect']>): HttpClient {
+export function createHttpClient(
+  connect: buildConnector.connector,
+  { keptMax = keptMaxUsual }: { readonly keptMax?: number } = {},
+): HttpClient {
+  let open = 0;
   const agent = new Agent({
-    connect,
+    connect: (target, callback) =>
+      connect(target, (...connected) => {
+        const [error, socket] = connected;
+        if (error === null && socket !== null) {
+          open++;
+          socket.once('close', () => open--);
+        }
+        callback(...connected);
+      }),
     allowH2: false,
     pipelining: 1,
     keepAliveTimeout: idleMs,
@@ -30,14 +48,15 @@ export function createHttpClient(connect: NonNullable<Agent.Options['connect']>)
     bodyTimeout: 0,
   });
   return {
-    post: (request) => new Promise((resolve) => dispatch(agent, request, resolve)),
+    post: (request) =>
+      new Promise((resolve) => dispatch(agent, { ...request, isLast: open > keptMax }, resolve)),
     close: () => agent.destroy(),
   };
 }
 
 function dispatch(
   agent: Agent,
-  { url, headers, body, timeoutMs }: WebhookRequest,
+  { url, headers, body, timeoutMs, isLast }: WebhookRequest & { readonly isLast: boolean },
   resolve: (response: WebhookResponse) => void,
 ): void {
   const { origin, pathname, search } = new URL(url);
@@ -48,6 +67,7 @@ function dispatch(
     method: 'POST',
     headers: { ...headers },
     body,
+    reset: isLast,
   };
   try {
     agent.dispatch(options, exchange);
