@@ -138,7 +138,7 @@ function assemble(config: Config, { database, log, observer, tracing }: Means) {
   const apiKeys = createApiKeysFeature(deps, {
     assertWorkspacesExist: workspaces.store.assertAllExist,
   });
-  const rateLimits = createRateLimitsFeature();
+  const rateLimits = createRateLimitsFeature(observer);
   const { limiter } = rateLimits;
   const events = createEventsFeature(deps, {
     workspaces: workspaces.store,

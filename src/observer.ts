@@ -7,6 +7,8 @@ export interface Observer {
   callEnded(call: EndedCall): void;
   /** A create is answered: one of a call, or one of the many of a batch. */
   createEnded(outcome: CreateOutcome): void;
+  /** A rate limit has refused a call, or one of the many creates of a batch. */
+  rateLimited(refusal: RateLimitRefusal): void;
   /** Creates have left the queue, to be written together; one that is put back leaves it again later. */
   batchTaken(creates: readonly QueuedCreate[], takenAtMs: number): void;
   /** A statement that appends has ended; a batch may need several. */
@@ -56,6 +58,12 @@ export type CreateOutcome =
   /** Whatever else: its workspace is gone, PostgreSQL has refused it. */
   | 'failed';
 
+/** Whose limit it was, and which: by the names that callers are told. */
+export interface RateLimitRefusal {
+  readonly owner: 'api_key' | 'workspace';
+  readonly limit: 'creates_per_second' | 'create_bytes_per_second' | 'streams';
+}
+
 export interface QueuedCreate {
   readonly askedAtMs: number;
   readonly event: { readonly workspaceId: string; readonly traceContext?: string | undefined };
@@ -103,6 +111,7 @@ export function observeFor(watchers: readonly Watcher[]): Observer {
   return {
     callEnded: tell('callEnded'),
     createEnded: tell('createEnded'),
+    rateLimited: tell('rateLimited'),
     batchTaken: tell('batchTaken'),
     batchWritten: tell('batchWritten'),
     statementEnded: tell('statementEnded'),

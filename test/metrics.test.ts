@@ -188,3 +188,20 @@ test('a service without metrics listens on no port for them', async () => {
   expect(plain.app.metricsAddress).toBeUndefined();
   await plain.stop();
 });
+
+test('what rate limits refuse is counted by whose they are and which, items of batches too', async () => {
+  const refused = async () =>
+    (await readMetrics(service)).value('harbor_rate_limited_total', {
+      of: 'api_key',
+      limit: 'creates_per_second',
+    });
+  const before = await refused();
+  const rateLimits = { createsPerSecond: 1, burstSeconds: 1 };
+  const secretKey = await service.issueKey({ scopes: ['events:write'], rateLimits });
+  const item = { workspaceId: service.workspaceId, type: 'limited', payload: {} };
+  const client = createEventsClient({ ...service, secretKey });
+  const { results } = await client.batchCreateEvents({ requests: new Array(20).fill(item) });
+  const errors = results.filter(({ result }) => result.case === 'error').length;
+  expect(errors).toBeGreaterThan(0);
+  await untilRead(refused).toBe(before + errors);
+});

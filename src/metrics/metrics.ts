@@ -4,6 +4,7 @@ import type { Watcher } from '../observer.ts';
 import { watchAppends } from './append-metrics.ts';
 import { watchCalls } from './call-metrics.ts';
 import { watchProcess } from './process-metrics.ts';
+import { watchRateLimits } from './rate-limit-metrics.ts';
 import { watchStatements } from './statement-metrics.ts';
 import { watchWebhooks } from './webhook-metrics.ts';
 
@@ -27,6 +28,7 @@ export function createMetrics(): Metrics {
     watchers: [
       watchCalls(registry),
       watchAppends(registry),
+      watchRateLimits(registry),
       watchStatements(registry),
       watchWebhooks(registry),
     ],

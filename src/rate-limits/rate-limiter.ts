@@ -1,3 +1,4 @@
+import { type Observer, unobserved } from '../observer.ts';
 import { type LimitOwner, type MetLimit, RateLimited } from './rate-limit-errors.ts';
 import { burstSecondsOf, type RateLimits } from './rate-limits.ts';
 import { leftToTell, type Standing } from './standing.ts';
@@ -62,7 +63,10 @@ const sweptMax = 2_000;
 const streamRetryMs = 5_000;
 
 /** @param elapsedMs a clock that never jumps. */
-export function createRateLimiter(elapsedMs: () => number = () => performance.now()): RateLimiter {
+export function createRateLimiter(
+  elapsedMs: () => number = () => performance.now(),
+  observer: Pick<Observer, 'rateLimited'> = unobserved,
+): RateLimiter {
   /** By id of their owner. */
   const buckets = new Map<string, Buckets>();
   /** Goes round and round, through what is put in meanwhile as well. */
@@ -102,7 +106,9 @@ export function createRateLimiter(elapsedMs: () => number = () => performance.no
       create_bytes_per_second: limits?.createBytesPerSecond,
       streams: limits?.streams,
     };
-    throw new RateLimited(owner, limit, max[limit] ?? 0, Math.max(1, retryAfterMs));
+    const refusal = new RateLimited(owner, limit, max[limit] ?? 0, Math.max(1, retryAfterMs));
+    observer.rateLimited(refusal);
+    throw refusal;
   }
 
   /** Takes of all where each has one left. */
