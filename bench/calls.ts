@@ -1,6 +1,6 @@
 import { createSubject } from './compare-servers.ts';
 import type { Wire } from './load/job.ts';
-import { type Aim, measuredCells, measuredHead, type Report } from './report.ts';
+import { measuredCells, measuredHead, type Report, ratioCostAim } from './report.ts';
 import { alternate, type Measured, type Plan } from './rounds.ts';
 import type { ServerName } from './server-process.ts';
 import type { Stage } from './stage.ts';
@@ -35,14 +35,14 @@ export async function benchCalls(stage: Stage, plan: Plan): Promise<Report> {
     title: 'What a call costs the server, 64 in flight over HTTP/2',
     table: [['', ...measuredHead, 'CPU to bare http2'], ...rows(measured)],
     aims: [
-      costAim(
+      ratioCostAim(
         'no-op by Connect JSON to bare http2',
         json / cpuUs('bare http2', 'connect json'),
         1.5,
       ),
-      costAim('no-op by gRPC to Connect JSON', grpc / json, 1.25),
-      costAim('create to no-op, Connect JSON', cpuUs('service', 'connect json') / json, 1.35),
-      costAim('create to no-op, gRPC', cpuUs('service', 'grpc') / grpc, 1.35),
+      ratioCostAim('no-op by gRPC to Connect JSON', grpc / json, 1.25),
+      ratioCostAim('create to no-op, Connect JSON', cpuUs('service', 'connect json') / json, 1.35),
+      ratioCostAim('create to no-op, gRPC', cpuUs('service', 'grpc') / grpc, 1.35),
     ],
   };
 }
@@ -57,9 +57,4 @@ function rows(measured: Map<string, Measured>): string[][] {
     ...measuredCells(one),
     ((one.serverCpuUs ?? Number.NaN) / floor).toFixed(2),
   ]);
-}
-
-/** An aim of at most `most`, for the CPU time of one subject as a ratio of another's. */
-function costAim(what: string, ratio: number, most: number): Aim {
-  return { what, measured: ratio.toFixed(2), aim: `≤ ${most}`, met: ratio <= most };
 }

@@ -10,6 +10,7 @@ import { benchLog } from './log/log.ts';
 import { benchMemory } from './memory.ts';
 import { benchMetrics } from './metrics.ts';
 import { benchNeighbours } from './neighbours.ts';
+import { benchPages } from './pages.ts';
 import { benchPartitions } from './partitions.ts';
 import { benchPgbench } from './pgbench.ts';
 import { benchPlans } from './plans/plans.ts';
@@ -28,6 +29,7 @@ type Bench = (stage: Stage, plan: Plan) => Promise<Report>;
 const usual: Record<string, Bench> = {
   calls: benchCalls,
   create: benchCreate,
+  pages: benchPages,
   pgbench: benchPgbench,
   partitions: benchPartitions,
   retrieve: benchRetrieve,

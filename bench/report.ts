@@ -57,3 +57,8 @@ export function formatCount(value: number): string {
 export function ratioAim(what: string, ratio: number, least: number): Aim {
   return { what, measured: ratio.toFixed(2), aim: `≥ ${least}`, met: ratio >= least };
 }
+
+/** An aim of at most `most`, for the CPU time of one subject as a ratio of another's. */
+export function ratioCostAim(what: string, ratio: number, most: number): Aim {
+  return { what, measured: ratio.toFixed(2), aim: `≤ ${most}`, met: ratio <= most };
+}

@@ -16,6 +16,7 @@ const entries = {
   service: '../src/main.ts',
   'no-op': 'servers/no-op.ts',
   'bare http2': 'servers/bare-http2.ts',
+  'pages of messages': 'servers/pages-of-messages.ts',
   'transaction per create': 'servers/transaction-per-create.ts',
   'statement per create': 'servers/statement-per-create.ts',
   'service with metrics': '../src/main.ts',

@@ -1,22 +1,19 @@
+/** How an answer is written as ProtoJSON, for clients of its RPC. */
+export const rpcJson = Symbol('an answer as ProtoJSON');
+/** How it is written for the REST face. */
+export const restJson = Symbol('an answer as REST shows it');
+
 /**
- * How an answer is written as JSON, where that is known without the message that it is: what of it is JSON already,
- * such as a payload, stays the text that it is.
+ * An answer that is written as JSON without the message that it is: what of it is JSON already, such as a payload, stays
+ * the text that it is. Its fields are made when somebody looks at them; whoever writes it otherwise sees no difference.
+ * Of a class: to give each object getters of its own costs more than to make the message.
  */
 export interface JsonTexts {
-  /** For clients of the RPC: ProtoJSON. */
-  readonly rpc: () => string;
-  /** For the REST face. */
-  readonly rest: () => string;
+  [rpcJson](): string;
+  [restJson](): string;
 }
 
-const key = Symbol('how an answer is written as JSON');
-
-/** The answer, which says how it is written as JSON; whoever writes it otherwise sees no difference. */
-export function withJsonTexts<Answer extends object>(answer: Answer, texts: JsonTexts): Answer {
-  return Object.defineProperty(answer, key, { value: texts });
-}
-
-/** Undefined for an answer that says nothing of the kind. */
+/** Undefined for an answer that is not written so. */
 export function findJsonTexts(answer: object): JsonTexts | undefined {
-  return (answer as { readonly [key]?: JsonTexts })[key];
+  return rpcJson in answer ? (answer as JsonTexts) : undefined;
 }

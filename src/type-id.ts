@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto';
-import { fromUUID, type TypeId, toUUID } from 'typeid-js';
+import { type TypeId, toUUID } from 'typeid-js';
 
 /** The prefixes of Harbor's ids; the id of a workspace is opaque text instead. */
 export type IdPrefix = 'evt' | 'key' | 'aud' | 'whe' | 'rpl' | 'win';
@@ -36,9 +36,31 @@ export function findUuid(prefix: IdPrefix, id: string): string | undefined {
   }
 }
 
-/** The id of a UUID that came from the database. */
+const alphabet = [...'0123456789abcdefghjkmnpqrstvwxyz'];
+/** Ten bits each. */
+const pairs = alphabet.flatMap((first) => alphabet.map((second) => first + second));
+const dash = 0x2d;
+
+/**
+ * The id of a UUID that came from the database, in lower case. A page has 500 of them, and the library takes four times as
+ * long, which was a tenth of the page.
+ */
 export function idOf(prefix: IdPrefix, uuid: string): string {
-  return fromUUID(uuid, prefix);
+  let id = `${prefix}_`;
+  let bits = 0;
+  // Its 128 bits with two zeros before them: 10 bits of 2 digits, and 20 of each 5.
+  let digits = 3;
+  for (let index = 0; index < uuid.length; index++) {
+    const code = uuid.charCodeAt(index);
+    if (code === dash) continue;
+    bits = (bits << 4) | (code < 0x3a ? code - 0x30 : code - 0x57);
+    if (++digits < 5) continue;
+    if (index > 1) id += pairs[bits >> 10];
+    id += pairs[bits & 0x3ff];
+    bits = 0;
+    digits = 0;
+  }
+  return id;
 }
 
 /** A conversion that remembers what it has converted: for a batch or page of many ids of which few differ. */

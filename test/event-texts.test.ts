@@ -8,6 +8,7 @@ import {
   SubscribeEventsResponseSchema,
 } from '../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import type { Event } from '../src/events/event.ts';
+import { CreatedAnswer, PageAnswer, StreamedAnswer } from '../src/events/event-answers.rpc.ts';
 import {
   fromEventProtoJson,
   toEventJson,
@@ -15,15 +16,10 @@ import {
   writeEventProtoJson,
   writeWebhookJson,
 } from '../src/events/event-json.ts';
-import {
-  toCreateEventResponse,
-  toEventMessage,
-  toListEventsResponse,
-  toStreamResponse,
-} from '../src/events/event-message.rpc.ts';
+import { toEventMessage } from '../src/events/event-message.rpc.ts';
 import { checkPayload } from '../src/events/payload.ts';
 import { cutByWireBytes, wireBytesMost, wireBytesOf } from '../src/events/wire-bytes.ts';
-import { findJsonTexts } from '../src/json-texts.ts';
+import { rpcJson } from '../src/json-texts.ts';
 
 const text = fc.string({ unit: 'binary' }).filter((one) => !one.includes('\u0000'));
 const json = fc.letrec((tie) => ({
@@ -99,22 +95,16 @@ test('answers that are written from stored texts are those that their messages a
   });
   fc.assert(
     fc.property(answers, (given) => {
-      const page = toListEventsResponse(given);
+      const page = new PageAnswer(given);
       const ofPage = create(ListEventsResponseSchema, page);
-      expect(findJsonTexts(page)?.rpc()).toBe(toJsonString(ListEventsResponseSchema, ofPage));
+      expect(page[rpcJson]()).toBe(toJsonString(ListEventsResponseSchema, ofPage));
       for (const event of given.events) {
-        const created = toCreateEventResponse({ ...given, event });
+        const created = new CreatedAnswer({ ...given, event });
         const ofCreated = create(CreateEventResponseSchema, created);
-        expect(findJsonTexts(created)?.rpc()).toBe(
-          toJsonString(CreateEventResponseSchema, ofCreated),
-        );
-        const memory = { hang: () => undefined };
-        const { sequence } = event;
-        const sent = toStreamResponse({ kind: 'event', sequence, event, memory });
+        expect(created[rpcJson]()).toBe(toJsonString(CreateEventResponseSchema, ofCreated));
+        const sent = new StreamedAnswer(event);
         const ofSent = create(SubscribeEventsResponseSchema, sent);
-        expect(findJsonTexts(sent)?.rpc()).toBe(
-          toJsonString(SubscribeEventsResponseSchema, ofSent),
-        );
+        expect(sent[rpcJson]()).toBe(toJsonString(SubscribeEventsResponseSchema, ofSent));
       }
     }),
   );

@@ -12,6 +12,7 @@ export type LoadCalls = {
       readonly workspaceIds: readonly string[];
       readonly batchEvents: number;
     }
+  | { readonly rpc: 'ListEvents'; readonly workspaceId: string; readonly pageSize: number }
   | { readonly rpc: 'RetrieveEvent'; readonly eventIds: readonly string[] }
 );
 

@@ -10,6 +10,7 @@ import {
 import {
   BatchCreateEventsRequestSchema,
   CreateEventRequestSchema,
+  ListEventsRequestSchema,
   RetrieveEventRequestSchema,
 } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { newEvent } from '../workload.ts';
@@ -49,6 +50,8 @@ function nextBodyOf(job: LoadCalls): () => Buffer {
       return createBodies(job);
     case 'BatchCreateEvents':
       return batchBodies(job);
+    case 'ListEvents':
+      return listBodies(job);
     case 'RetrieveEvent':
       return retrieveBodies(job);
   }
@@ -90,6 +93,16 @@ function keyedBodies(templates: readonly BodyTemplate[]): () => Buffer {
   return () => fill(templates[bodies++ % templates.length] as BodyTemplate, nextKey);
 }
 
+/** The same page again and again. */
+function listBodies({
+  wire,
+  workspaceId,
+  pageSize,
+}: LoadCalls & { rpc: 'ListEvents' }): () => Buffer {
+  const body = encode(wire, ListEventsRequestSchema, { workspaceId, pageSize });
+  return () => body;
+}
+
 function retrieveBodies({ wire, eventIds }: LoadCalls & { rpc: 'RetrieveEvent' }): () => Buffer {
   const placeholder = `evt_${'0'.repeat(eventIdLength - 4)}`;
   const template = toTemplate(wire, RetrieveEventRequestSchema, placeholder, { id: placeholder });
@@ -102,16 +115,23 @@ function toTemplate<Desc extends DescMessage>(
   placeholder: string,
   init: MessageInitShape<Desc>,
 ): BodyTemplate {
-  const message = create(schema, init);
-  const bytes =
-    wire === 'grpc'
-      ? toEnvelope(toBinary(schema, message))
-      : Buffer.from(toJsonString(schema, message));
+  const bytes = encode(wire, schema, init);
   const places: number[] = [];
   for (let at = bytes.indexOf(placeholder); at >= 0; at = bytes.indexOf(placeholder, at + 1)) {
     places.push(at);
   }
   return { bytes, places };
+}
+
+function encode<Desc extends DescMessage>(
+  wire: Wire,
+  schema: Desc,
+  init: MessageInitShape<Desc>,
+): Buffer {
+  const message = create(schema, init);
+  return wire === 'grpc'
+    ? toEnvelope(toBinary(schema, message))
+    : Buffer.from(toJsonString(schema, message));
 }
 
 /** gRPC's frame: a byte of flags and four of length before the message. */

@@ -2,7 +2,8 @@ import type { ServiceImpl } from '@connectrpc/connect';
 import type { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { assertMayUseType, assertMayUseWorkspace, getCaller } from '../../src/api-keys/index.ts';
 import { type PreparedEvent, prepareEvent } from '../../src/events/event.ts';
-import { toCreateEventResponse, toNewEvent } from '../../src/events/event-message.rpc.ts';
+import { CreatedAnswer } from '../../src/events/event-answers.rpc.ts';
+import { toNewEvent } from '../../src/events/event-message.rpc.ts';
 import type { Appended } from '../../src/events/index.ts';
 import type { WorkspaceStore } from '../../src/workspaces/index.ts';
 
@@ -20,7 +21,7 @@ export function createUngatheredEvents(
         toNewEvent(request, { apiKeyId: caller.apiKeyId, traceContext: undefined }),
       );
       await workspaces.assertExists(event.workspaceId);
-      return toCreateEventResponse(await append(event));
+      return new CreatedAnswer(await append(event));
     },
   };
 }

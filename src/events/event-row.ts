@@ -1,6 +1,6 @@
 import { idOf, remembering } from '../type-id.ts';
 import type { Event, Metadata } from './event.ts';
-import type { JsonObject } from './payload.ts';
+import { RecordedEvent } from './recorded-event.ts';
 
 /** The columns of an event as every statement returns them; see `toEvents`. */
 export const eventColumns = `id, workspace_id, type, payload::text as payload_json,
@@ -31,17 +31,13 @@ export function toEvents(rows: readonly EventRow[]): Event[] {
 }
 
 function toEvent(row: EventRow, keyIdOf: (uuid: string) => string): Event {
-  const { payload_json: payloadJson } = row;
-  return {
+  return new RecordedEvent({
     id: idOf('evt', row.id),
     workspaceId: row.workspace_id,
     type: row.type,
     subject: row.subject ?? undefined,
-    // Most who are sent an event as JSON are sent the text.
-    get payload() {
-      return JSON.parse(payloadJson) as JsonObject;
-    },
-    payloadJson,
+    payload: undefined,
+    payloadJson: row.payload_json,
     occurredAtMicros: mapped(row.occurred_at_micros, BigInt),
     metadata: mapped(row.metadata_json, (json) => JSON.parse(json) as Metadata),
     createdAt: new Date(row.created_at_ms),
@@ -49,7 +45,7 @@ function toEvent(row: EventRow, keyIdOf: (uuid: string) => string): Event {
     apiKeyId: mapped(row.api_key_id, keyIdOf),
     erasedAt: mapped(row.erased_at_ms, (ms) => new Date(ms)),
     traceContext: row.trace_context ?? undefined,
-  };
+  });
 }
 
 function mapped<From, To>(value: From | null, convert: (value: From) => To): To | undefined {

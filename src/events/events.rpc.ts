@@ -30,20 +30,14 @@ import { type Abandonment, type AppendQueue, shareSignal } from './append/append
 import type { HeldTypes } from './append/held-types.ts';
 import type { EraseEvent } from './erase/erase-event.ts';
 import { type Appended, type Event, isOwnType, prepareEvent } from './event.ts';
+import { CreatedAnswer, PageAnswer, RetrievedAnswer } from './event-answers.rpc.ts';
 import {
   EventNotFound,
   IdempotencyKeyReused,
   IdempotencyKeyTaken,
   OwnEventNotErasable,
 } from './event-errors.ts';
-import {
-  toCreateEventResponse,
-  toEventMessage,
-  toEventQuery,
-  toListEventsResponse,
-  toNewEvent,
-  toRetrieveEventResponse,
-} from './event-message.rpc.ts';
+import { toEventMessage, toEventQuery, toNewEvent } from './event-message.rpc.ts';
 import { listEvents } from './log/event-list.ts';
 import type { EventLogStore } from './log/event-log-store.ts';
 import type { EventReader } from './log/event-reader.ts';
@@ -98,7 +92,7 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
   ): Promise<MessageInitShape<typeof BatchCreateEventsResultSchema>> {
     try {
       validate(request);
-      const value = toCreateEventResponse(await create(request, call));
+      const value = new CreatedAnswer(await create(request, call));
       return { result: { case: 'created', value } };
     } catch (error) {
       return { result: { case: 'error', value: explain(error, call.values) } };
@@ -107,7 +101,7 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
 
   return {
     async createEvent(request, context) {
-      return toCreateEventResponse(await create(request, toCreateCall(context)));
+      return new CreatedAnswer(await create(request, toCreateCall(context)));
     },
 
     async batchCreateEvents({ requests }, context) {
@@ -118,7 +112,7 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
     },
 
     async retrieveEvent(request, { values }) {
-      return toRetrieveEventResponse(await getReadable(reader, request, values));
+      return new RetrievedAnswer(await getReadable(reader, request, values));
     },
 
     async eraseEvent(request, { values }) {
@@ -130,7 +124,7 @@ export function createEventsRpc(deps: EventsRpcDeps): Partial<ServiceImpl<typeof
     async listEvents(request, context) {
       const filter = await openLog(workspaces, request, context.values);
       const page = await listEvents(log, toEventQuery(request, filter), context.signal);
-      return toListEventsResponse(page);
+      return new PageAnswer(page);
     },
   };
 }

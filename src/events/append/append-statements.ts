@@ -14,6 +14,7 @@ import { DatabaseContended, DatabaseUnavailable } from '../../database-unavailab
 import { idOf, newUuid, remembering, uuidOf } from '../../type-id.ts';
 import type { Event, PreparedEvent } from '../event.ts';
 import { AppendContended, AppendRowRefused } from '../event-errors.ts';
+import { RecordedEvent } from '../recorded-event.ts';
 
 /**
  * Appends a batch: claims keys, locks counters, numbers and inserts, in one statement and one commit.
@@ -194,7 +195,7 @@ export function toAppendedRow(input: PreparedEvent, row: AppendRow | undefined):
   if (row.sequence === null || row.created_at_ms === null) {
     throw new Error(`the append returned no sequence for ${id}`);
   }
-  const event: Event = {
+  const event = new RecordedEvent({
     id,
     workspaceId: input.workspaceId,
     type: input.type,
@@ -207,7 +208,8 @@ export function toAppendedRow(input: PreparedEvent, row: AppendRow | undefined):
     sequence: row.sequence,
     apiKeyId: input.apiKeyId,
     erasedAt: undefined,
-  };
+    traceContext: input.traceContext,
+  });
   return { kind: 'created', event, expiresAt };
 }
 

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { SubscribeEventsResponseSchema } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import type { Event } from '../event.ts';
-import { toStreamResponse } from '../event-message.rpc.ts';
+import { toStreamResponse } from '../event-answers.rpc.ts';
 import type { StreamMessage } from './subscription.ts';
 
 /**

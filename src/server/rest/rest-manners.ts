@@ -23,9 +23,9 @@ function creating(collection: string, noun: string, statuses: readonly number[])
   return {
     statuses,
     statusOf: (response) => (response[noun] === undefined ? 200 : 201),
-    headersOf: ({ replayed, ...response }) => ({
+    headersOf: (response) => ({
       ...(response[noun] !== undefined && { location: `${collection}/${response[noun].id}` }),
-      ...(replayed && { 'idempotent-replayed': 'true' }),
+      ...(response.replayed && { 'idempotent-replayed': 'true' }),
     }),
   };
 }

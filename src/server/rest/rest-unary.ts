@@ -8,7 +8,7 @@ import {
   toJson,
 } from '@bufbuild/protobuf';
 import type { ContextValues } from '@connectrpc/connect';
-import { findJsonTexts } from '../../json-texts.ts';
+import { findJsonTexts, restJson as writtenByRest } from '../../json-texts.ts';
 import { recordFailure } from '../calls/request-gate.ts';
 import { jsonText } from '../errors/plain-answers.ts';
 import { messageBytesMaxOf, responseBytesMax } from '../limits.ts';
@@ -87,7 +87,7 @@ function writeText(
   answer: MessageInitShape<DescMessage>,
 ): { readonly text: string; readonly told: object } {
   const texts = findJsonTexts(answer);
-  if (texts !== undefined) return { text: texts.rest(), told: answer };
+  if (texts !== undefined) return { text: texts[writtenByRest](), told: answer };
   const { output }: DescMethod = route.rpc;
   const json = toJson(output, create(output, answer), restJson) as JsonObject;
   return { text: JSON.stringify(toAnswerJson(route, json)), told: json };

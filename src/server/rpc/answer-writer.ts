@@ -1,6 +1,6 @@
 import { create, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { findJsonTexts } from '../../json-texts.ts';
+import { findJsonTexts, rpcJson } from '../../json-texts.ts';
 import { responseBytesMax } from '../limits.ts';
 import type { createMethodSerializationLookup } from './connect-internals.ts';
 
@@ -22,7 +22,7 @@ export function createAnswerWriter(
   if (isBinary) return writeMessage;
   return (answer) => {
     const texts = findJsonTexts(answer);
-    return texts === undefined ? writeMessage(answer) : toAnswerBytes(texts.rpc());
+    return texts === undefined ? writeMessage(answer) : toAnswerBytes(texts[rpcJson]());
   };
 }
 
