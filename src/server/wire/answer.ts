@@ -5,8 +5,9 @@ import { beginCall, type Call, callerGone } from '../calls/call.ts';
 import { badAuthority } from '../errors/plain-answers.ts';
 import { CallsInFlightFull } from '../errors/request-errors.ts';
 import type { ClientStreamLimits } from '../limits.ts';
-import { type Dispatch, isAuthority, splitTarget, type ToHeaders, toUrl } from './exchange.ts';
+import { type Dispatch, isAuthority, splitTarget, type ToHeaders } from './exchange.ts';
 import { LateSignal } from './late-signal.ts';
+import { ReceivedRequest } from './received-request.ts';
 import { type IncomingBody, ReceivedBody } from './request-body.ts';
 import {
   type AnswerSink,
@@ -76,19 +77,18 @@ export async function answer(incoming: Incoming, deps: AnswerDeps): Promise<void
     const turn = deps.turns.take(incoming.connection);
     if (turn !== undefined) await turn;
     const response = isAuthority(incoming.authority)
-      ? await deps.dispatch({
-          httpVersion: incoming.httpVersion,
-          method: incoming.method,
-          url: toUrl(path, query),
-          path,
-          query,
-          header: deps.toHeaders(headers),
-          body,
-          get signal() {
-            return gone.signal;
-          },
-          call,
-        })
+      ? await deps.dispatch(
+          new ReceivedRequest({
+            httpVersion: incoming.httpVersion,
+            method: incoming.method,
+            path,
+            query,
+            header: deps.toHeaders(headers),
+            body,
+            call,
+            gone,
+          }),
+        )
       : badAuthority(call.requestId);
     status = response.status;
     await sending.send(response, call.requestId, () => body.release());
