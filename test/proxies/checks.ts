@@ -1,10 +1,11 @@
 import { deepStrictEqual, match, strictEqual } from 'node:assert/strict';
-import { ConnectError } from '@connectrpc/connect';
+import { ConnectError, createClient } from '@connectrpc/connect';
+import { ServerReflection } from '../../gen/typescript/grpc/reflection/v1/reflection_pb.ts';
 import { type Wire, wires } from '../support/clients.ts';
 import { refusalOf } from '../support/errors.ts';
 import { subscribeTo } from '../support/subscriber.ts';
 import { workspaceId } from './services.ts';
-import { clientOf, type Rest, restOf, rests, type Way } from './ways.ts';
+import { clientOf, type Rest, restOf, rests, transportOf, type Way } from './ways.ts';
 
 /** Names what a check was about when it fails. */
 async function about<T>(what: string, check: () => Promise<T>): Promise<T> {
@@ -56,6 +57,27 @@ export async function checkCalls(way: Way): Promise<void> {
       );
     });
   }
+}
+
+/** A stream in both directions: the second question is asked after the first answer. */
+export async function checkReflection(way: Way): Promise<void> {
+  const answered = Promise.withResolvers<void>();
+  const question = { messageRequest: { case: 'listServices', value: '' } } as const;
+  async function* ask() {
+    yield question;
+    await answered.promise;
+    yield question;
+  }
+  await about('reflection by grpc', async () => {
+    const reflection = createClient(ServerReflection, transportOf(way, 'grpc'));
+    let answers = 0;
+    for await (const { messageResponse } of reflection.serverReflectionInfo(ask())) {
+      strictEqual(messageResponse.case, 'listServicesResponse');
+      answers++;
+      answered.resolve();
+    }
+    strictEqual(answers, 2);
+  });
 }
 
 const batchSize = 31;

@@ -1,4 +1,4 @@
-import { checkBatches, checkCalls, checkStreams } from './checks.ts';
+import { checkBatches, checkCalls, checkReflection, checkStreams } from './checks.ts';
 import { programs } from './programs.ts';
 import { startProxy } from './proxy.ts';
 import { type Services, startServices } from './services.ts';
@@ -31,6 +31,7 @@ async function main(): Promise<void> {
   }
   for (const way of ways) {
     await by(way, () => checkCalls(way));
+    await by(way, () => checkReflection(way));
     await by(way, () => checkBatches(way));
     tell(`behind ${way.proxy.name}: calls of every protocol, a batch of 8 MiB`);
   }

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { createClient } from '@connectrpc/connect';
 import { Agent, fetch, type RequestInit } from 'undici';
-import { createEventsClient, type Wire } from '../support/clients.ts';
+import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
+import { createTransport, type Wire } from '../support/clients.ts';
 import type { RunningProxy } from './proxy.ts';
 
 const ca = readFileSync(resolve(import.meta.dirname, '../support/tls/cert.pem'), 'utf8');
@@ -12,8 +14,11 @@ export interface Way {
   readonly secretKey: string;
 }
 
-export const clientOf = ({ proxy: { baseUrl }, secretKey }: Way, wire: Wire) =>
-  createEventsClient({ baseUrl, secretKey, ca }, wire);
+export const transportOf = ({ proxy: { baseUrl }, secretKey }: Way, wire: Wire) =>
+  createTransport(wire, baseUrl, secretKey, ca);
+
+export const clientOf = (way: Way, wire: Wire) =>
+  createClient(EventsService, transportOf(way, wire));
 
 /** REST, over HTTP/1.1 and over HTTP/2. */
 const restVersions = { 'REST over HTTP/1.1': false, 'REST over HTTP/2': true } as const;

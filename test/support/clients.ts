@@ -52,8 +52,8 @@ export function createTransport(
 }
 
 export function createEventsClient(
-  { baseUrl, secretKey, ca }: { baseUrl: string; secretKey: string; ca?: string },
+  service: { baseUrl: string; secretKey: string },
   wire: Wire = 'grpc',
 ): Client<typeof EventsService> {
-  return createClient(EventsService, createTransport(wire, baseUrl, secretKey, ca));
+  return createClient(EventsService, createTransport(wire, service.baseUrl, service.secretKey));
 }
