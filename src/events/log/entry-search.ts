@@ -30,7 +30,7 @@ const roundsMax = 4;
 /** Look-ups of types in one window: each of them in each partition. The next window is twice as wide where there were few. */
 const windowLookUpsMax = 128;
 /** Look-ups in windows, one after the other, until enough is found: some 7 µs each. */
-const lookUpsMax = 500;
+const lookUpsMax = 375;
 /** Events that are sifted at once at the most. */
 const siftedMax = 5_000;
 
