@@ -13,6 +13,7 @@ import { joinFeatures } from './joined-features.ts';
 import { mendJsonParse } from './json-parse.ts';
 import type { Log } from './log.ts';
 import { createLoopTurns } from './loop-turns.ts';
+import { divideMemory } from './memory-room.ts';
 import { openMetrics } from './metrics/open-metrics.ts';
 import { type Observer, observeFor } from './observer.ts';
 import { startPeriodic } from './periodic.ts';
@@ -132,7 +133,8 @@ function assemble(config: Config, { database, log, observer, tracing }: Means) {
   });
   const turns = createLoopTurns();
   const validator = createContractValidator();
-  const deps = { database: { ...database, statements }, log, report, turns, observer };
+  const room = divideMemory();
+  const deps = { database: { ...database, statements }, log, report, turns, observer, room };
 
   const workspaces = createWorkspacesFeature(deps);
   const apiKeys = createApiKeysFeature(deps, {
@@ -180,6 +182,7 @@ function assemble(config: Config, { database, log, observer, tracing }: Means) {
     observer,
     tracing,
     turns,
+    room,
     stallMsMax: config.streamStallMs,
   });
   // The loops of features tell why PostgreSQL is lost; that it matters is told by "not ready".

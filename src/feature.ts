@@ -4,6 +4,7 @@ import type { Database } from './database/database.ts';
 import type { Gauge } from './gauge.ts';
 import type { Log } from './log.ts';
 import type { LoopTurns } from './loop-turns.ts';
+import type { MemoryRoom } from './memory-room.ts';
 import type { Observer } from './observer.ts';
 import type { StreamRoute } from './stream-route.ts';
 
@@ -33,6 +34,8 @@ export interface FeatureDeps {
   readonly turns: LoopTurns;
   /** Is told of what the feature does. */
   readonly observer: Observer;
+  /** What it may hold in memory. */
+  readonly room: MemoryRoom;
 }
 
 /** Work in the background: `round` again and again, `intervalMs` after the one before has ended. */

@@ -5,10 +5,11 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CreateEventRequestSchema } from '../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { newSecret } from '../src/api-keys/index.ts';
+import { ampleRoom } from '../src/memory-room.ts';
 import { createAdmission } from '../src/server/calls/admission.ts';
 import { beginCall } from '../src/server/calls/call.ts';
 import { CallsInFlightFull } from '../src/server/errors/request-errors.ts';
-import { bodyBytesMax, bodyBytesWithoutKeyMax, callsWithoutKeyMax } from '../src/server/limits.ts';
+import { callsWithoutKeyMax } from '../src/server/limits.ts';
 import { connectPost, createEventPath, refusalIn } from './support/connect-post.ts';
 import { sendGrpc } from './support/grpc-send.ts';
 import { sendRequest } from './support/http-request.ts';
@@ -116,7 +117,7 @@ test('a key whose bodies fill all that it may hold leaves room for the bodies of
   const batchBytes = 8 * 1024 * 1024;
   const crowd = Array.from({ length: 16 }, () => callOf('key_crowd'));
   for (const call of crowd) admission.hold(call, batchBytes);
-  expect(admission.load.bodyBytes).toBe(bodyBytesMax / 2);
+  expect(admission.load.bodyBytes).toBe(ampleRoom.bodies / 2);
   expect(() => admission.hold(callOf('key_crowd'), 1)).toThrow(CallsInFlightFull);
   expect(() => admission.hold(callOf('key_other'), batchBytes)).not.toThrow();
   for (const call of crowd) admission.end(call);
@@ -136,13 +137,13 @@ describe('among calls without a key', () => {
         admission.release(call, call.bodyBytes);
         return true;
       });
-      admission.hold(call, bodyBytesWithoutKeyMax / 4);
+      admission.hold(call, ampleRoom.bodiesWithoutKey / 4);
     }
     const late = beginCall('POST');
     admission.begin(late, ignore);
     admission.hold(late, 1);
     expect(refused).toEqual([crowd[0]]);
-    expect(admission.load.bodyBytesWithoutKey).toBeLessThanOrEqual(bodyBytesWithoutKeyMax);
+    expect(admission.load.bodyBytesWithoutKey).toBeLessThanOrEqual(ampleRoom.bodiesWithoutKey);
   });
 
   test('the oldest ends when there are too many', () => {

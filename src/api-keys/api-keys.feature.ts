@@ -2,7 +2,7 @@ import { ApiKeysService } from '../../gen/typescript/harbor/api_keys/v1/api_keys
 import { type Feature, type FeatureDeps, serve } from '../feature.ts';
 import { type ApiKeyStore, createApiKeyStore } from './api-key-store.ts';
 import { type ApiKeysRpcDeps, createApiKeysRpc } from './api-keys.rpc.ts';
-import { type Authenticator, createAuthenticator } from './authenticator.ts';
+import { type Authenticator, createAuthenticator, processClock } from './authenticator.ts';
 import { createLastUsed, type LastUsed } from './last-used.ts';
 import { createStreamWatch, type StreamWatch } from './stream-watch.ts';
 
@@ -18,7 +18,7 @@ const noteUsesEveryMs = 10_000;
 const checkKeysEveryMs = 2_000;
 
 export function createApiKeysFeature(
-  { database, report }: FeatureDeps,
+  { database, report, room }: FeatureDeps,
   { assertWorkspacesExist }: Pick<ApiKeysRpcDeps, 'assertWorkspacesExist'>,
 ): ApiKeysFeature {
   const store = createApiKeyStore(database);
@@ -27,7 +27,7 @@ export function createApiKeysFeature(
   const noteUses = 'note uses of API keys';
   return {
     store,
-    authenticator: createAuthenticator(store),
+    authenticator: createAuthenticator(store, processClock, room.keys),
     lastUsed,
     streamWatch,
     rpcs: [serve(ApiKeysService, createApiKeysRpc({ store, assertWorkspacesExist }))],

@@ -14,7 +14,7 @@ const believedForMs = 3_000;
 const knownForMs = 60 * 60_000;
 const keysMax = 10_000;
 /** A key with all that the contract allows, 100 patterns of 255 characters, takes 120 KB. */
-const knownBytesMax = 64 * 1024 * 1024;
+const usualBytesMax = 64 * 1024 * 1024;
 /** Calls that wait for a look-up, in each lane: more than are taken on once their key is known. */
 const waitingMax = 5_000;
 
@@ -40,6 +40,8 @@ interface Known {
   readonly foundAtMs: number;
 }
 
+export const processClock: Clock = { now: Date.now, elapsedMs: () => performance.now() };
+
 /**
  * Keys are looked up by the hundred, in two lanes with a statement in flight each: one for those that were
  * found within the last hour, one for strangers. So whoever floods the service with keys that nobody has
@@ -47,7 +49,8 @@ interface Known {
  */
 export function createAuthenticator(
   store: Pick<CallerStore, 'findCallers'>,
-  { now, elapsedMs }: Clock = { now: Date.now, elapsedMs: () => performance.now() },
+  { now, elapsedMs }: Clock = processClock,
+  knownBytesMax: number = usualBytesMax,
 ): Authenticator {
   const known = new LRUCache<string, Known>({
     max: keysMax,

@@ -19,7 +19,7 @@ export function eventGauges({ queue, feeds, readers }: EventGaugesDeps): Gauge[]
     },
     {
       name: 'harbor_append_queue_bytes',
-      help: 'The content of those creates; at 64 MiB more are refused',
+      help: 'The content of those creates; at 64 MiB, or less on a small heap, more are refused',
       read: () => queue.load.waitingBytes,
     },
     {
@@ -39,7 +39,7 @@ export function eventGauges({ queue, feeds, readers }: EventGaugesDeps): Gauge[]
     },
     {
       name: 'harbor_feed_bytes',
-      help: 'What the feeds keep of the newest events; the idlest gives way at 256 MiB',
+      help: 'What the feeds keep of the newest events; the idlest gives way at 256 MiB, or less on a small heap',
       read: () => feeds.memory.bytes,
     },
     {

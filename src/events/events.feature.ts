@@ -20,7 +20,8 @@ import { eventGauges } from './event-gauges.ts';
 import { createEventStore } from './event-store.ts';
 import { createEventsRpc, type EventsRpcDeps } from './events.rpc.ts';
 import { createCommitNotices, parseCommitNotice } from './follow/commit-notices.ts';
-import { createEventFeeds } from './follow/event-feeds.ts';
+import { createEventFeeds, type FeedReports } from './follow/event-feeds.ts';
+import { createFeedMemory } from './follow/feed-memory.ts';
 import { createOpenReaders } from './follow/open-readers.ts';
 import { createSubscribeEvents } from './follow/subscribe-events.rpc.ts';
 import { createEventLogStore, type EventLogStore } from './log/event-log-store.ts';
@@ -60,7 +61,12 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
   const leftBehind = createLeftBehind();
   const follow = createFollow(deps, log, commits);
   const onCommitted = (id: string, lastSequence: number) => commits.tell(id, lastSequence, 'here');
-  const queue = createAppendQueue(store, { onCommitted, turns, observer });
+  const queue = createAppendQueue(store, {
+    onCommitted,
+    turns,
+    observer,
+    waitingBytesMax: deps.room.creates,
+  });
   const subscribeEvents = createSubscribeEvents({
     feeds: follow.feeds,
     workspaces,
@@ -104,15 +110,16 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
 
 /** Feeds, and what carries the news of commits from process to process. */
 function createFollow(
-  { database, log, report }: FeatureDeps,
+  { database, log, report, room }: FeatureDeps,
   logs: EventLogStore,
   commits: CommitNews,
 ) {
-  const feeds = createEventFeeds(logs, {
+  const reports: FeedReports = {
     onGap: (error) => log.fatal({ cause: describeCause(error) }, 'the log has a gap'),
     onSetBack: (error) => log.error({ cause: describeCause(error) }, 'the log was set back'),
     onError: report('follow the log'),
-  });
+  };
+  const feeds = createEventFeeds(logs, reports, createFeedMemory(room.feeds));
   const notifications = createNotifications(database, {
     channel: 'harbor_commits',
     onMessage(text) {

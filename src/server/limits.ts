@@ -3,7 +3,7 @@ import { required_scope } from '../../gen/typescript/harbor/api_keys/v1/required
 import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 
 /**
- * Bounds of what one process takes on. A payload of 262,144 bytes of JSON is at most 1.4 MB as a
+ * Bounds of what one process takes on; those of all bodies and answers together are in `memory-room.ts`. A payload of 262,144 bytes of JSON is at most 1.4 MB as a
  * protobuf Struct (an array of one-digit numbers), and at most 0.8 MB as JSON with \u escapes.
  */
 export const requestBytesMax = 2 * 1024 * 1024;
@@ -16,24 +16,16 @@ export const batchBytesMax = 8 * 1024 * 1024;
 export const responseBytesMax = 40 * 1024 * 1024;
 /** An answer of this size is compressed, for whoever takes it so. */
 export const compressedBytesMin = 1024;
-/** Bodies of calls with a place, and what they inflate to, as allocated, all together. */
-export const bodyBytesMax = 256 * 1024 * 1024;
-/** The same of calls that have shown no key yet; the oldest gives way. */
-export const bodyBytesWithoutKeyMax = 32 * 1024 * 1024;
 /** What needs no key: the name of a service, or nothing. A Watch keeps its room for days. */
 export const requestBytesWithoutKeyMax = 4 * 1024;
 /** Bodies that are inflated at once, as many as Node has threads for it; the others wait. */
 export const inflationsMax = 4;
 /** What is thrown away of a body after its answer; more, and the sender is cut off. */
 export const discardedBytesMax = 16 * 1024 * 1024;
-/** Unary answers that were written and not taken yet, all together. */
-export const answerBytesMax = 256 * 1024 * 1024;
 /** An answer of this size goes in any case: a created event, an error. */
 export const smallAnswerBytesMax = 64 * 1024;
 /** Unary calls in flight, half of them of one key; what comes on top is refused at once, so that these keep their latency. */
 export const callsInFlightMax = 2_000;
-/** Streams at once; they are idle most of the time and count by themselves. */
-export const streamsMax = 20_000;
 /** Streams of whoever has shown no key, all together: those that watch the health. */
 export const streamsWithoutKeyMax = 100;
 /**

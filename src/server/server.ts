@@ -7,6 +7,7 @@ import { Health as HealthService } from '../../gen/typescript/health/v1/health_p
 import type { Gauge } from '../gauge.ts';
 import type { Log } from '../log.ts';
 import { createLoopTurns, type LoopTurns } from '../loop-turns.ts';
+import { ampleRoom, type MemoryRoom } from '../memory-room.ts';
 import { type Observer, unobserved } from '../observer.ts';
 import { createRateLimiter, type RateLimiter } from '../rate-limits/index.ts';
 import type { StreamRoute } from '../stream-route.ts';
@@ -39,6 +40,8 @@ export interface ServerDeps extends Omit<RequestGateDeps, 'admission' | 'limiter
   readonly admission?: Admission;
   /** The same. */
   readonly limiter?: RateLimiter;
+  /** What calls may hold in memory; ample unless it is given. */
+  readonly room?: MemoryRoom;
   /** In which calls begin; of its own unless they are given. */
   readonly turns?: LoopTurns;
   /** The services, for Connect. */
@@ -83,7 +86,11 @@ const lastBytesMs = 2_000;
 export { createHealth, type Health, type ServerLoad };
 
 export function createServer(deps: ServerDeps): Server {
-  const { admission = createAdmission(), limiter = createRateLimiter() } = deps;
+  const {
+    room = ampleRoom,
+    admission = createAdmission(room),
+    limiter = createRateLimiter(),
+  } = deps;
   const { turns = createLoopTurns() } = deps;
   const { validator } = deps;
   const { services, reflection = true } = deps;
@@ -110,7 +117,7 @@ export function createServer(deps: ServerDeps): Server {
   const { stallMsMax, observer = unobserved } = deps;
   const logCall = createCallLog(deps.log, deps.callLog ?? everyCall);
   const tellOf = createCallTelling(observer);
-  const openAnswers = createOpenAnswers(stallMsMax, front.closing);
+  const openAnswers = createOpenAnswers(stallMsMax, front.closing, room.answers);
   const exchange = {
     dispatch,
     admission,

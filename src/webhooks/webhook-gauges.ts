@@ -13,7 +13,7 @@ export function webhookGauges(
     },
     {
       name: 'harbor_webhook_body_bytes',
-      help: 'Their bodies, 64 MiB at the most',
+      help: 'Their bodies, 64 MiB at the most, less on a small heap',
       read: () => engine.load.bytes,
     },
     {

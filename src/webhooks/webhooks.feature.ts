@@ -17,6 +17,7 @@ import { createDirectoryStore } from './delivery/directory-store.ts';
 import { createDeliveryEngine, type DeliveryEngine } from './delivery/engine.ts';
 import { createEventBodies } from './delivery/event-body.ts';
 import { createFailedStore } from './delivery/failed-store.ts';
+import { usualLimits } from './delivery/occupancy.ts';
 import { type DeliverySchedule, usualSchedule } from './delivery/schedule.ts';
 import { createTellingStore } from './delivery/telling-store.ts';
 import { type AddressPolicy, createAddressPolicy } from './egress/address-policy.ts';
@@ -125,7 +126,7 @@ interface EngineNeeds extends WebhooksFeatureNeeds {
 }
 
 function createEngine(
-  { database, report, observer, log }: FeatureDeps,
+  { database, report, observer, log, room }: FeatureDeps,
   needs: EngineNeeds,
 ): DeliveryEngine {
   const { courier, schedule, commits, losses } = needs;
@@ -152,6 +153,7 @@ function createEngine(
     onTold: tellTo(commits),
     report,
     observer,
+    limits: { ...usualLimits, bytesMax: room.webhooks },
   });
 }
 

@@ -7,7 +7,7 @@ const batchRowsMax = 500;
 const batchBytesMax = 4 * 1024 * 1024;
 /** What may wait: two thirds of a second of writing at 25,000 rows a second. One workspace gets half of it. */
 const waitingRowsMax = 16_000;
-const waitingBytesMax = 64 * 1024 * 1024;
+const usualBytesMax = 64 * 1024 * 1024;
 
 /** More than this of one workspace is written by itself: it takes PostgreSQL longer than all the others. */
 const crowdRowsMin = 64;
@@ -50,7 +50,8 @@ export interface AppendLanes {
   waitingSince(timeMs: number): Entry[];
 }
 
-export function createAppendLanes(): AppendLanes {
+/** @param waitingBytesMax of the content of all creates that wait. */
+export function createAppendLanes(waitingBytesMax: number = usualBytesMax): AppendLanes {
   /** Lanes of workspaces that had nothing waiting, and the others; each the longest unserved first. */
   const fresh = new Map<string, Lane>();
   const busy = new Map<string, Lane>();

@@ -45,6 +45,8 @@ export interface AppendQueueOptions {
   /** In which creates are answered. */
   readonly turns?: LoopTurns;
   readonly observer?: AppendObserver;
+  /** Of the content of creates that wait; more are refused. */
+  readonly waitingBytesMax?: number | undefined;
 }
 
 /**
@@ -97,9 +99,10 @@ export function createAppendQueue(
     patience = usualPatience,
     turns = createLoopTurns(),
     observer = unobserved,
+    waitingBytesMax,
   }: AppendQueueOptions = {},
 ): AppendQueue {
-  const lanes = createAppendLanes();
+  const lanes = createAppendLanes(waitingBytesMax);
   const writer = createAppendWriter({ store, onCommitted, turns, observer });
   const idle: (() => void)[] = [];
   /** Creates that have not been answered. */

@@ -1,13 +1,11 @@
 import { isFairShare } from '../../fair-share.ts';
+import { ampleRoom, type MemoryRoom } from '../../memory-room.ts';
 import { CallsInFlightFull } from '../errors/request-errors.ts';
 import {
-  bodyBytesMax,
-  bodyBytesWithoutKeyMax,
   callsInFlightMax,
   callsWithoutKeyMax,
   clientStreamsWithoutKeyMax,
   clientStreamsWithoutKeyOfConnectionMax,
-  streamsMax,
   streamsWithoutKeyMax,
 } from '../limits.ts';
 import type { Call, Room } from './call.ts';
@@ -56,17 +54,19 @@ export interface Admission {
   release(call: Call, bytes: number): void;
 }
 
-export function createAdmission(): Admission {
+export function createAdmission(
+  room: Pick<MemoryRoom, 'bodies' | 'bodiesWithoutKey' | 'streams'> = ampleRoom,
+): Admission {
   const places: Record<Exclude<Room, 'client_stream_without_key'>, KeyShares> = {
     unary: createKeyShares(callsInFlightMax),
-    stream: createKeyShares(streamsMax),
+    stream: createKeyShares(room.streams),
     stream_without_key: createKeyShares(streamsWithoutKeyMax),
   };
   const clientStreams = createCrowd<Call>({
     max: clientStreamsWithoutKeyMax,
     ofConnectionMax: clientStreamsWithoutKeyOfConnectionMax,
   });
-  const bodies = createKeyShares(bodyBytesMax);
+  const bodies = createKeyShares(room.bodies);
   let calls = 0;
   let bodyBytesWithoutKey = 0;
   /** The oldest first. */
@@ -147,7 +147,7 @@ export function createAdmission(): Admission {
       if (call.room !== undefined) {
         bodies.take(call.apiKeyId, bytes);
       } else {
-        while (bodyBytesWithoutKey + bytes > bodyBytesWithoutKeyMax) {
+        while (bodyBytesWithoutKey + bytes > room.bodiesWithoutKey) {
           if (!crowdOut(call, 1)) throw new CallsInFlightFull();
         }
         bodyBytesWithoutKey += bytes;

@@ -1,4 +1,5 @@
-import { answerBytesMax, smallAnswerBytesMax } from '../limits.ts';
+import { ampleRoom } from '../../memory-room.ts';
+import { smallAnswerBytesMax } from '../limits.ts';
 
 /** An answer on its way to its reader. */
 export interface OpenAnswer {
@@ -33,7 +34,7 @@ export const hurryMs = 1_000;
 export function createOpenAnswers(
   stallMsMax: number,
   closing: AbortSignal,
-  bytesMax: number = answerBytesMax,
+  bytesMax: number = ampleRoom.answers,
 ): OpenAnswers {
   const roundMs = Math.min(250, stallMsMax / 4);
   const answers = new Set<OpenAnswer>();
