@@ -18,6 +18,7 @@ import { formatAims, formatReport, type Report } from './report.ts';
 import { benchRetention } from './retention.ts';
 import { benchRetrieve } from './retrieve.ts';
 import type { Plan } from './rounds.ts';
+import { benchSmallHeap } from './small-heap.ts';
 import { openStage, type Stage } from './stage.ts';
 import { benchTracing } from './tracing.ts';
 import { benchWebhookFaults } from './webhooks/faults.ts';
@@ -35,6 +36,7 @@ const usual: Record<string, Bench> = {
   retrieve: benchRetrieve,
   neighbours: benchNeighbours,
   memory: benchMemory,
+  'small-heap': benchSmallHeap,
   metrics: benchMetrics,
   keys: benchKeyFlood,
   log: benchLog,
