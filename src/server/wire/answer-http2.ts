@@ -41,12 +41,14 @@ function toIncoming(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): In
       if (trailer === undefined) return;
       stream.once('wantTrailers', () => {
         stream.sendTrailers(toNodeTrailers(trailer));
-        setImmediate(() => stopReading(stream));
+        if (!stream.readableEnded) setImmediate(() => stopReading(stream));
       });
     },
     end({ trailer }, chunk) {
       // With trailers the stream is not at its end yet; whoever sends them goes on from there.
-      if (trailer === undefined) stream.once('finish', () => stopReading(stream));
+      if (trailer === undefined && !stream.readableEnded) {
+        stream.once('finish', () => stopReading(stream));
+      }
       if (chunk === undefined) stream.end();
       else stream.end(chunk);
     },
