@@ -67,7 +67,7 @@ export async function benchGrowth(_: Stage, { rounds }: Plan): Promise<Report> {
     cleanup.defer(() => client.release());
     logs.push(await openGrownLog(client, events, filled));
   }
-  return compareGrowth(logs, rounds, notes);
+  return await compareGrowth(logs, rounds, notes);
 }
 
 export async function openGrownLog(
@@ -121,7 +121,7 @@ function toReport(
   rows: readonly Measured[],
   notes: readonly string[],
 ): Report {
-  const steady = events.findIndex((count) => count >= steadyFrom);
+  const steady = events.filter((count) => count < steadyFrom).length;
   const growthOf = (values: readonly (number | undefined)[]) =>
     values.slice(steady + 1).map((value, index) => ratio(values[steady + index], value));
   return {
