@@ -8,7 +8,8 @@ RUN npm ci --omit=dev --ignore-scripts
 
 # Node runs the TypeScript as it is: there is nothing to build.
 FROM node:24.21.0-slim
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080
+# The young of the heap takes 48 MB at the most, as it did before Node 24, in place of 192.
+ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=16 HOST=0.0.0.0 PORT=8080
 WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
 COPY package.json LICENSE ./

@@ -56,7 +56,10 @@ const parts: readonly Part[] = [
 
 /** What holds most, one after another and then all at once, of a service whose heap is small: it may refuse, but must not end. */
 export async function benchSmallHeap(stage: Stage, { roundMs }: Plan): Promise<Report> {
-  const env = { NODE_OPTIONS: `--max-old-space-size=${heapMegabytes}`, LOG_LEVEL: 'warn' };
+  const env = {
+    NODE_OPTIONS: `--max-old-space-size=${heapMegabytes} --max-semi-space-size=16`,
+    LOG_LEVEL: 'warn',
+  };
   const { pid, port } = await stage.freshServer('service', { env });
   const run = (part: Part, ms: number) => runPart(stage, port, part, ms);
   const rows: string[][] = [];
