@@ -128,7 +128,7 @@ test('a page is cut where its messages become too large, however small its texts
     ...{ id: 'evt_1', workspaceId: 'ws_1', type: 'numbers', createdAt: new Date(0) },
     ...{ sequence, payload, payloadJson },
   });
-  const page = Array.from({ length: 40 }, (_, index) => event(index + 1));
+  const page = Array.from({ length: 20 }, (_, index) => event(index + 1));
   const cut = cutByWireBytes(page, 2 * 1024 * 1024);
   expect(cut).toEqual(page.slice(0, Math.floor((2 * 1024 * 1024) / wireBytesOf(event(1)))));
   const few = page.slice(0, 3);
