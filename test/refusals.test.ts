@@ -6,7 +6,7 @@ import { refusals } from '../src/server/errors/refusals.ts';
 const root = resolve(import.meta.dirname, '..');
 
 /** Caught in the feature that throws it: no caller ever sees it. */
-const neverLeave = ['AddressNotAllowed', 'AppendRowRefused'];
+const neverLeave = ['AddressNotAllowed', 'AnswerTooLong', 'AppendRowRefused'];
 
 type ErrorClass = new () => Error;
 

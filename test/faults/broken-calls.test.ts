@@ -54,6 +54,7 @@ const everyWay = [undefined, 'CANCELLED', 'DEADLINE_EXCEEDED', 'SUBSCRIBER_TOO_S
 
 const atRest = {
   calls: 0,
+  streams: 0,
   callsWithoutKey: 0,
   bodyBytes: 0,
   bodyBytesWithoutKey: 0,

@@ -174,12 +174,12 @@ describe('a key with limits', () => {
     const keys = keysAs(secret);
     const { apiKey: { id = '' } = {} } = await keysAs(service.secretKey).createApiKey(wish());
     for (const call of [
-      keys.retrieveApiKey({ id }),
-      keys.updateApiKey({ id, rateLimits: all }),
-      keys.rotateApiKey({ id }),
-      keys.revokeApiKey({ id }),
+      () => keys.retrieveApiKey({ id }),
+      () => keys.updateApiKey({ id, rateLimits: all }),
+      () => keys.rotateApiKey({ id }),
+      () => keys.revokeApiKey({ id }),
     ]) {
-      expect((await refusalOf(call)).reason).toBe('API_KEY_NOT_FOUND');
+      expect((await refusalOf(call())).reason).toBe('API_KEY_NOT_FOUND');
     }
   });
 
