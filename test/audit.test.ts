@@ -168,7 +168,12 @@ test('a key that is restricted to workspaces is shown only records that concern 
 });
 
 test('pages follow each other without a repeat, and a token serves its own list only', async () => {
-  for (let n = 0; n < 5; n++) await record({ targetId: 'ws_paged', workspaceIds: [`ws_${n}`] });
+  for (let n = 0; n < 5; n++) {
+    await record({ targetId: 'ws_paged', workspaceIds: [`ws_${n}`] });
+    // Of the same millisecond neither is the newer one.
+    const recordedAtMs = Date.now();
+    await expect.poll(() => Date.now(), { interval: 1 }).toBeGreaterThan(recordedAtMs);
+  }
   const pages = await walk(auditor, { targetId: 'ws_paged', pageSize: 2 });
   expect(pages).toEqual([['ws_4', 'ws_3'], ['ws_2', 'ws_1'], ['ws_0']]);
   const { nextPageToken: pageToken } = await auditor.listAuditRecords({
