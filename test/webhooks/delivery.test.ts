@@ -151,6 +151,23 @@ test('a retry that somebody else has taken over meanwhile is recorded by them al
   expect(attempts).toEqual({ outcomes: ['retry', 'succeeded'], last: 3 });
 });
 
+test('an endpoint all of whose requests were retries of a killed process is sent to again', async () => {
+  const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks`, maxInFlight: 2 });
+  await fill(4);
+  receiver.answer = ({ attempt }) => (attempt === 1 ? 500 : 'nothing');
+  const first = await lab.start();
+  await expect
+    .poll(() => receiver.at('/hooks').filter(({ attempt }) => attempt === 2).length)
+    .toBe(2);
+  await first.kill();
+  receiver.answer = () => 204;
+  await lab.start();
+  await lab.settled(id);
+  expect(receiver.at('/hooks').filter(({ attempt }) => attempt > 2).length).toBeGreaterThanOrEqual(
+    2,
+  );
+});
+
 test('a process that stops leaves the rest to others at once, long before its leases run out', async () => {
   const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks` });
   await fill(5);

@@ -57,11 +57,18 @@ export function onTheirWay(remaining: string, width: string): string {
   return `least(${remaining}, ${width})`;
 }
 
-/** Requests that may begin now for deliveries that have waited. */
+/**
+ * Whether an endpoint has all the requests that it takes. Those of a process that has died may be among them, and are
+ * begun again in the places that they have: nobody else gives these back.
+ */
+export const isFull = 'states.in_flight >= endpoints.max_in_flight';
+
+/** Requests that may begin now for deliveries that have waited; where it is full, for those alone that have a place. */
 export const roomForWork = `case
     when states.hold_until > clock_timestamp() or states.circuit_open_until > clock_timestamp()
       or endpoints.status <> 'enabled' or endpoints.deleted_at is not null then 0
-    when states.circuit_open_until is not null then least(1, endpoints.max_in_flight - states.in_flight)
+    when states.circuit_open_until is not null then 1
+    when ${isFull} then endpoints.max_in_flight
     else endpoints.max_in_flight - states.in_flight end`;
 
 /** In how many milliseconds a closed endpoint is asked again; null where that is not known. */

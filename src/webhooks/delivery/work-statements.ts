@@ -1,5 +1,6 @@
 import type { Statement } from '../../database/statements.ts';
 import {
+  isFull,
   leaseOf,
   onTheirWay,
   opensInMs,
@@ -23,7 +24,7 @@ export const claimWorkStatement: Statement = {
     with states as materialized (
       select states.endpoint_id, states.workspace_id, states.circuit_open_until is not null as is_probe,
         endpoints.max_per_second, ${tokensOf('endpoints.max_per_second', 'states')} as tokens,
-        greatest(0, ${roomForWork}) as room, ${opensInMs} as opens_in_ms,
+        ${roomForWork} as room, ${isFull} as is_full, ${opensInMs} as opens_in_ms,
         endpoints.status = 'enabled' and endpoints.deleted_at is null as is_enabled,
         endpoints.deleted_at is not null as is_deleted
       from webhook_states states join webhook_endpoints endpoints
@@ -35,7 +36,7 @@ export const claimWorkStatement: Statement = {
       select work.*, case when work.is_manual then 'running' else coalesce(cursors.state, 'cancelled') end as cursor_state
       from states cross join lateral (
         select * from webhook_work where webhook_work.endpoint_id = states.endpoint_id
-          and due_at <= statement_timestamp()
+          and due_at <= statement_timestamp() and (in_flight or not states.is_full)
         order by due_at limit floor(least(states.room, greatest(0, states.tokens), $3::int))::int
         for update skip locked
       ) as work
