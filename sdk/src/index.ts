@@ -1,3 +1,4 @@
+export type { CreateOnceOptions } from './create-once.ts';
 export type { Deliveries, DeliveryQuery } from './deliveries/deliveries.ts';
 export type {
   Attempt,
@@ -52,7 +53,6 @@ export type {
   WebhookSecret,
 } from './webhook-endpoints/webhook-endpoint.ts';
 export type {
-  CreateOnceOptions,
   WebhookEndpointQuery,
   WebhookEndpoints,
 } from './webhook-endpoints/webhook-endpoints.ts';

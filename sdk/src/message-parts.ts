@@ -46,12 +46,3 @@ export function requireMessage<Message>(message: Message | undefined, what: stri
   if (message === undefined) throw invalidResponse(`holds no ${what}`);
   return message;
 }
-
-/** The text, 1–255 printable ASCII characters, that makes a repeat of a create do nothing more. */
-export function parseRequestId(requestId: unknown): string {
-  if (typeof requestId === 'string' && /^[ -~]{1,255}$/.test(requestId)) return requestId;
-  throw refuseField(
-    'requestId',
-    'must be 1–255 printable ASCII characters; leave it out to have one made.',
-  );
-}

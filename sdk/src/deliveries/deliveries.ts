@@ -1,9 +1,10 @@
+import type { CreateOnceOptions } from '../create-once.ts';
 import { requireString } from '../events/request-fields.ts';
 import { type ItemList, listPages, type PageQuery } from '../list-pages.ts';
 import type { RequestOptions } from '../options.ts';
 import { createReplay, type ReplayRange } from '../replays/create-replay.ts';
 import type { Replay } from '../replays/replay-messages.ts';
-import type { CreateOnceOptions, WebhooksDeps } from '../webhook-endpoints/webhook-endpoints.ts';
+import type { WebhooksDeps } from '../webhook-endpoints/webhook-endpoints.ts';
 import {
   attemptFromMessage,
   type Delivery,

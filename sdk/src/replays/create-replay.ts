@@ -1,3 +1,4 @@
+import { type CreateOnceOptions, requestIdOf } from '../create-once.ts';
 import {
   parseDate,
   parseInteger,
@@ -5,11 +6,7 @@ import {
   parseTypePatterns,
   requireString,
 } from '../events/request-fields.ts';
-import {
-  type CreateOnceOptions,
-  requestIdOf,
-  type WebhooksDeps,
-} from '../webhook-endpoints/webhook-endpoints.ts';
+import type { WebhooksDeps } from '../webhook-endpoints/webhook-endpoints.ts';
 import { type Replay, replayFromMessage } from './replay-messages.ts';
 
 /** A range of an endpoint's log; without bounds, all that is kept. */

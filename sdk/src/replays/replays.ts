@@ -1,8 +1,9 @@
+import type { CreateOnceOptions } from '../create-once.ts';
 import { toSafeInteger } from '../events/from-message.ts';
 import { requireString } from '../events/request-fields.ts';
 import { type ItemList, listPages, type PageQuery } from '../list-pages.ts';
 import type { RequestOptions } from '../options.ts';
-import type { CreateOnceOptions, WebhooksDeps } from '../webhook-endpoints/webhook-endpoints.ts';
+import type { WebhooksDeps } from '../webhook-endpoints/webhook-endpoints.ts';
 import { createReplay, type NewReplay, replayToMessage } from './create-replay.ts';
 import { type Replay, replayFromMessage } from './replay-messages.ts';
 

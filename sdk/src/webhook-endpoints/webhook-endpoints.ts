@@ -2,11 +2,10 @@ import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import type { Client } from '@connectrpc/connect';
 import type { WebhooksService } from '../../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
 import type { Caller } from '../caller.ts';
+import { type CreateOnceOptions, requestIdOf } from '../create-once.ts';
 import { type Attempt, attemptFromMessage } from '../deliveries/delivery-messages.ts';
 import { parseInteger, requireString } from '../events/request-fields.ts';
-import { makeIdempotencyKey } from '../idempotency-key.ts';
 import { type ItemList, listPages, type PageQuery } from '../list-pages.ts';
-import { parseRequestId } from '../message-parts.ts';
 import type { RequestOptions } from '../options.ts';
 import {
   changesToMessage,
@@ -21,15 +20,6 @@ import type {
   WebhookEndpointChanges,
   WebhookSecret,
 } from './webhook-endpoint.ts';
-
-/** Options of a call that creates something once. */
-export interface CreateOnceOptions extends RequestOptions {
-  /**
-   * 1–255 printable ASCII characters. For 24 hours, creates by the same API key with the same request id and content make
-   * nothing more. Default: one made for this call, so that its own retries are safe.
-   */
-  readonly requestId?: string | undefined;
-}
 
 /** Which endpoints to list. */
 export interface WebhookEndpointQuery extends PageQuery {
@@ -190,9 +180,4 @@ export class WebhookEndpoints {
     });
     return attemptFromMessage(answer.attempt);
   }
-}
-
-/** @internal */
-export function requestIdOf({ requestId }: CreateOnceOptions): string {
-  return requestId === undefined ? makeIdempotencyKey() : parseRequestId(requestId);
 }
