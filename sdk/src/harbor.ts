@@ -1,6 +1,10 @@
 import { createClient } from '@connectrpc/connect';
+import { ApiKeysService } from '../../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
 import { EventsService } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { WebhooksService } from '../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
+import { WorkspacesService } from '../../gen/typescript/harbor/workspaces/v1/workspaces_service_pb.ts';
+import { ApiKeys } from './api-keys/api-keys.ts';
+import { CallerKey } from './api-keys/caller-key.ts';
 import { createCaller } from './caller.ts';
 import { Deliveries } from './deliveries/deliveries.ts';
 import { readBaseUrl } from './environment.ts';
@@ -12,6 +16,7 @@ import { createTransport } from './transport.ts';
 import { wait } from './wait.ts';
 import { WebhookEndpoints } from './webhook-endpoints/webhook-endpoints.ts';
 import { Webhooks } from './webhooks/webhooks.ts';
+import { Workspaces } from './workspaces/workspaces.ts';
 
 /** Two heartbeats of the service, which are 15 s apart, and as much again for the way. */
 const streamIdleMs = 45_000;
@@ -34,6 +39,12 @@ export class Harbor {
   readonly deliveries: Deliveries;
   /** Sends past events to endpoints again. */
   readonly replays: Replays;
+  /** The keys that callers of the service have, and what they allow. */
+  readonly apiKeys: ApiKeys;
+  /** The API key of this client. */
+  readonly caller: CallerKey;
+  /** The tenants that events belong to. */
+  readonly workspaces: Workspaces;
 
   /** Throws InvalidOptionError, which names the option and its rule. Sends nothing. */
   constructor(options: HarborOptions) {
@@ -59,5 +70,9 @@ export class Harbor {
     this.webhookEndpoints = new WebhookEndpoints(webhooks);
     this.deliveries = new Deliveries(webhooks);
     this.replays = new Replays(webhooks);
+    const apiKeys = { client: createClient(ApiKeysService, transport), call };
+    this.apiKeys = new ApiKeys(apiKeys);
+    this.caller = new CallerKey(apiKeys);
+    this.workspaces = new Workspaces({ client: createClient(WorkspacesService, transport), call });
   }
 }

@@ -1,3 +1,14 @@
+export type {
+  ApiKey,
+  ApiKeyChanges,
+  ApiKeyKind,
+  ApiKeyScope,
+  CreatedApiKey,
+  NewApiKey,
+  RotatedApiKey,
+} from './api-keys/api-key.ts';
+export type { ApiKeys, RotateApiKeyOptions } from './api-keys/api-keys.ts';
+export type { CallerKey } from './api-keys/caller-key.ts';
 export type { CreateOnceOptions } from './create-once.ts';
 export type { Deliveries, DeliveryQuery } from './deliveries/deliveries.ts';
 export type {
@@ -41,6 +52,7 @@ export type { ItemList, PageQuery } from './list-pages.ts';
 export type { HarborOptions, RequestOptions } from './options.ts';
 export type { Page } from './paged-list.ts';
 export { fromWireKeys, toWireKeys } from './payload-keys.ts';
+export type { RateLimitChanges, RateLimits } from './rate-limits.ts';
 export type { NewReplay, ReplayRange } from './replays/create-replay.ts';
 export type { Replay } from './replays/replay-messages.ts';
 export type { ReplayCount, ReplayQuery, Replays } from './replays/replays.ts';
@@ -64,3 +76,5 @@ export {
   type Webhooks,
   webhooks,
 } from './webhooks/webhooks.ts';
+export type { NewWorkspace, Workspace, WorkspaceChanges } from './workspaces/workspace.ts';
+export type { Workspaces } from './workspaces/workspaces.ts';

@@ -12,7 +12,7 @@ export interface PageQuery {
   readonly pageToken?: string | undefined;
 }
 
-/** A list, newest first: `await` gives one page, `for await` every item, page after page. */
+/** A list: `await` gives one page, `for await` every item, page after page. */
 export type ItemList<Item> = PagedList<Item, Page<Item>>;
 
 interface PageFields {

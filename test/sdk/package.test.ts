@@ -6,7 +6,8 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { startTestService } from '../support/test-service.ts';
 import { startScriptedServer } from './scripted-server.ts';
 
 const run = promisify(execFile);
@@ -52,7 +53,7 @@ describe('the packed package', () => {
   test('runs the first snippet of the README as printed, in plain JavaScript', async () => {
     const server = await startScriptedServer();
     await writeFile(join(folder, 'main.js'), snippets[0] ?? '');
-    const { stdout } = await runNode(folder, 'main.js', server.baseUrl);
+    const { stdout } = await runNode(folder, 'main.js', server);
     expect(stdout).toBe('evt_00000000000000000000000001\n');
     expect(server.creates[0]?.payload).toEqual({
       invoice_id: 'inv_0192ac4e8b1d',
@@ -66,15 +67,34 @@ describe('the packed package', () => {
     const [typescript = ''] = await readSnippets('docs/using-the-sdk.md', 'ts');
     await writeFile(join(folder, 'page.js'), javascript);
     await writeFile(join(folder, 'page.ts'), typescript);
-    const first = await runNode(folder, 'page.js', server.baseUrl);
+    const first = await runNode(folder, 'page.js', server);
     expect(first.stdout).toBe('evt_00000000000000000000000001 1\n');
-    expect((await runNode(folder, 'page.ts', server.baseUrl)).stdout).toBe('4200\n');
+    expect((await runNode(folder, 'page.ts', server)).stdout).toBe('4200\n');
   });
 
-  test('adds at most 59,000 bytes to a bundle, minified and with gzip', async () => {
+  test('runs the snippets that administer as printed, with a service', async () => {
+    const service = await startTestService();
+    onTestFinished(() => service.stop());
+    const [, administration = ''] = await readSnippets('docs/using-the-sdk.md', 'ts');
+    const [setUp = ''] = administration.split('\n\nconst workspace');
+    const reference = snippets.find((text) => text.includes('harbor.apiKeys')) ?? '';
+    await writeFile(join(folder, 'admin.ts'), administration);
+    await writeFile(join(folder, 'reference.ts'), [setUp, reference].join('\n'));
+    const made = await runNode(folder, 'admin.ts', service);
+    expect(made.stdout).toMatch(/^ws_\w+ key_\w+ hbr_rk_\w+\n$/);
+    const { stdout } = await runNode(folder, 'reference.ts', service);
+    expect(stdout.split('\n').slice(0, 4)).toEqual([
+      " [ 'all' ] undefined",
+      expect.stringMatching(/^key_\w+ hbr_rk_\w+$/),
+      expect.stringMatching(/^hbr_rk_\w+$/),
+      expect.stringMatching(/^ws_\w+ 0 /),
+    ]);
+  });
+
+  test('adds at most 62,000 bytes to a bundle, minified and with gzip', async () => {
     const entry = `import { Harbor } from '@harbor/sdk'; globalThis.harbor = new Harbor({});`;
     const code = await bundleForBrowser(folder, entry, { minify: true });
-    expect(gzipSync(code).length).toBeLessThan(59_000);
+    expect(gzipSync(code).length).toBeLessThan(62_000);
   });
 
   test('has webhooks that add at most 5,000 bytes of their own, and run where there is no process', async () => {
@@ -88,7 +108,7 @@ describe('the packed package', () => {
     const code = await bundleForBrowser(folder, program, { minify: true });
     expect(gzipSync(code).length).toBeLessThan(5_000);
     await writeFile(join(folder, 'webhooks.js'), code);
-    expect((await runNode(folder, 'webhooks.js', '')).stdout).toBe('inv_1\n');
+    expect((await runNode(folder, 'webhooks.js', { baseUrl: '' })).stdout).toBe('inv_1\n');
   });
 
   test('bundles for the browser without modules of Node, and runs where there is no process', async () => {
@@ -104,7 +124,7 @@ describe('the packed package', () => {
        console.log(event.payload.invoiceId);`,
     );
     await writeFile(join(folder, 'bundle.js'), code);
-    const { stdout } = await runNode(folder, 'bundle.js', server.baseUrl);
+    const { stdout } = await runNode(folder, 'bundle.js', server);
     expect(stdout).toBe('inv_1\n');
   });
 
@@ -154,6 +174,7 @@ describe('the packed package', () => {
 /** What the types promise beyond the snippets: a named payload is checked, any object is taken. */
 const typedSnippet = `
 import { HarborError, IdempotencyKeyReusedError, type CreatedEvent, type Event } from '@harbor/sdk';
+import type { ApiKey, ItemList, RateLimits, Workspace } from '@harbor/sdk';
 import type { BatchResult, EventPage, EventSubscription } from '@harbor/sdk';
 
 interface InvoicePaid { invoiceId: string; paidAt?: string }
@@ -203,6 +224,18 @@ const subscription: EventSubscription<InvoicePaid> = harbor.events.subscribe<Inv
 for await (const event of subscription) console.log(event.payload.invoiceId, subscription.live);
 export const cursor: number | undefined = subscription.lastSequence;
 
+const apiKeys: ItemList<ApiKey> = harbor.apiKeys.list();
+for await (const { kind, scopes, rateLimits } of apiKeys) {
+  const same: RateLimits = { ...rateLimits, streams: 5 };
+  await harbor.apiKeys.create({ kind, scopes, rateLimits: same });
+}
+const tenant: Workspace = await harbor.workspaces.update('ws_1', { rateLimits: { streams: null } });
+export const limit: number | undefined = tenant.rateLimits?.streams;
+// @ts-expect-error: a kind is 'secret' or 'restricted'.
+await harbor.apiKeys.create({ kind: 'admin' });
+// @ts-expect-error: a limit is not named so.
+await harbor.workspaces.create({ rateLimits: { creates_per_second: 1 } });
+
 const request = new Request('https://example.com', { method: 'POST' });
 const received: Event<InvoicePaid> = await webhooks.unwrap<InvoicePaid>(await request.arrayBuffer(), request.headers, ['whsec_a']);
 export const unnamed: Event = await harbor.webhooks.unwrap('', { 'webhook-id': ['a'] }, 'whsec_a', { toleranceSeconds: 1 });
@@ -247,10 +280,17 @@ async function readSnippets(page = 'sdk/README.md', language = 'ts'): Promise<st
   return [...blocks].map((match) => match[1] ?? '');
 }
 
-function runNode(folder: string, file: string, baseUrl: string) {
+function runNode(
+  folder: string,
+  file: string,
+  service: { readonly baseUrl: string; readonly secretKey?: string },
+) {
   return run(process.execPath, [file], {
     cwd: folder,
-    env: { HARBOR_SECRET_KEY: secretKey, HARBOR_BASE_URL: baseUrl },
+    env: {
+      HARBOR_SECRET_KEY: service.secretKey ?? secretKey,
+      HARBOR_BASE_URL: service.baseUrl,
+    },
   });
 }
 

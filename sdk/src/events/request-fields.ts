@@ -55,13 +55,16 @@ export function parseTypePatterns({ typePatterns, types }: TypePatternsQuery): s
   if (typePatterns !== undefined && types !== undefined) {
     throw refuseField('types', 'must not be there together with typePatterns, which is the same.');
   }
-  const field = types === undefined ? 'typePatterns' : 'types';
-  const patterns: unknown = types === undefined ? typePatterns : types;
-  if (patterns === undefined) return [];
-  if (!Array.isArray(patterns)) {
-    throw refuseField(field, "must be an array, such as ['invoice.*'].");
-  }
-  return patterns.map((pattern, index) => requireString(`${field}[${index}]`, pattern));
+  return types === undefined
+    ? parseTexts('typePatterns', typePatterns, 'invoice.*')
+    : parseTexts('types', types, 'invoice.*');
+}
+
+/** An array of texts; absent means none. */
+export function parseTexts(field: string, texts: unknown, example: string): string[] {
+  if (texts === undefined) return [];
+  if (!Array.isArray(texts)) throw refuseField(field, `must be an array, such as ['${example}'].`);
+  return texts.map((text, index) => requireString(`${field}[${index}]`, text));
 }
 
 /** Not taken for absent: null, which would turn a cursor that is missing into "from now". */
