@@ -95,6 +95,8 @@ describe.each(rawWireNames.filter(hasEnvelopes))('over %s', (wire) => {
         code: 'internal',
         reason: 'INVALID_REQUEST',
       });
+      const counted = { code: 'invalid_argument', reason: 'INVALID_REQUEST' };
+      await expect.poll(() => service.logLines.at(-1)).toMatchObject(counted);
     },
   );
 

@@ -1,5 +1,6 @@
 import { type DescMethod, getOption } from '@bufbuild/protobuf';
 import {
+  Code,
   ConnectError,
   type ContextValues,
   createContextKey,
@@ -155,12 +156,18 @@ export function recordFailure(call: Call | undefined, error: unknown): ConnectEr
   const answer = toAnswer(call, error);
   limitError(answer);
   if (call !== undefined) {
-    call.failure = {
-      code: codeToString(answer.code),
-      reason: reasonOf(answer) ?? 'INTERNAL',
-    };
+    const reason = reasonOf(answer) ?? 'INTERNAL';
+    call.failure = { code: codeToString(countedCodeOf(answer.code, reason)), reason };
   }
   return answer;
+}
+
+/**
+ * gRPC has callers told of one mistake of theirs that it was internal (see `explainUnreadable`). The operator, who is woken
+ * for faults of the service, is not: anybody can make it, without a key too.
+ */
+function countedCodeOf(code: Code, reason: string): Code {
+  return code === Code.Internal && reason === 'INVALID_REQUEST' ? Code.InvalidArgument : code;
 }
 
 function toAnswer(call: Call | undefined, error: unknown): ConnectError {
