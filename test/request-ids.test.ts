@@ -35,6 +35,11 @@ const kinds: Record<string, [path: string, request: () => HttpRequest, status: n
     415,
   ],
   'a bad Host': ['/healthz', () => ({ headers: { host: 'a b' } }), 400],
+  'an expectation that nobody knows': [
+    '/v1/events',
+    () => ({ body: event(), headers: { expect: 'the-unexpected' } }),
+    201,
+  ],
   'the health check': ['/healthz', () => ({}), 200],
   'the description': ['/openapi.json', () => ({}), 200],
   'a preflight': [
