@@ -102,6 +102,11 @@ const flag = z
   .enum(['true', 'false'], 'must be true or false')
   .transform((text) => text === 'true');
 
+const logLevel = z.enum(
+  ['fatal', 'error', 'warn', 'info', 'debug', 'silent'],
+  'must be fatal, error, warn, info, debug or silent',
+);
+
 const file = z.string().transform((path, context) => {
   try {
     return readFileSync(path, 'utf8');
@@ -127,7 +132,7 @@ const environment = z.object({
   REFLECTION: z.enum(['on', 'off'], 'must be on or off').default('on'),
   WEBHOOK_CA_FILE: file.refine(holdsCertificates, 'must hold certificates in PEM').optional(),
   ...webhooksEnvironment,
-  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'silent']).default('info'),
+  LOG_LEVEL: logLevel.default('info'),
   LOG_CALLS: z.enum(['all', 'errors', 'slow'], 'must be all, errors or slow').default('all'),
   LOG_SLOW_MS: wholeNumber(1, 600_000).default(1_000),
   METRICS_HOST: z.string().default('127.0.0.1'),
@@ -144,7 +149,7 @@ const environment = z.object({
 });
 
 /**
- * Reads the environment; a variable that is set to nothing counts as unset.
+ * Reads the environment; a variable that is set to nothing, or to blanks, which would be the number 0, counts as unset.
  *
  * @param database that the command needs; a missing DATABASE_URL is the first mistake.
  * @throws ConfigInvalid with every mistake at once.
@@ -153,7 +158,7 @@ export function readConfig(
   env: NodeJS.ProcessEnv = process.env,
   database: DatabaseChoice = 'either',
 ): Config {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim() !== ''));
   const parsed = environment.safeParse(given);
   const tracing = readTracing(given);
   const mistakes = [

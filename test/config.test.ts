@@ -34,6 +34,26 @@ test('a way past a pooler without a way to it is refused', () => {
   );
 });
 
+test.each(['', ' ', '\t\n'])('a variable that is set to %j counts as unset', (blank) => {
+  const usual = readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' });
+  const names = ['PORT', 'HOST', 'METRICS_PORT', 'HARBOR_DATA_DIR', 'LOG_CALLS', 'LOG_SLOW_MS'];
+  const blanks = [...names, 'OTEL_TRACES_SAMPLER_ARG', 'OTEL_SERVICE_NAME', 'DATABASE_URL'].map(
+    (name) => [name, blank],
+  );
+  const given = { ...Object.fromEntries(blanks), OTEL_EXPORTER_OTLP_ENDPOINT: usual.tracing?.url };
+  const { tracing, ...rest } = readConfig(given);
+  const { tracing: usualTracing, ...usualRest } = usual;
+  expect(rest).toEqual(usualRest);
+  expect(tracing).toMatchObject({ ratio: 1, resource: usualTracing?.resource });
+  expect(() => readConfig({ DATABASE_URL: blank }, 'url')).toThrow('DATABASE_URL: is not set');
+});
+
+test('a level that the log does not have is refused, with those that it has', () => {
+  expect(() => readConfig({ LOG_LEVEL: 'INFO' })).toThrow(
+    'LOG_LEVEL: must be fatal, error, warn, info, debug or silent',
+  );
+});
+
 test('reflection is on unless it is turned off', () => {
   expect(readConfig({}).reflection).toBe(true);
   expect(readConfig({ REFLECTION: 'off' }).reflection).toBe(false);
