@@ -7,6 +7,7 @@ import {
   OverloadedError,
 } from '../../sdk/src/index.ts';
 import { startWebhookService, type WebhookService } from '../support/webhook-service.ts';
+import { losingFirstAnswer } from './lost-answers.ts';
 
 let service: WebhookService;
 let harbor: Harbor;
@@ -88,6 +89,22 @@ test('a create with the same request id makes one endpoint', async () => {
   const first = await create();
   const { secret: _, ...rest } = first;
   expect(await create()).toEqual({ ...rest, replayed: true });
+});
+
+test('a create whose answer is lost makes one endpoint, and shows its secret', async () => {
+  const workspaceId = await service.makeWorkspace();
+  const losing = new Harbor({
+    secretKey: service.secretKey,
+    baseUrl: service.baseUrl,
+    maxRetries: 1,
+    fetch: losingFirstAnswer(),
+  });
+  const url = `${service.receiver.baseUrl}/lost`;
+  const { id, secret, replayed } = await losing.webhookEndpoints.create({ workspaceId, url });
+  expect(replayed).toBe(false);
+  expect(await harbor.webhookEndpoints.revealSecret(id)).toMatchObject([{ secret }]);
+  const { items } = await harbor.webhookEndpoints.list({ workspaceId });
+  expect(items.map((one) => one.id)).toEqual([id]);
 });
 
 test('endpoints are iterated page after page, and awaited one page at a time', async () => {

@@ -66,11 +66,13 @@ export class WebhookEndpoints {
     const request = newEndpointToMessage(endpoint, requestIdOf(options));
     const answer = await call((attempt) => client.createWebhookEndpoint(request, attempt), options);
     const { secret, replayed } = answer;
-    return {
-      ...endpointFromMessage(answer.endpoint),
-      ...(secret !== '' && { secret }),
-      replayed,
-    };
+    const created = endpointFromMessage(answer.endpoint);
+    // An attempt of this call has created it, and its secret went with the answer.
+    if (replayed && options.requestId === undefined) {
+      const [newest] = await this.revealSecret(created.id, options);
+      return { ...created, ...(newest && { secret: newest.secret }), replayed: false };
+    }
+    return { ...created, ...(secret !== '' && { secret }), replayed };
   }
 
   async retrieve(id: string, options: RequestOptions = {}): Promise<WebhookEndpoint> {
