@@ -2,7 +2,7 @@ import { checkBatches, checkCalls, checkReflection, checkStreams } from './check
 import { programs } from './programs.ts';
 import { startProxy } from './proxy.ts';
 import { type Services, startServices } from './services.ts';
-import { requestIds, startTraffic, type Traffic } from './traffic.ts';
+import { startTraffic, type Traffic } from './traffic.ts';
 import type { Way } from './ways.ts';
 
 /**
@@ -44,12 +44,17 @@ async function main(): Promise<void> {
   }
 }
 
-/** One process after the other, as in an upgrade: the second one when calls of every protocol come to the first again. */
+/**
+ * One process after the other, as in an upgrade: each is stopped when this proxy sends every caller to both. Before that it may
+ * not know yet that the other one is back; that another proxy, which has just gone through the same, knows says nothing.
+ */
 async function restartUnder(traffic: Traffic, services: Services): Promise<number> {
   for (const which of [0, 1] as const) {
+    await services.called(traffic.requestIds);
     await traffic.more(callsBefore);
-    await services.restart(which, requestIds);
+    await services.restart(which);
   }
+  await services.called(traffic.requestIds);
   return await traffic.stop();
 }
 

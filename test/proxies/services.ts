@@ -13,8 +13,10 @@ export const workspaceId = 'ws_proxied';
 export interface Services extends AsyncDisposable {
   readonly ports: readonly [number, number];
   readonly secretKey: string;
-  /** SIGTERM, the end, and a new start, as in an upgrade; resolves when calls with all of these ids have come to it. */
-  restart(which: 0 | 1, requestIds: readonly string[]): Promise<void>;
+  /** Resolves when from now on calls with all of these ids have come to each of the two. */
+  called(requestIds: readonly string[]): Promise<void>;
+  /** SIGTERM, the end, and a new start, as in an upgrade. */
+  restart(which: 0 | 1): Promise<void>;
 }
 
 export async function startServices(): Promise<Services> {
@@ -35,12 +37,14 @@ export async function startServices(): Promise<Services> {
   return {
     ports,
     secretKey,
-    async restart(which, requestIds) {
+    async called(requestIds) {
+      await Promise.all(running.map((service) => untilCalled(service, requestIds)));
+    },
+    async restart(which) {
       await running[which].kill('SIGTERM');
       const { code } = await running[which].ended;
       if (code !== 0) throw new Error(`a process of the service ended with ${code}`);
       running[which] = await start(ports[which]);
-      await untilCalled(running[which], requestIds);
     },
     [Symbol.asyncDispose]: () => cleanup.disposeAsync(),
   };
