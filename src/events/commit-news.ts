@@ -1,11 +1,17 @@
+import type { Event } from './event.ts';
+
 /** Where a commit was heard of: in this process, whose it is, or from another one. */
 export type CommitOrigin = 'here' | 'elsewhere';
 
-/** Hears that the log of a workspace has grown to a sequence; a number may come late, or twice. */
+/**
+ * Hears that the log of a workspace has grown to a sequence; a number may come late, or twice. `events` are all that it has
+ * grown by, in their order, where they are at hand.
+ */
 export type CommitListener = (
   workspaceId: string,
   lastSequence: number,
   origin: CommitOrigin,
+  events?: readonly Event[],
 ) => void;
 
 /**

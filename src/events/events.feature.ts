@@ -60,9 +60,8 @@ export function createEventsFeature(deps: FeatureDeps, needs: EventsFeatureNeeds
   const commits = createCommitNews(report('wake up after a commit'));
   const leftBehind = createLeftBehind();
   const follow = createFollow(deps, log, commits);
-  const onCommitted = (id: string, lastSequence: number) => commits.tell(id, lastSequence, 'here');
   const queue = createAppendQueue(store, {
-    onCommitted,
+    onCommitted: (id, lastSequence, events) => commits.tell(id, lastSequence, 'here', events),
     turns,
     observer,
     waitingBytesMax: deps.room.creates,

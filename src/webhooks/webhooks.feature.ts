@@ -159,7 +159,7 @@ function createEngine(
 
 /** Lets those who follow logs know of an event that the service has recorded itself. */
 function tellTo(commits: CommitNews) {
-  return ({ workspaceId, sequence }: Event) => commits.tell(workspaceId, sequence, 'here');
+  return (event: Event) => commits.tell(event.workspaceId, event.sequence, 'here', [event]);
 }
 
 interface RpcNeeds extends WebhooksFeatureNeeds {

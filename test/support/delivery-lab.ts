@@ -3,7 +3,13 @@ import { expect } from 'vitest';
 import { type Database, openDatabase } from '../../src/database/database.ts';
 import type { Statement } from '../../src/database/statements.ts';
 import { createCommitNews } from '../../src/events/commit-news.ts';
-import { createEventLogStore, createEventStore, type Event } from '../../src/events/index.ts';
+import { type NewEvent, prepareEvent } from '../../src/events/event.ts';
+import {
+  createAppendQueue,
+  createEventLogStore,
+  createEventStore,
+  type Event,
+} from '../../src/events/index.ts';
 import { unobserved } from '../../src/observer.ts';
 import { type Periodic, startPeriodic } from '../../src/periodic.ts';
 import { newUuid } from '../../src/type-id.ts';
@@ -67,6 +73,8 @@ export interface ReplayOptions {
 /** One process that delivers, or what is left of it. */
 export interface Sender {
   readonly engine: DeliveryEngine;
+  /** A create in the same process. */
+  create(event: Omit<NewEvent, 'idempotencyKey'>): Promise<Event>;
   /** What it tells of losses; nobody calls it but the test. */
   readonly losses: Losses;
   /** Logs that it has found shorter than they were. */
@@ -257,7 +265,10 @@ async function startSender(
     }),
   );
   const commits = createCommitNews((error) => errors.push(error));
-  const onTold = ({ workspaceId, sequence }: Event) => commits.tell(workspaceId, sequence, 'here');
+  const onTold = (event: Event) => commits.tell(event.workspaceId, event.sequence, 'here', [event]);
+  const queue = createAppendQueue(createEventStore(gate.statements), {
+    onCommitted: (id, lastSequence, events) => commits.tell(id, lastSequence, 'here', events),
+  });
   const setBacks: SetBackLog[] = [];
   const losses = createLosses({
     store: createLossStore(gate),
@@ -305,6 +316,10 @@ async function startSender(
   let ended: Promise<void> | undefined;
   return {
     engine,
+    async create(event) {
+      const prepared = prepareEvent({ ...event, idempotencyKey: undefined });
+      return (await queue.append(prepared)).event;
+    },
     losses,
     setBacks,
     statements: gate.sent,

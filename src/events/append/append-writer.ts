@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DatabaseUnavailable } from '../../database-unavailable.ts';
 import type { LoopTurns } from '../../loop-turns.ts';
 import type { Observer } from '../../observer.ts';
+import type { Event } from '../event.ts';
 import { AppendContended, AppendRowRefused, EventWorkspaceMissing } from '../event-errors.ts';
 import type { EventStore } from '../event-store.ts';
 import { answerRows } from './append-answers.ts';
@@ -9,8 +10,12 @@ import { type BatchPart, type BatchRow, halvesOf, hasManyRows } from './append-b
 import { appendRows } from './append-rows.ts';
 import type { AppendedRow } from './append-statements.ts';
 
-/** Told of each workspace whose log has grown, once it is on disk, with its newest sequence. */
-export type OnCommitted = (workspaceId: string, lastSequence: number) => void;
+/** Told of each workspace whose log has grown, once it is on disk, with its newest sequence and what is new, in order. */
+export type OnCommitted = (
+  workspaceId: string,
+  lastSequence: number,
+  events: readonly Event[],
+) => void;
 
 /** One batch on its way: how long it may take, and who is told what becomes of its workspaces. */
 export interface Flight {
@@ -199,13 +204,18 @@ class BatchWriting {
   }
 
   #tellCommitted(results: readonly AppendedRow[]): void {
-    const grown = new Map<string, number>();
+    const grown = new Map<string, Event[]>();
     for (const result of results) {
       if (result.kind !== 'created') continue;
-      const { workspaceId, sequence } = result.event;
-      grown.set(workspaceId, Math.max(sequence, grown.get(workspaceId) ?? 0));
+      const events = grown.get(result.event.workspaceId);
+      if (events === undefined) grown.set(result.event.workspaceId, [result.event]);
+      else events.push(result.event);
     }
-    for (const [workspaceId, lastSequence] of grown) this.#onCommitted(workspaceId, lastSequence);
+    for (const [workspaceId, events] of grown) {
+      // They come in the order of their keys.
+      events.sort((a, b) => a.sequence - b.sequence);
+      this.#onCommitted(workspaceId, (events.at(-1) as Event).sequence, events);
+    }
   }
 
   /** Appends with retries; `written` are the rows that the results belong to. */

@@ -7,8 +7,30 @@ import {
   readMatching,
 } from '../../events/index.ts';
 import type { FailedStore } from './failed-store.ts';
-import type { DeliveryLog } from './log-parts.ts';
 import type { Cursor } from './target.ts';
+
+/** A part of a log as it was read: the events after a place, all of them or those that a cursor asks for. */
+export interface LogPart {
+  readonly after: number;
+  /** Up to here the log was looked through; `after` itself where there was nothing. */
+  readonly end: number;
+  /** By their sequence. */
+  readonly events: readonly Event[];
+  /** The first sequence that was kept when the events were read, where that is known. */
+  readonly floor?: number | undefined;
+}
+
+/** What the engine reads of the log. */
+export interface DeliveryLog {
+  /** Consecutive events after a sequence, up to another; fewer than there are where they are many. */
+  readAfter(workspaceId: string, after: number, upTo: number): Promise<LogPart>;
+  /** What a cursor is sent of the log after where it stands, by the indexes of types and subjects. */
+  readFor(cursor: Cursor, upTo: number): Promise<LogPart>;
+  /** Whether the cursor takes so little of the log that it is better found than read through. */
+  isNarrow(cursor: Cursor): boolean;
+  /** Events by id, of those that are kept. */
+  readByIds(ids: readonly string[]): Promise<ReadonlyMap<string, Event>>;
+}
 
 const eventsMax = 500;
 const readTimeoutMs = 5_000;

@@ -1,11 +1,12 @@
-import type { CommitOrigin, Event } from '../../events/index.ts';
+import type { CommitListener, Event } from '../../events/index.ts';
 import type { Observer } from '../../observer.ts';
 import type { Courier } from './courier.ts';
 import { createCursorLags, type Lags } from './cursor-lags.ts';
 import type { Delivery, Result } from './delivery.ts';
+import type { DeliveryLog } from './delivery-log.ts';
 import type { DeliveryStore } from './delivery-store.ts';
 import type { Directory } from './directory.ts';
-import { createLogParts, type DeliveryLog } from './log-parts.ts';
+import { createLogParts } from './log-parts.ts';
 import { createLookout, type SetBackLog } from './lookout.ts';
 import { createMover } from './mover.ts';
 import { createOccupancy, type OccupancyLimits } from './occupancy.ts';
@@ -44,7 +45,7 @@ export interface EngineDeps {
 /** Sends the events of logs to endpoints. */
 export interface DeliveryEngine {
   /** A log has grown; cheap where nobody follows it. */
-  wake(workspaceId: string, lastSequence: number, origin: CommitOrigin): void;
+  readonly wake: CommitListener;
   /** Endpoints, their secrets or replays were changed: their processes know at once, the others within a second. */
   touched(endpointIds: readonly string[]): Promise<void>;
   /** One round, once a second: what was missed, what is due, what others have left. */
@@ -168,7 +169,14 @@ export function createDeliveryEngine(deps: EngineDeps): DeliveryEngine {
 
     endpoints: directory.counts,
     lags: lags.read,
-    wake: (...news) => lookout.wake(...news),
+
+    wake(workspaceId, lastSequence, origin, events = []) {
+      if (directory.cursorsOf(workspaceId).size === 0) return;
+      // Those of others come later than they were committed, and often after ours.
+      if (origin === 'here') parts.committed(workspaceId, events);
+      lookout.wake(workspaceId, lastSequence, origin);
+    },
+
     touched: (endpointIds) => lookout.refresh(endpointIds),
 
     async look(signal) {

@@ -1,31 +1,12 @@
 import type { Event } from '../../events/index.ts';
+import type { DeliveryLog, LogPart } from './delivery-log.ts';
+import { createRecentEvents } from './recent-events.ts';
 import type { Cursor } from './target.ts';
 
-/** A part of a log as it was read: the events after a place, all of them or those that a cursor asks for. */
-export interface LogPart {
-  readonly after: number;
-  /** Up to here the log was looked through; `after` itself where there was nothing. */
-  readonly end: number;
-  /** By their sequence. */
-  readonly events: readonly Event[];
-  /** The first sequence that was kept when the events were read, where that is known. */
-  readonly floor?: number | undefined;
-}
-
-/** What the engine reads of the log. */
-export interface DeliveryLog {
-  /** Consecutive events after a sequence, up to another; fewer than there are where they are many. */
-  readAfter(workspaceId: string, after: number, upTo: number): Promise<LogPart>;
-  /** What a cursor is sent of the log after where it stands, by the indexes of types and subjects. */
-  readFor(cursor: Cursor, upTo: number): Promise<LogPart>;
-  /** Whether the cursor takes so little of the log that it is better found than read through. */
-  isNarrow(cursor: Cursor): boolean;
-  /** Events by id, of those that are kept. */
-  readByIds(ids: readonly string[]): Promise<ReadonlyMap<string, Event>>;
-}
-
-/** Parts of logs that were just read, for all cursors that stand within them. */
+/** Parts of logs that were just read or written, for all cursors that stand within them. */
 export interface LogParts {
+  /** A log has grown by these; none: by what is not at hand, and what is kept of it may have been erased. */
+  committed(workspaceId: string, events: readonly Event[]): void;
   /** The part from where a cursor stands, if it is at hand. */
   find(cursor: Cursor): LogPart | undefined;
   /** Reads on from where a cursor stands, up to a sequence that is known to be committed. */
@@ -37,7 +18,7 @@ export interface LogParts {
 }
 
 /** Parts hold 2 MiB of payloads each at the most. */
-const partsMax = 8;
+const partsMax = 6;
 /** What was erased meanwhile is sent no longer than this. */
 const keptMs = 1_000;
 /** A cursor that is so far behind reads what is for it alone, where that is little. */
@@ -51,6 +32,7 @@ interface KeptPart extends LogPart {
 
 export function createLogParts(log: DeliveryLog): LogParts {
   let kept: KeptPart[] = [];
+  const recent = createRecentEvents(keptMs);
   const reading = new Map<string, Promise<LogPart>>();
 
   function keep(owner: string, part: LogPart): LogPart {
@@ -59,6 +41,8 @@ export function createLogParts(log: DeliveryLog): LogParts {
   }
 
   function find({ id, target, scanned, onlyFailed }: Cursor): LogPart | undefined {
+    const written = onlyFailed ? undefined : recent.find(target.workspaceId, scanned);
+    if (written !== undefined) return written;
     const since = performance.now() - keptMs;
     const part = kept.find(
       ({ owner, after, end, readAtMs }) =>
@@ -73,6 +57,12 @@ export function createLogParts(log: DeliveryLog): LogParts {
   }
 
   return {
+    committed(workspaceId, events) {
+      recent.add(workspaceId, events);
+      // An event that was erased, as it may be.
+      if (events.length === 0) kept = kept.filter(({ owner }) => owner !== workspaceId);
+    },
+
     find,
 
     read(cursor, upTo) {
@@ -91,11 +81,13 @@ export function createLogParts(log: DeliveryLog): LogParts {
     },
 
     sweep() {
+      recent.sweep();
       const since = performance.now() - keptMs;
       kept = kept.filter(({ readAtMs }) => readAtMs > since);
     },
 
     forget() {
+      recent.forget();
       kept = [];
     },
   };

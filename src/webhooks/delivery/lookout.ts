@@ -92,7 +92,7 @@ export function createLookout(deps: LookoutDeps): Lookout {
     refresh,
 
     wake(workspaceId, lastSequence, origin) {
-      if (isStopped || directory.cursorsOf(workspaceId).size === 0) return;
+      if (isStopped) return;
       mover.reaches(workspaceId, lastSequence);
       if (origin === 'here') mover.mark(workspaceId);
       else if (!later.has(workspaceId)) {

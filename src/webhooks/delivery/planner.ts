@@ -1,8 +1,9 @@
 import type { Event } from '../../events/index.ts';
 import { idOf, uuidOf } from '../../type-id.ts';
 import type { Courier } from './courier.ts';
+import type { LogPart } from './delivery-log.ts';
 import type { Directory } from './directory.ts';
-import type { LogPart, LogParts } from './log-parts.ts';
+import type { LogParts } from './log-parts.ts';
 import type { Move } from './move-store.ts';
 import type { Occupancy, Planned } from './occupancy.ts';
 import type { Pace } from './pace.ts';
