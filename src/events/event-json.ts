@@ -68,6 +68,9 @@ function isSet([name, value]: readonly [keyof EventJson, unknown]): boolean {
   return value !== undefined && value !== '';
 }
 
+/** Three digits each. */
+const thousandths = Array.from({ length: 1000 }, (_, number) => `${number}`.padStart(3, '0'));
+
 /** How the members of an event are called, and in what its sequence is written. */
 type Form = Readonly<Record<Exclude<keyof EventJson, 'id' | 'type' | 'payload'>, string>> & {
   readonly quote: '' | '"';
@@ -129,8 +132,16 @@ function write(event: Event, form: Form, apiKeyId: string | undefined): string {
   return `${json}}`;
 }
 
+/** The second that was written last: neighbours in a log have the same, or nearly. */
+let writtenSecond = { second: Number.NaN, text: '' };
+
 /** A date in RFC 3339, in UTC, with 0 or 3 digits of a second. */
 export function toText(date: Date): string {
-  const text = date.toISOString();
-  return text.endsWith('.000Z') ? `${text.slice(0, -5)}Z` : text;
+  const ms = date.getTime();
+  const second = Math.floor(ms / 1000);
+  if (second !== writtenSecond.second) {
+    writtenSecond = { second, text: date.toISOString().slice(0, -'.000Z'.length) };
+  }
+  const rest = ms - second * 1000;
+  return rest === 0 ? `${writtenSecond.text}Z` : `${writtenSecond.text}.${thousandths[rest]}Z`;
 }
