@@ -45,7 +45,7 @@ export function byIdValues(uuids: readonly string[]): unknown[] {
 export const readEventsStatement: Statement = {
   name: 'harbor_read_events',
   text: `
-    select ${eventColumns} from (
+    select ${eventColumns}, workspace_id from (
       select id, workspace_id, type, created_at, sequence, subject, occurred_at, api_key_id, erased_at,
         trace_context,
         case when bytes_before < $4::bigint then payload end as payload,

@@ -12,7 +12,7 @@ import {
 } from './append/append-statements.ts';
 import { byIdValues, readEventsStatement, readTypesStatement } from './by-id-statements.ts';
 import type { Event, PreparedEvent } from './event.ts';
-import { type EventRow, toEvents } from './event-row.ts';
+import { type PlacedEventRow, toEvents } from './event-row.ts';
 import { inspectCountersStatement, sweepStatement } from './event-statements.ts';
 
 /** What was read of the events that were asked for. */
@@ -98,12 +98,12 @@ export function createEventStore(
     },
 
     async read(ids, timeoutMs) {
-      const rows = await statements.run<EventRow | CutRow>(
+      const rows = await statements.run<PlacedEventRow | CutRow>(
         readEventsStatement,
         [...byIdValues(ids.map(uuidOf)), readBytesMax],
         timeoutMs,
       );
-      const events = toEvents(rows.filter(isWhole));
+      const events = toEvents(rows.filter(isWhole), (row) => row.workspace_id);
       return {
         events: new Map(events.map((event) => [event.id, event])),
         leftOut: rows.filter((row) => !isWhole(row)).map(({ id }) => idOf('evt', id)),
@@ -111,7 +111,7 @@ export function createEventStore(
     },
 
     async readTypes(ids) {
-      const rows = await statements.run<Pick<EventRow, 'id' | 'type'>>(
+      const rows = await statements.run<Pick<PlacedEventRow, 'id' | 'type'>>(
         readTypesStatement,
         byIdValues(ids.map(uuidOf)),
         readTypesTimeoutMs,
@@ -126,8 +126,8 @@ export function createEventStore(
   };
 }
 
-type CutRow = Omit<EventRow, 'payload_json'> & { readonly payload_json: null };
+type CutRow = Omit<PlacedEventRow, 'payload_json'> & { readonly payload_json: null };
 
-function isWhole(row: EventRow | CutRow): row is EventRow {
+function isWhole(row: PlacedEventRow | CutRow): row is PlacedEventRow {
   return row.payload_json !== null;
 }

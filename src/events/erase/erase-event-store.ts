@@ -34,7 +34,7 @@ export function createEraseEventStore(change: Change): EraseEventStore {
     erase: ({ id, workspaceId, sequence }, actor) =>
       change(actor.apiKeyId ?? 'operator', async (tx) => {
         const rows = await tx.run<EventRow>(eraseStatement, [uuidOf(id), workspaceId]);
-        const [event] = toEvents(rows);
+        const [event] = toEvents(rows, () => workspaceId);
         if (event === undefined) return undefined;
         await recordAudit(tx, {
           actor,

@@ -7,14 +7,15 @@ import type { Direction } from './log-range.ts';
 /**
  * Cuts rows, in their order, where their payloads would exceed `$5`; the first row always stays. Those of `before` are
  * taken off, for what `columns` say of them. Payloads are sized by their column, so that none beyond the cut is read.
- * `rows_found` counts the rows before the cut. Each row tells the floor and the revision of the log as they were when the
- * events were: every event from the floor on is there, and nothing of them that was erased up to the revision. None of a
- * workspace that was deleted.
+ * What is true of all of them stands in the first row alone: `rows_found` counts the rows before the cut; floor and revision of
+ * the log are as they were when the events were: every event from the floor on is there, and nothing of them that was erased
+ * up to the revision. No rows of a workspace that was deleted.
  */
 function cutByBytes(rows: string, order: string, { before = 'false', columns = '' } = {}): string {
+  const inFirstRow = (value: string) => `case when bytes_before = 0 then ${value}::float8 end`;
   return `
-    select ${eventColumns}, rows_found::float8 as rows_found, ${columns}
-      log.first_sequence::float8 as first_sequence, log.revision::float8 as revision
+    select ${eventColumns}, ${columns} ${inFirstRow('rows_found')} as rows_found,
+      ${inFirstRow('log.first_sequence')} as first_sequence, ${inFirstRow('log.revision')} as revision
     from (
       select rows.*, count(*) filter (where not (${before})) over () as rows_found,
         coalesce(sum(payload_bytes) filter (where not (${before})) over (
@@ -54,7 +55,7 @@ export const nextStatement: Statement = {
     {
       before: 'sequence = $2::bigint',
       columns: `previous_id,
-        (extract(epoch from previous_at) * 1000)::float8 as previous_at_ms,`,
+        round(date_part('epoch', previous_at) * 1000) as previous_at_ms,`,
     },
   ),
 };

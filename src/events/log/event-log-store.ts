@@ -83,43 +83,45 @@ const listStatements = { asc: listStatement('asc'), desc: listStatement('desc') 
 export function createEventLogStore(runner: Pick<StatementRunner, 'run'>): EventLogStore {
   const inTurn = fewAtOnce({ max: readsAtOnceMax, silentMs: 1_000, waitMsMax: turnMsMax });
 
-  function run<Row>(statement: Statement, values: unknown[], signal: AbortSignal | undefined) {
+  /** Whoever has waited for its turn is old in memory, and keeps what it is given for longer: it is given no rows of events. */
+  function run<Row, Answer>(
+    { statement, values, signal }: Asked,
+    toAnswer: (rows: Row[], askedAtMs: number) => Answer,
+  ): Promise<Answer> {
     return inTurn(async (waitedMs) => {
       const askedAtMs = performance.now();
       const timeoutMs = readTimeoutMs - Math.min(waitedMs, turnMsMax);
-      return { rows: await runner.run<Row>(statement, values, timeoutMs), askedAtMs };
+      return toAnswer(await runner.run<Row>(statement, values, timeoutMs), askedAtMs);
     }, signal);
   }
 
-  async function readChunk(
-    statement: Statement,
-    values: unknown[],
-    signal: AbortSignal | undefined,
-  ): Promise<LogChunk> {
-    const { rows, askedAtMs } = await run<LogRow>(statement, values, signal);
-    return toChunk(rows, askedAtMs);
+  function readChunk(workspaceId: string, asked: Asked): Promise<LogChunk> {
+    return run<LogRow, LogChunk>(asked, (rows, askedAtMs) => toChunk(rows, workspaceId, askedAtMs));
   }
 
   return {
-    ...createLogIndexStore(async <Row>(...asked: Parameters<RunStatement>) => {
-      const { rows } = await run<Row>(...asked);
-      return rows;
-    }),
+    ...createLogIndexStore(<Row>(...[statement, values, signal]: Parameters<RunStatement>) =>
+      run<Row, Row[]>({ statement, values, signal }, (rows) => rows),
+    ),
 
     async read({ workspaceId, low, high, direction, limit }, signal) {
       const values = [workspaceId, low, high, limit, pageBytesMax];
-      return readChunk(listStatements[direction], values, signal);
+      return readChunk(workspaceId, { statement: listStatements[direction], values, signal });
     },
 
     async readNext({ workspaceId, afterSequence, limit, ids }, signal) {
       const values = [workspaceId, afterSequence, limit, ids.from, pageBytesMax, ids.before];
-      const { rows, askedAtMs } = await run<NextRow>(nextStatement, values, signal);
-      return { ...toChunk(rows, askedAtMs), previous: toPrevious(rows[0], afterSequence) };
+      const asked = { statement: nextStatement, values, signal };
+      return run<NextRow, NextChunk>(asked, (rows, askedAtMs) => ({
+        ...toChunk(rows, workspaceId, askedAtMs),
+        previous: toPrevious(rows[0], afterSequence),
+      }));
     },
 
     async fetch(workspaceId, entries, signal) {
       const ids = byIdValues(entries.map(({ uuid }) => uuid));
-      return readChunk(fetchStatement, [workspaceId, ...ids, pageBytesMax], signal);
+      const values = [workspaceId, ...ids, pageBytesMax];
+      return readChunk(workspaceId, { statement: fetchStatement, values, signal });
     },
 
     readLogEnds: gatherLogEnds(async (workspaceIds) => {
@@ -130,19 +132,29 @@ export function createEventLogStore(runner: Pick<StatementRunner, 'run'>): Event
   };
 }
 
+/** A statement, and of whoever waits for its answer, a signal. */
+interface Asked {
+  readonly statement: Statement;
+  readonly values: unknown[];
+  readonly signal: AbortSignal | undefined;
+}
+
 interface StateRow {
   readonly first_sequence: number;
   readonly revision: number;
 }
 
-interface LogRow extends EventRow, StateRow {
+/** The first one tells of all of them, the others may not. */
+type LogRow = EventRow & (FirstRow | Readonly<Record<keyof FirstRow, null>>);
+
+interface FirstRow extends StateRow {
   readonly rows_found: number;
 }
 
-interface NextRow extends LogRow {
+type NextRow = LogRow & {
   readonly previous_id: string | null;
   readonly previous_at_ms: number | null;
-}
+};
 
 interface LogEndRow extends StateRow {
   readonly workspace_id: string;
@@ -150,13 +162,13 @@ interface LogEndRow extends StateRow {
   readonly last_event_at_ms: number | null;
 }
 
-function toChunk(rows: readonly LogRow[], askedAtMs: number): LogChunk {
+function toChunk(rows: readonly LogRow[], workspaceId: string, askedAtMs: number): LogChunk {
+  const events = toEvents(rows, () => workspaceId);
   const [first] = rows;
-  return {
-    events: toEvents(rows),
-    isCut: first !== undefined && rows.length < first.rows_found,
-    state: first && toState(first, askedAtMs),
-  };
+  if (first === undefined) return { events, isCut: false, state: undefined };
+  if (first.rows_found === null)
+    throw new Error('the first row of a read tells nothing of the log');
+  return { events, isCut: rows.length < first.rows_found, state: toState(first, askedAtMs) };
 }
 
 function toState(row: StateRow, askedAtMs: number): LogState {
