@@ -9,8 +9,15 @@ export const restJson = Symbol('an answer as REST shows it');
  * Of a class: to give each object getters of its own costs more than to make the message.
  */
 export interface JsonTexts {
-  [rpcJson](): string;
-  [restJson](): string;
+  [rpcJson](): JsonText;
+  [restJson](): JsonText;
+}
+
+/** A text, or its parts: one that is put together of many costs as much again when its bytes are asked for. */
+export type JsonText = string | readonly string[];
+
+export function wholeText(text: JsonText): string {
+  return typeof text === 'string' ? text : text.join('');
 }
 
 /** Undefined for an answer that is not written so. */

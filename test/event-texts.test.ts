@@ -1,4 +1,5 @@
 import { create, type JsonObject, toBinary, toJson, toJsonString } from '@bufbuild/protobuf';
+import { Code } from '@connectrpc/connect';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { EventSchema } from '../gen/typescript/harbor/events/v1/event_pb.ts';
@@ -20,6 +21,8 @@ import { toEventMessage } from '../src/events/event-message.rpc.ts';
 import { checkPayload } from '../src/events/payload.ts';
 import { cutByWireBytes, wireBytesMost, wireBytesOf } from '../src/events/wire-bytes.ts';
 import { rpcJson } from '../src/json-texts.ts';
+import { responseBytesMax } from '../src/server/limits.ts';
+import { toAnswerBytes } from '../src/server/rpc/answer-writer.ts';
 
 const text = fc.string({ unit: 'binary' }).filter((one) => !one.includes('\u0000'));
 const json = fc.letrec((tie) => ({
@@ -97,7 +100,8 @@ test('answers that are written from stored texts are those that their messages a
     fc.property(answers, (given) => {
       const page = new PageAnswer(given);
       const ofPage = create(ListEventsResponseSchema, page);
-      expect(page[rpcJson]()).toBe(toJsonString(ListEventsResponseSchema, ofPage));
+      const bytes = Buffer.from(toAnswerBytes(page[rpcJson]()));
+      expect(bytes.toString()).toBe(toJsonString(ListEventsResponseSchema, ofPage));
       for (const event of given.events) {
         const created = new CreatedAnswer({ ...given, event });
         const ofCreated = create(CreateEventResponseSchema, created);
@@ -133,4 +137,11 @@ test('a page is cut where its messages become too large, however small its texts
   expect(cut).toEqual(page.slice(0, Math.floor((2 * 1024 * 1024) / wireBytesOf(event(1)))));
   const few = page.slice(0, 3);
   expect(cutByWireBytes(few, 2 * 1024 * 1024)).toBe(few);
+});
+
+test('an answer in parts may be as many bytes as any, and no more', () => {
+  const most = 'ä'.repeat(responseBytesMax / 4);
+  expect(toAnswerBytes([most, most])).toHaveLength(responseBytesMax);
+  const tooMany = expect.objectContaining({ code: Code.ResourceExhausted });
+  expect(() => toAnswerBytes([most, most, '.'])).toThrow(tooMany);
 });

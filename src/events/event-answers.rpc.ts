@@ -82,17 +82,18 @@ export class PageAnswer implements JsonTexts {
     return this.#events.map(toEventMessage);
   }
 
-  [rpcJson](): string {
+  [rpcJson](): string[] {
     const { nextPageToken, firstSequence } = this;
-    const events = inList(this.#events, writeEventProtoJson);
     const next = nextPageToken === '' ? '' : `"nextPageToken":${JSON.stringify(nextPageToken)},`;
-    return `{${events === '' ? '' : `"events":[${events}],`}${next}"firstSequence":"${firstSequence}"}`;
+    const rest = `${next}"firstSequence":"${firstSequence}"}`;
+    if (this.#events.length === 0) return [`{${rest}`];
+    return ['{"events":[', ...inList(this.#events, writeEventProtoJson), `],${rest}`];
   }
 
-  [restJson](): string {
+  [restJson](): string[] {
     const next = JSON.stringify(this.nextPageToken);
-    const events = inList(this.#events, writeEventJson);
-    return `{"events":[${events}],"next_page_token":${next},"first_sequence":${this.firstSequence}}`;
+    const rest = `],"next_page_token":${next},"first_sequence":${this.firstSequence}}`;
+    return ['{"events":[', ...inList(this.#events, writeEventJson), rest];
   }
 }
 
@@ -139,9 +140,6 @@ export function toStreamResponse(
   }
 }
 
-/** One text after the other, without a list of them. */
-function inList(events: readonly Event[], write: (event: Event) => string): string {
-  let list = '';
-  for (const event of events) list += list === '' ? write(event) : `,${write(event)}`;
-  return list;
+function inList(events: readonly Event[], write: (event: Event) => string): string[] {
+  return events.map((event, index) => (index === 0 ? write(event) : `,${write(event)}`));
 }

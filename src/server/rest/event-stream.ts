@@ -7,7 +7,7 @@ import {
   SubscribeEventsResponseSchema,
 } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { LogSetBack, SequenceExpired } from '../../events/index.ts';
-import { findJsonTexts, restJson } from '../../json-texts.ts';
+import { findJsonTexts, restJson, wholeText } from '../../json-texts.ts';
 import { callKey } from '../calls/call.ts';
 import { recordFailure } from '../calls/request-gate.ts';
 import { InvalidField } from '../errors/request-errors.ts';
@@ -101,7 +101,9 @@ function toSubscription(route: RestRoute, request: ExchangeRequest): SubscribeEv
 
 function toServerSentEvent(answer: MessageInitShape<typeof SubscribeEventsResponseSchema>): string {
   const texts = findJsonTexts(answer);
-  if (texts !== undefined) return `id: ${answer.sequence}\ndata: ${texts[restJson]()}\n\n`;
+  if (texts !== undefined) {
+    return `id: ${answer.sequence}\ndata: ${wholeText(texts[restJson]())}\n\n`;
+  }
   const { message, sequence } = create(SubscribeEventsResponseSchema, answer);
   switch (message.case) {
     case 'event':

@@ -8,7 +8,7 @@ import {
   toJson,
 } from '@bufbuild/protobuf';
 import type { ContextValues } from '@connectrpc/connect';
-import { findJsonTexts, restJson as writtenByRest } from '../../json-texts.ts';
+import { findJsonTexts, type JsonText, restJson as writtenByRest } from '../../json-texts.ts';
 import { recordFailure } from '../calls/request-gate.ts';
 import { jsonText } from '../errors/plain-answers.ts';
 import { messageBytesMaxOf, responseBytesMax } from '../limits.ts';
@@ -85,7 +85,7 @@ function write(
 function writeText(
   route: RestRoute,
   answer: MessageInitShape<DescMessage>,
-): { readonly text: string; readonly told: object } {
+): { readonly text: JsonText; readonly told: object } {
   const texts = findJsonTexts(answer);
   if (texts !== undefined) return { text: texts[writtenByRest](), told: answer };
   const { output }: DescMethod = route.rpc;

@@ -1,6 +1,6 @@
 import { create, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { findJsonTexts, rpcJson } from '../../json-texts.ts';
+import { findJsonTexts, type JsonText, rpcJson } from '../../json-texts.ts';
 import { responseBytesMax } from '../limits.ts';
 import type { createMethodSerializationLookup } from './connect-internals.ts';
 
@@ -29,11 +29,27 @@ export function createAnswerWriter(
 const utf8 = new TextEncoder();
 
 /** @throws as a codec of Connect does for what is too large. */
-export function toAnswerBytes(text: string): Uint8Array {
+export function toAnswerBytes(text: JsonText): Uint8Array {
+  if (typeof text !== 'string') return joinBytes(text);
   const bytes = utf8.encode(text);
-  if (bytes.byteLength <= responseBytesMax) return bytes;
+  assertSize(bytes.byteLength);
+  return bytes;
+}
+
+function joinBytes(parts: readonly string[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += Buffer.byteLength(part);
+  assertSize(length);
+  const bytes = Buffer.allocUnsafeSlow(length);
+  let at = 0;
+  for (const part of parts) at += bytes.write(part, at);
+  return bytes;
+}
+
+function assertSize(bytes: number): void {
+  if (bytes <= responseBytesMax) return;
   throw new ConnectError(
-    `message size ${bytes.byteLength} is larger than configured writeMaxBytes ${responseBytesMax}`,
+    `message size ${bytes} is larger than configured writeMaxBytes ${responseBytesMax}`,
     Code.ResourceExhausted,
   );
 }
