@@ -1,3 +1,6 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { divideMemory } from '../src/memory-room.ts';
 import { batchBytesMax, responseBytesMax } from '../src/server/limits.ts';
@@ -31,4 +34,48 @@ test('with a heap of 256 MB it holds 147 MiB, and has room for the largest call 
   expect(room.bodies / 2).toBeGreaterThanOrEqual(1.5 * batchBytesMax);
   expect(room.creates / 2).toBeGreaterThanOrEqual(batchBytesMax);
   expect(room.answers).toBeGreaterThanOrEqual(responseBytesMax);
+});
+
+test.each([200, 256, 448, 1_072, 2_096, 4_144, 8_192])(
+  'with a heap of %i MiB, what it holds at the most leaves a quarter of it',
+  (mebibytes) => {
+    const { streams: _, ...bytes } = divideMemory(mebibytes * mebibyte);
+    const sum = Object.values(bytes).reduce((all, one) => all + one, 0);
+    expect(sum).toBeLessThanOrEqual(0.75 * mebibytes * mebibyte);
+  },
+);
+
+const root = resolve(import.meta.dirname, '..');
+const page = readFileSync(resolve(root, 'docs/running-in-production.md'), 'utf8');
+const rows = [...page.matchAll(/^\| (\d+) GiB +\| `(--max-old[^`]+)` +\| (\d+) MiB/gm)].map(
+  ([, container, options, held]) => ({
+    container: Number(container),
+    options: `${options}`,
+    held: Number(held),
+  }),
+);
+
+test('the page tells of containers of 1, 2, 4 and 8 GiB', () => {
+  expect(rows.map(({ container }) => container)).toEqual([1, 2, 4, 8]);
+});
+
+test.each(rows)('a process with $options holds the $held MiB of the page', ({ options, held }) => {
+  const script = `
+    const { divideMemory } = await import(${JSON.stringify(resolve(root, 'src/memory-room.ts'))});
+    console.log(JSON.stringify(divideMemory()));`;
+  const printed = execFileSync(
+    process.execPath,
+    [...options.split(' '), '--input-type=module', '--eval', script],
+    { encoding: 'utf8', env: { PATH: process.env.PATH } },
+  );
+  const { streams: _, ...bytes } = JSON.parse(printed) as ReturnType<typeof divideMemory>;
+  const sum = Object.values(bytes).reduce((all, one) => all + one, 0);
+  expect(Math.round(sum / mebibyte)).toBe(held);
+});
+
+test('Kubernetes gives the service the memory, and Node the heap, of one row of the page', () => {
+  const manifest = readFileSync(resolve(root, 'docs/kubernetes.yaml'), 'utf8');
+  const [row] = rows;
+  expect(manifest).toContain(`limits: { memory: ${row?.container}Gi }`);
+  expect(manifest).toContain(`{ name: NODE_OPTIONS, value: ${row?.options} }`);
 });
