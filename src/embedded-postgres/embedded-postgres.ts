@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { chooseAccount, makeDirectory } from './account.ts';
 import { locateBinaries } from './binaries.ts';
 import { makeDatabase } from './client.ts';
@@ -48,9 +49,15 @@ export interface EmbeddedPostgres {
   readonly exited: Promise<Exit>;
 }
 
-type Outcome = { readonly server: Server } | { readonly portTaken: EmbeddedPostgresError };
+type Outcome =
+  | { readonly server: Server }
+  | { readonly portTaken: EmbeddedPostgresError }
+  | { readonly stillEnding: EmbeddedPostgresError };
 
 const PORT_ATTEMPTS = 5;
+/** Processes of a server that was killed may take a moment to let go of its memory, when they are listed no more. */
+const ENDING_LIMIT_MS = 10_000;
+const ENDING_INTERVAL_MS = 100;
 
 /**
  * Starts PostgreSQL 18 on the cluster in `options.directory` and resolves when it answers queries.
@@ -104,11 +111,18 @@ async function startOnSomePort(
   options: EmbeddedPostgresOptions,
   firstPlan: ServerPlan,
 ): Promise<EmbeddedPostgres> {
+  const endingUntilMs = performance.now() + ENDING_LIMIT_MS;
   let plan = firstPlan;
-  for (let attempt = 1; ; attempt += 1) {
+  for (let attempt = 1; ; ) {
     const outcome = await startOnPort(plan, options);
     if ('server' in outcome) return createHandle(outcome.server, plan, options.database);
-    if (options.port !== undefined || attempt === PORT_ATTEMPTS) throw outcome.portTaken;
+    if ('stillEnding' in outcome) {
+      if (performance.now() > endingUntilMs) throw outcome.stillEnding;
+      await delay(ENDING_INTERVAL_MS, undefined, { signal: options.signal });
+      continue;
+    }
+    attempt += 1;
+    if (options.port !== undefined || attempt > PORT_ATTEMPTS) throw outcome.portTaken;
     plan = { ...plan, port: await findFreePort() };
   }
 }
@@ -133,6 +147,7 @@ async function startOnPort(
     signal?.throwIfAborted();
     if (!(error instanceof EmbeddedPostgresError)) throw error;
     const { serverLog } = error;
+    if (serverLog.includes('pre-existing shared memory block')) return { stillEnding: error };
     if (!serverLog.includes('could not bind IPv4')) throw error;
     const message = `Port ${plan.port} of 127.0.0.1 is taken: free it, or set another one.`;
     return { portTaken: new EmbeddedPostgresError(message, { serverLog }) };
