@@ -19,22 +19,50 @@ export interface Measured {
 }
 
 /** Enough calls for the optimising compiler of server and load, and for PostgreSQL's caches. */
-const warmUpMs = 2_000;
+const warmUpsMs = [600, 1_400];
+
+/** What each round has measured of each subject, by its name. */
+export type Rounds = ReadonlyMap<string, readonly Measured[]>;
 
 /**
- * Measures the subjects in turn, A B C, A B C, …, so that whatever else the machine does falls on all of
- * them, and returns the median of each figure by subject.
+ * Measures the subjects in turn, so that whatever else the machine does falls on all of them; another one begins each
+ * round, A B C, B C A, …, since who comes first finds caches and a disk as nobody else does.
  */
+export async function measureInTurn(plan: Plan, subjects: readonly Subject[]): Promise<Rounds> {
+  // Twice, so that the first is warm beside the others, which are started by then.
+  for (const ms of warmUpsMs) {
+    for (const subject of subjects) await subject.measure(ms);
+  }
+  const rounds = new Map<string, Measured[]>(subjects.map(({ name }) => [name, []]));
+  for (let round = 0; round < plan.rounds; round++) {
+    const first = round % subjects.length;
+    for (const { name, measure } of [...subjects.slice(first), ...subjects.slice(0, first)]) {
+      rounds.get(name)?.push(await measure(plan.roundMs));
+    }
+  }
+  return rounds;
+}
+
+/** The median of each figure by subject, measured in turn. */
 export async function alternate(
   plan: Plan,
   subjects: readonly Subject[],
 ): Promise<Map<string, Measured>> {
-  for (const subject of subjects) await subject.measure(warmUpMs);
-  const rounds = new Map<string, Measured[]>(subjects.map(({ name }) => [name, []]));
-  for (let round = 0; round < plan.rounds; round++) {
-    for (const { name, measure } of subjects) rounds.get(name)?.push(await measure(plan.roundMs));
-  }
+  return mediansOf(await measureInTurn(plan, subjects));
+}
+
+export function mediansOf(rounds: Rounds): Map<string, Measured> {
   return new Map([...rounds].map(([name, measured]) => [name, medians(measured)]));
+}
+
+/** CPU of one subject to that of another, the median of what it was in each round: both had the same machine then. */
+export function cpuRatio(rounds: Rounds, name: string, to: string): number {
+  const others = rounds.get(to) ?? [];
+  const ratios = (rounds.get(name) ?? []).map(
+    ({ serverCpuUs = Number.NaN }, round) =>
+      serverCpuUs / (others[round]?.serverCpuUs ?? Number.NaN),
+  );
+  return median(ratios);
 }
 
 function medians(rounds: readonly Measured[]): Measured {

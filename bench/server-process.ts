@@ -19,6 +19,8 @@ const entries = {
   'pages of messages': 'servers/pages-of-messages.ts',
   'transaction per create': 'servers/transaction-per-create.ts',
   'statement per create': 'servers/statement-per-create.ts',
+  'service, a fresh process': '../src/main.ts',
+  'service, another fresh process': '../src/main.ts',
   'service with metrics': '../src/main.ts',
   'service that logs errors': '../src/main.ts',
 };

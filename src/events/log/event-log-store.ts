@@ -83,7 +83,7 @@ const listStatements = { asc: listStatement('asc'), desc: listStatement('desc') 
 export function createEventLogStore(runner: Pick<StatementRunner, 'run'>): EventLogStore {
   const inTurn = fewAtOnce({ max: readsAtOnceMax, silentMs: 1_000, waitMsMax: turnMsMax });
 
-  /** Whoever has waited for its turn is old in memory, and keeps what it is given for longer: it is given no rows of events. */
+  /** What comes of the rows is made within the turn: whoever waited for it is given no rows. */
   function run<Row, Answer>(
     { statement, values, signal }: Asked,
     toAnswer: (rows: Row[], askedAtMs: number) => Answer,
