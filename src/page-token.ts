@@ -30,15 +30,28 @@ export function encodePageToken(list: string, position: string): string {
 /**
  * The position in a page token, or undefined for the first page, which has none.
  *
- * @throws InvalidPageToken for anything that `encodePageToken` did not make for the same list.
+ * @param read what the text of a position says, or undefined where it can be none: a caller can make a token of any text.
+ * @throws InvalidPageToken for anything that `encodePageToken` did not make of a position in the same list.
  */
-export function decodePageToken(list: string, token: string): string | undefined {
+export function decodePageToken<Position>(
+  list: string,
+  token: string,
+  read: (position: string) => Position | undefined,
+): Position | undefined {
   if (token === '') return undefined;
+  const text = findText(list, token);
+  const position = text === undefined ? undefined : read(text);
+  if (position === undefined) throw new InvalidPageToken();
+  return position;
+}
+
+/** The text of a position, where the checksum is that of the list. */
+function findText(list: string, token: string): string | undefined {
   try {
     const [, position] = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
     if (typeof position === 'string' && encodePageToken(list, position) === token) return position;
   } catch {
-    // Not a token at all: refused below like one of another list.
+    // Not a token at all: refused like one of another list.
   }
-  throw new InvalidPageToken();
+  return undefined;
 }

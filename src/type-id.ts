@@ -36,6 +36,11 @@ export function findUuid(prefix: IdPrefix, id: string): string | undefined {
   }
 }
 
+/** The same id where it is a TypeID of that prefix, else undefined: for ids that came from outside. */
+export function findId(prefix: IdPrefix, id: string): string | undefined {
+  return findUuid(prefix, id) === undefined ? undefined : id;
+}
+
 const alphabet = [...'0123456789abcdefghjkmnpqrstvwxyz'];
 /** Ten bits each. */
 const pairs = alphabet.flatMap((first) => alphabet.map((second) => first + second));

@@ -3,6 +3,7 @@ import type { ServiceImpl } from '@connectrpc/connect';
 import type { ApiKeysService } from '../../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
 import { createGatheredReads } from '../gathered-reads.ts';
 import { decodePageToken, encodePageToken, pageSizeOf } from '../page-token.ts';
+import { findId } from '../type-id.ts';
 import { ApiKeyInvalid } from './api-key-errors.ts';
 import { toApiKeyMessage, toApiKeyUpdate, toApiKeyWish } from './api-key-message.rpc.ts';
 import type { ApiKeyStore } from './api-key-store.ts';
@@ -47,7 +48,7 @@ export function createApiKeysRpc({
 
     async listApiKeys(request, { values }) {
       const { page, nextAfterId } = await listVisible(store, getCaller(values), {
-        afterId: decodePageToken('api_keys', request.pageToken),
+        afterId: decodePageToken('api_keys', request.pageToken, (id) => findId('key', id)),
         limit: pageSizeOf(request.pageSize),
       });
       return {

@@ -1,5 +1,5 @@
-import { decodePageToken, encodePageToken, InvalidPageToken } from '../page-token.ts';
-import { findUuid } from '../type-id.ts';
+import { decodePageToken, encodePageToken } from '../page-token.ts';
+import { findId } from '../type-id.ts';
 import type { AuditRecord } from './audit-record.ts';
 import type { AuditStore } from './audit-store.ts';
 
@@ -35,7 +35,7 @@ const pageLengthMax = 1024 * 1024;
 export async function listAuditRecords(store: AuditStore, query: AuditQuery): Promise<AuditPage> {
   const { workspaceId, targetId, ownWorkspaceIds, pageSize, pageToken } = query;
   const list = JSON.stringify(['audit_records', workspaceId, targetId]);
-  let beforeId = decodePosition(list, pageToken);
+  let beforeId = decodePageToken(list, pageToken, (id) => findId('aud', id));
   const workspaceIds = candidatesOf(workspaceId, ownWorkspaceIds);
   const records: AuditRecord[] = [];
   const pageUpTo = (id: string | undefined) => ({
@@ -56,14 +56,6 @@ export async function listAuditRecords(store: AuditStore, query: AuditQuery): Pr
     if (chunk.length < limit) return pageUpTo(undefined);
   }
   return pageUpTo(beforeId);
-}
-
-function decodePosition(list: string, token: string): string | undefined {
-  const position = decodePageToken(list, token);
-  if (position !== undefined && findUuid('aud', position) === undefined) {
-    throw new InvalidPageToken();
-  }
-  return position;
 }
 
 function candidatesOf(

@@ -76,6 +76,11 @@ export class RetentionOutOfRange extends Error {
   }
 }
 
+/** The same text where it can be the id of a workspace, else undefined: for text that came from outside. */
+export function findWorkspaceId(text: string): string | undefined {
+  return /^ws_[0-9a-z]{1,64}$/.test(text) ? text : undefined;
+}
+
 /** A new workspace id: `ws_` and 20 hexadecimal digits, 80 random bits. */
 export function newWorkspaceId(): string {
   return `ws_${randomBytes(10).toString('hex')}`;

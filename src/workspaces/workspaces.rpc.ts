@@ -12,7 +12,7 @@ import {
 } from '../api-keys/index.ts';
 import { decodePageToken, encodePageToken, pageSizeOf } from '../page-token.ts';
 import { toRateLimitsMessage } from '../rate-limits/index.ts';
-import { newWorkspaceId, type Workspace, WorkspaceNotFound } from './workspace.ts';
+import { findWorkspaceId, newWorkspaceId, type Workspace, WorkspaceNotFound } from './workspace.ts';
 import type { WorkspaceStore } from './workspace-store.ts';
 
 /** harbor.workspaces.v1.WorkspacesService over the workspace store. */
@@ -39,7 +39,7 @@ export function createWorkspacesRpc(store: WorkspaceStore): ServiceImpl<typeof W
       const { workspaceIds } = getCaller(context.values);
       const limit = pageSizeOf(request.pageSize);
       const found = await store.list({
-        afterId: decodePageToken('workspaces', request.pageToken) ?? '',
+        afterId: decodePageToken('workspaces', request.pageToken, findWorkspaceId) ?? '',
         limit: limit + 1,
         onlyIds: workspaceIds.length === 0 ? undefined : new Set(workspaceIds),
       });

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { decodePageToken, encodePageToken, InvalidPageToken } from '../../page-token.ts';
+import { decodePageToken, encodePageToken } from '../../page-token.ts';
 import type { Event } from '../event.ts';
 import { SequenceExpired, SequenceInFuture } from '../event-errors.ts';
 import { cutByWireBytes } from '../wire-bytes.ts';
@@ -56,7 +56,7 @@ async function readPage(
 ): Promise<EventPage> {
   const { workspaceId, direction, pageSize } = query;
   const list = `events ${fingerprintOf(query)}`;
-  const position = readPosition(list, query.pageToken);
+  const position = decodePageToken(list, query.pageToken, readSequence);
   const bounds = await findBounds(store, query, position);
   const low = direction === 'asc' ? Math.max(bounds.low, position ?? 0) : bounds.low;
   const high =
@@ -121,11 +121,8 @@ function fingerprintOf(query: EventQuery): string {
   return hash('sha256', JSON.stringify(parts), 'base64url').slice(0, 22);
 }
 
-function readPosition(list: string, pageToken: string): number | undefined {
-  const position = decodePageToken(list, pageToken);
-  if (position === undefined) return undefined;
-  if (!/^\d{1,16}$/.test(position)) throw new InvalidPageToken();
-  return Number(position);
+function readSequence(position: string): number | undefined {
+  return /^\d{1,16}$/.test(position) ? Number(position) : undefined;
 }
 
 /** The part of the log that the query's cursor and times, and retention, leave. */

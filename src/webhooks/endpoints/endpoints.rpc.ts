@@ -9,6 +9,7 @@ import {
 } from '../../api-keys/index.ts';
 import { decodePageToken, encodePageToken, pageSizeOf } from '../../page-token.ts';
 import { traceContextOf } from '../../trace-context-key.ts';
+import { findId } from '../../type-id.ts';
 import { toAttemptMessage } from '../log/delivery-message.rpc.ts';
 import { WebhookSettingInvalid } from '../webhook-errors.ts';
 import {
@@ -110,7 +111,7 @@ export function createEndpointsRpc(deps: EndpointsRpcDeps): EndpointRpcs {
       const limit = pageSizeOf(pageSize);
       const found = await store.list({
         workspaceId,
-        beforeId: decodePageToken(list, pageToken),
+        beforeId: decodePageToken(list, pageToken, (id) => findId('whe', id)),
         limit: limit + 1,
       });
       const page = found.slice(0, limit);

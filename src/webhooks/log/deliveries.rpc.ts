@@ -1,12 +1,7 @@
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { WebhooksService } from '../../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
 import { type Caller, getCaller } from '../../api-keys/index.ts';
-import {
-  decodePageToken,
-  encodePageToken,
-  InvalidPageToken,
-  pageSizeOf,
-} from '../../page-token.ts';
+import { decodePageToken, encodePageToken, pageSizeOf } from '../../page-token.ts';
 import { uuidOf } from '../../type-id.ts';
 import { assertMayRead, type GetEndpoint } from '../endpoints/get-endpoint.rpc.ts';
 import type { OnTouched } from '../endpoints/on-touched.ts';
@@ -16,7 +11,7 @@ import {
   WebhookEndpointNotEnabled,
   WebhookEndpointNotFound,
 } from '../webhook-errors.ts';
-import { type DeliveryKey, parseDeliveryId, toDeliveryId } from './delivery-id.ts';
+import { parseDeliveryId, toDeliveryId } from './delivery-id.ts';
 import type { DeliveryLogStore, DeliveryRecord } from './delivery-log-store.ts';
 import { toAttemptMessage, toDeliveryMessage, toState } from './delivery-message.rpc.ts';
 
@@ -66,7 +61,7 @@ export function createDeliveriesRpc(deps: DeliveriesRpcDeps): DeliveryRpcs {
         workspaceId,
         eventId: eventId === '' ? undefined : eventId,
         state: toState(state),
-        before: readPosition(list, pageToken),
+        before: decodePageToken(list, pageToken, parseDeliveryId),
         limit: pageSizeOf(pageSize),
       });
       return {
@@ -95,12 +90,4 @@ export function createDeliveriesRpc(deps: DeliveriesRpcDeps): DeliveryRpcs {
       return { delivery: toDeliveryMessage((await get(caller, id)).delivery) };
     },
   };
-}
-
-function readPosition(list: string, pageToken: string): DeliveryKey | undefined {
-  const position = decodePageToken(list, pageToken);
-  if (position === undefined) return undefined;
-  const key = parseDeliveryId(position);
-  if (key === undefined) throw new InvalidPageToken();
-  return key;
 }

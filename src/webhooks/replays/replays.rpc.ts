@@ -2,7 +2,7 @@ import type { ContextValues, ServiceImpl } from '@connectrpc/connect';
 import type { WebhooksService } from '../../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
 import { type Caller, getActor, getCaller } from '../../api-keys/index.ts';
 import { decodePageToken, encodePageToken, pageSizeOf } from '../../page-token.ts';
-import { uuidOf } from '../../type-id.ts';
+import { findId, uuidOf } from '../../type-id.ts';
 import { fingerprintOf } from '../endpoints/endpoint-message.rpc.ts';
 import { assertMayRead, type GetEndpoint, toChangeOptions } from '../endpoints/get-endpoint.rpc.ts';
 import { ReplayNotFound, WebhookEndpointNotFound } from '../webhook-errors.ts';
@@ -121,7 +121,7 @@ export function createReplaysRpc(deps: ReplaysRpcDeps): ReplayRpcs {
       await getEndpoint(getCaller(values), endpointId);
       const list = `webhook_replays ${endpointId}`;
       const limit = pageSizeOf(pageSize);
-      const beforeId = decodePageToken(list, pageToken);
+      const beforeId = decodePageToken(list, pageToken, (id) => findId('rpl', id));
       const found = await store.list({ endpointId, beforeId, limit: limit + 1 });
       const page = found.slice(0, limit);
       const last = found.length > limit ? page.at(-1) : undefined;
