@@ -36,6 +36,7 @@ interface Operation {
   readonly summary?: string;
   readonly description?: string;
   readonly parameters?: readonly Parameter[];
+  readonly requestBody?: { readonly required?: boolean };
   readonly responses: Readonly<Record<string, unknown>>;
 }
 interface Document {
@@ -201,6 +202,14 @@ test('what is always there is required, and what may be unset is not', () => {
     required: ['workspace_id', 'type', 'payload'],
     additionalProperties: false,
   });
+});
+
+test('a body is required where the path does not give all that a request needs', () => {
+  const isRequired = (path: string) => document.paths[path]?.post?.requestBody?.required;
+  expect(isRequired('/v1/events')).toBe(true);
+  expect(isRequired('/v1/deliveries/retry')).toBe(true);
+  expect(isRequired('/v1/webhook_endpoints/{id}/pause')).toBe(false);
+  expect(isRequired('/v1/api_keys/{id}/rotate')).toBe(false);
 });
 
 test('every operation says where it is, and that it may fail otherwise than its statuses tell', () => {

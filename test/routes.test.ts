@@ -117,6 +117,24 @@ describe('a content type that is not spoken', () => {
     },
   );
 
+  test('REST names the fields that a request without a body lacks', async () => {
+    const answer = await sendRequest(service, '/v1/events', { method: 'POST' });
+    const [workspaceId, type, payload] = ['workspace_id', 'type', 'payload'];
+    expect(problemOf(answer)).toMatchObject({
+      status: 400,
+      violations: [{ field: workspaceId }, { field: type }, { field: payload }],
+    });
+  });
+
+  test('REST reads no body that was not announced, and comes without a content type', async () => {
+    const headers = { 'transfer-encoding': 'chunked' };
+    const answer = await sendRequest(service, '/v1/events', { headers, body: '{}' });
+    expect(problemOf(answer)).toMatchObject({
+      status: 400,
+      violations: [{ field: 'content-type' }],
+    });
+  });
+
   test.each(['text/plain', 'application/xml', 'application/grpc+thrift'])(
     'an RPC answers 415 to %j',
     async (type) => {

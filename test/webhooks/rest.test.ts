@@ -66,6 +66,19 @@ test('an endpoint is created, changed, tested, paused and deleted by REST', asyn
   expect(gone.json).toMatchObject({ reason: 'WEBHOOK_ENDPOINT_NOT_FOUND' });
 });
 
+test.each([
+  ['without a content type', {}],
+  ['with that of JSON', { 'content-type': 'application/json' }],
+])('whoever has nothing to say beside the path sends no body, %s', async (_, headers) => {
+  const at = `/v1/webhook_endpoints/${await service.makeEndpoint('/rest/bodies')}`;
+  const post = (path: string) => rest(path, { method: 'POST', headers });
+  expect((await post(`${at}/pause`)).json.status).toBe('WEBHOOK_ENDPOINT_STATUS_PAUSED');
+  expect((await post(`${at}/resume`)).json.status).toBe('WEBHOOK_ENDPOINT_STATUS_ENABLED');
+  expect((await post(`${at}/test`)).json).toMatchObject({ attempt: { response_status: 204 } });
+  expect((await post(`${at}/rotate_secret`)).json.secret).toMatch(/^whsec_/);
+  expect((await rest(at, { method: 'PATCH', headers })).status).toBe(200);
+});
+
 test('a URL that may not be connected to is a problem that names its field and no address', async () => {
   const answer = await rest('/v1/webhook_endpoints', {
     body: { workspace_id: service.workspaceId, url: 'https://169.254.169.254/latest' },

@@ -23,7 +23,7 @@ export function toOperation(route: RestRoute, schemas: Schemas, required: Readon
       ...[...route.headers].map(([name, field]) => toHeader(name, field, schemas)),
       ...(remarks.parameters ?? []),
     ],
-    ...(hasBody && { requestBody: toBody(route, schemas) }),
+    ...(hasBody && { requestBody: toBody(route, schemas, required) }),
     responses: {
       ...Object.fromEntries(mannerOf(rpc).statuses.map((status) => [status, answerOf(status)])),
       ...toProblems([...ofBody, ...statuses]),
@@ -102,9 +102,14 @@ function toHeader(name: string, field: DescField, schemas: Schemas) {
   return { name, in: 'header', description, schema };
 }
 
-function toBody({ rpc, pathFields, headers }: RestRoute, schemas: Schemas) {
+function toBody(
+  { rpc, pathFields, headers }: RestRoute,
+  schemas: Schemas,
+  requiredOfAll: ReadonlySet<string>,
+) {
   const elsewhere = [...pathFields, ...headers.values()];
-  return { required: true, content: ofJson(schemas.referToRequest(rpc.input, elsewhere)) };
+  const required = [...requiredOfAll].some((name) => !elsewhere.some((one) => one.name === name));
+  return { required, content: ofJson(schemas.referToRequest(rpc.input, elsewhere)) };
 }
 
 function toAnswer({ rpc, answer }: RestRoute, schemas: Schemas): Schema {

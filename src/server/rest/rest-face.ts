@@ -18,7 +18,7 @@ import { readError, toProblem } from './problem.ts';
 import { inWordsOf } from './query.ts';
 import { addRateLimits } from './rate-limit-headers.ts';
 import { mannerOf } from './rest-manners.ts';
-import { givenFields, requestBody } from './rest-request.ts';
+import { announcesNoBody, givenFields, requestBody } from './rest-request.ts';
 import { type RestRoute, readRoutes, routesAt } from './rest-routes.ts';
 import { createRestUnary, type RestCall } from './rest-unary.ts';
 
@@ -61,7 +61,9 @@ export function createRestFace({ handlers, streams, unaries, validator }: RestFa
     request.call.rpc = route.rpc;
     request.call.protocol = 'rest';
     if (streamEvents && route.rpc.methodKind !== 'unary') return streamEvents(route, request);
-    if (route.hasBody && !isJson(request)) return unsupportedMediaType(request);
+    if (route.hasBody && !isJson(request) && !announcesNoBody(request)) {
+      return unsupportedMediaType(request);
+    }
     const handler = handlers.get(createMethodUrl('/', route.rpc));
     if (handler === undefined) return notFound(request);
     let timeoutMs: number | undefined;

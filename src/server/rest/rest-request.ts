@@ -25,6 +25,31 @@ export async function* requestBody(
   yield Buffer.from(json);
 }
 
+/** A request that says nothing but what path and headers give. */
+const nothing = Buffer.from('{}');
+
+/** Whether neither a body nor its type is announced. One may come all the same: see `readBody`. */
+export function announcesNoBody({ header }: ExchangeRequest): boolean {
+  const isAnnounced = Number(header.get('content-length') ?? 0) > 0;
+  return !isAnnounced && isUntyped(header) && header.get('content-encoding') === null;
+}
+
+/**
+ * The body of a route that has one, in JSON. Whoever has nothing to say in it need not send one.
+ *
+ * @throws InvalidField when there is one after all that was not announced.
+ */
+export async function readBody({ body, header }: ExchangeRequest): Promise<Uint8Array> {
+  const bytes = await body.receive();
+  if (bytes.byteLength === 0) return nothing;
+  if (isUntyped(header)) throw new InvalidField('content-type', 'must be application/json');
+  return bytes;
+}
+
+function isUntyped(header: Headers): boolean {
+  return (header.get('content-type') ?? '') === '';
+}
+
 /** What stands in a body that nobody reads, such as a workspace to keep to, must not be passed over. */
 async function assertNoBody({ body }: ExchangeRequest): Promise<void> {
   for await (const chunk of body) {

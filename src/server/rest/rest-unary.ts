@@ -23,7 +23,7 @@ import { toProblem } from './problem.ts';
 import { inWordsOf } from './query.ts';
 import { restJson } from './rest-json.ts';
 import { mannerOf } from './rest-manners.ts';
-import { givenFields, requestBody } from './rest-request.ts';
+import { givenFields, readBody, requestBody } from './rest-request.ts';
 import type { RestRoute } from './rest-routes.ts';
 
 /** The call of a route. */
@@ -46,7 +46,7 @@ export function createRestUnary(
   }).getI(false);
 
   async function read(route: RestRoute, request: ExchangeRequest): Promise<Message> {
-    const body = route.hasBody ? request.body.receive() : readWhole(requestBody(route, request));
+    const body = route.hasBody ? readBody(request) : readWhole(requestBody(route, request));
     const message = parse((await body) ?? new Uint8Array());
     if (route.hasBody) completeBy(message, givenFields(route, request));
     return message;
