@@ -2,6 +2,8 @@ import { isTime } from '../../calendar-time.ts';
 import { replaceInexactIntegers } from '../../json-integers.ts';
 import { InvalidField } from '../errors/request-errors.ts';
 import { decodedBy } from './connect-internals.ts';
+import { checkEnumWords } from './enum-words.ts';
+import { findJson } from './find-json.ts';
 
 /** The default one would put U+FFFD in place of what is not UTF-8. */
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -10,7 +12,10 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 export const strictJson = {
   ...decodedBy((bytes) => {
     const text = utf8.decode(bytes);
-    checkTimes(text);
+    if (!payload.test(text)) {
+      checkTimes(text);
+      checkEnumWords(text);
+    }
     checkOccurrences(text);
     return replaceInexactIntegers(text);
   }),
@@ -22,17 +27,16 @@ export const timeRule = 'must be a time such as 2026-05-25T12:00:00Z';
 
 const member = /"(created_?[Aa]fter|created_?[Bb]efore|expires_?[Aa]t)"\s*:\s*"([^"\\]*)"/g;
 
-/** A payload, also where its name is written with a letter as an escape. */
+/** A payload, which may hold what it likes under any name; also where its own is written with a letter as an escape. */
 const payload = /"payload"|\\u00[67]/;
 
 /**
  * Refuses a request in JSON for a time that its calendar does not have, before the codec takes it for another.
- * Only for requests without a payload, which may hold what it likes under these names.
+ * Only for requests without a payload.
  *
  * @throws InvalidField
  */
 function checkTimes(json: string): void {
-  if (payload.test(json)) return;
   for (const [, name = '', text = ''] of json.matchAll(member)) {
     const field = name.replace(
       /([a-z])([A-Z])/,
@@ -59,7 +63,7 @@ const escapedLetter = /\\u00(?:[46]|5[Ff]|7)/;
  */
 function checkOccurrences(json: string): void {
   if (!isSuspicious(json)) return;
-  const request = parse(json) as Occurring & { readonly requests?: unknown };
+  const request = findJson(json) as Occurring & { readonly requests?: unknown };
   checkOccurrence('', request);
   if (!Array.isArray(request?.requests)) return;
   for (const [index, item] of request.requests.entries()) {
@@ -81,15 +85,6 @@ function isWithinYears(text: string): boolean {
   if (!isTime(text)) return false;
   const ms = Date.parse(text);
   return ms >= firstTimeMs && ms <= lastTimeMs;
-}
-
-/** Undefined for what is no JSON: the codec says what is wrong with it. */
-function parse(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    return undefined;
-  }
 }
 
 interface Occurring {
