@@ -86,10 +86,18 @@ export interface Sender {
   /** As SIGSTOP does, for its database: what it asks waits until `thaw`. */
   freeze(): void;
   thaw(): void;
+  /** Its next statement of a name, or `transaction`, waits. */
+  hold(name: string): Held;
   /** As kill -9 does: nothing of it goes on. */
   kill(): Promise<void>;
   /** As SIGTERM does. */
   stop(): Promise<void>;
+}
+
+export interface Held {
+  /** Resolves once it waits. */
+  readonly reached: Promise<void>;
+  release(): void;
 }
 
 export interface SenderOptions {
@@ -326,6 +334,7 @@ async function startSender(
     errors,
     freeze: gate.freeze,
     thaw: gate.thaw,
+    hold: gate.hold,
     kill() {
       ended ??= (async () => {
         gate.freeze();
@@ -350,8 +359,14 @@ async function startSender(
 function createGate(database: Database) {
   const sent: { name: string }[] = [];
   let frozen: PromiseWithResolvers<void> | undefined;
-  const open = async () => {
+  const held = new Map<string, { reached(): void; released: Promise<void> }>();
+  const open = async (name?: string) => {
     while (frozen !== undefined) await frozen.promise;
+    const wait = name === undefined ? undefined : held.get(name);
+    if (wait === undefined) return;
+    held.delete(name as string);
+    wait.reached();
+    await wait.released;
   };
   return {
     sent,
@@ -363,16 +378,21 @@ function createGate(database: Database) {
       frozen?.resolve();
       frozen = undefined;
     },
+    hold(name: string): Held {
+      const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      held.set(name, { reached: reached.resolve, released: released.promise });
+      return { reached: reached.promise, release: released.resolve };
+    },
     statements: {
       clock: database.clock,
       async run<Row>(statement: Statement, values: unknown[], timeoutMs: number): Promise<Row[]> {
-        await open();
+        await open(statement.name);
         sent.push({ name: statement.name });
         return database.statements.run<Row>(statement, values, timeoutMs);
       },
     },
     inTransaction: (async (work, timeoutMs) => {
-      await open();
+      await open('transaction');
       sent.push({ name: 'transaction' });
       return database.inTransaction(work, timeoutMs);
     }) as Database['inTransaction'],

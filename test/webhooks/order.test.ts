@@ -195,3 +195,31 @@ test('no more than 10,000 deliveries are parked: then the cursor stands, and say
   const shown = await lab.row(readEndpointsStatement.text, [[id]]);
   expect(shown).toMatchObject({ standing_reason: 'parked', lag: 999 });
 });
+
+test('what was sent while the log was read for the same endpoint is not sent a second time', async () => {
+  const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks`, ordering: 'subject' });
+  const { engine, hold } = await lab.start({ lookEveryMs: 3_600_000 });
+  await engine.look(new AbortController().signal);
+  const grow = async (last: number) => {
+    await fillLog(lab.database, labWorkspace, [{ type: 'order.paid' }]);
+    engine.wake(labWorkspace, last, 'here');
+  };
+  const first = Promise.withResolvers<number>();
+  receiver.answer = ({ sequence }) => (sequence === 1 ? first.promise : 204);
+  await grow(1);
+  await receiver.waitFor('/hooks', 1);
+
+  // The second one is on its way into its window when the first one's success lets the log be read again.
+  const move = hold('transaction');
+  await grow(2);
+  await move.reached;
+  const read = hold('harbor_list_asc');
+  await grow(3);
+  first.resolve(204);
+  await read.reached;
+  move.release();
+  await receiver.waitFor('/hooks', 2);
+  read.release();
+  await lab.settled(id);
+  expect(receiver.at('/hooks').map(({ sequence }) => sequence)).toEqual(upTo(3));
+});

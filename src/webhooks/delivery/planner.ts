@@ -91,6 +91,11 @@ export function createPlanner(deps: PlannerDeps): Planner {
       }
       if (!known) reads++;
       const part = known ?? (await parts.read(cursor, goalOf(cursor, end)));
+      // It was moved meanwhile: what was read is not what comes next, and would be sent a second time.
+      if (part.after !== cursor.scanned) {
+        planned.unfinished.add(workspaceId);
+        continue;
+      }
       cursor.turn = ++turns;
       // Nothing, where there must be something: its floor has gone on, or the log was set back.
       if (cursor.scanned + 1 < (part.floor ?? floor)) planned.expired.push(cursor);
