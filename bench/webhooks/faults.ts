@@ -19,6 +19,9 @@ export async function benchWebhookFaults(): Promise<Report> {
     msMax: 3_600_000,
   });
   const verdicts = Object.values(check.endpoints);
+  for (const [path, { examples }] of Object.entries(check.endpoints)) {
+    for (const example of examples) console.error(`${path} ${example}`);
+  }
   const sum = (what: 'missing' | 'foreign' | 'outOfOrder' | 'mistaken' | 'duplicates') =>
     verdicts.reduce((total, verdict) => total + verdict[what], 0);
   const faults = sum('missing') + sum('foreign') + sum('outOfOrder') + sum('mistaken');

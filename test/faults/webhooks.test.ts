@@ -26,6 +26,7 @@ test('no event is missing for any endpoint, and none comes that was not asked fo
 
 test('what comes twice comes as the same event and the same delivery', () => {
   expect(each(({ duplicates }) => duplicates).reduce((sum, one) => sum + one)).toBeGreaterThan(0);
+  expect(each(({ examples }) => examples).flat()).toEqual([]);
   expect(each(({ mistaken }) => mistaken)).toEqual(each(() => 0));
 });
 

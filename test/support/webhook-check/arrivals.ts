@@ -6,6 +6,8 @@ export interface Arrivals {
   readonly accepted: ReadonlySet<number>;
   /** Requests beyond the first that was answered with success. */
   readonly duplicates: number;
+  /** The first of them, for whoever looks for the cause. */
+  readonly mistakes: readonly string[];
   /** Requests whose event, or whose delivery, was another one than before under the same sequence, or in the body. */
   readonly mistaken: number;
   readonly requests: number;
@@ -27,17 +29,21 @@ export interface ArrivalBook {
   at(path: string): Arrivals;
   sent(arrival: Arrival): void;
   accept(arrival: Arrival): void;
-  /** The body was not the event's. */
-  mistake(arrival: Arrival): void;
+  /** The body, as far as it came, was not the event's. */
+  mistake(arrival: Arrival, body: Buffer): void;
 }
 
 interface Page {
   readonly accepted: Set<number>;
   readonly known: Map<number, string>;
   duplicates: number;
+  readonly mistakes: string[];
   mistaken: number;
   requests: number;
 }
+
+const mistakesMax = 5;
+const textMax = 300;
 
 export function createArrivalBook(): ArrivalBook {
   const progress = createMilestones();
@@ -45,10 +51,21 @@ export function createArrivalBook(): ArrivalBook {
   const pageOf = (path: string): Page => {
     let page = pages.get(path);
     if (page === undefined) {
-      page = { accepted: new Set(), known: new Map(), duplicates: 0, mistaken: 0, requests: 0 };
+      page = {
+        accepted: new Set(),
+        known: new Map(),
+        duplicates: 0,
+        mistakes: [],
+        mistaken: 0,
+        requests: 0,
+      };
       pages.set(path, page);
     }
     return page;
+  };
+  const tell = (page: Page, text: string): void => {
+    page.mistaken++;
+    if (page.mistakes.length < mistakesMax) page.mistakes.push(text);
   };
   return {
     progress,
@@ -60,7 +77,7 @@ export function createArrivalBook(): ArrivalBook {
       const known = page.known.get(sequence);
       page.requests++;
       if (known === undefined) page.known.set(sequence, identity);
-      else if (known !== identity) page.mistaken++;
+      else if (known !== identity) tell(page, `${sequence}: ${known}, then ${identity}`);
       if (page.accepted.has(sequence)) page.duplicates++;
     },
 
@@ -71,8 +88,9 @@ export function createArrivalBook(): ArrivalBook {
       progress.reach(progress.count + 1);
     },
 
-    mistake({ path }) {
-      pageOf(path).mistaken++;
+    mistake({ path, sequence, eventId }, body) {
+      const text = body.subarray(0, textMax).toString();
+      tell(pageOf(path), `${sequence}: ${eventId}, but ${body.length} bytes of ${text}`);
     },
   };
 }

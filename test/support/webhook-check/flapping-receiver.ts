@@ -70,7 +70,8 @@ export async function startFlappingReceiver(random: Random): Promise<FlappingRec
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      if (!Buffer.concat(chunks).includes(`"${arrival.eventId}"`)) book.mistake(arrival);
+      const body = Buffer.concat(chunks);
+      if (!body.includes(`"${arrival.eventId}"`)) book.mistake(arrival, body);
       book.accept(arrival);
       response.writeHead(204).end();
     });

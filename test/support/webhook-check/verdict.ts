@@ -27,6 +27,8 @@ export interface EndpointVerdict {
   /** Accepted before an event that had to come before them. */
   readonly outOfOrder: number;
   readonly mistaken: number;
+  /** The first of what is foreign or mistaken. */
+  readonly examples: readonly string[];
   readonly duplicates: number;
 }
 
@@ -42,18 +44,23 @@ export function isWanted({ isChoosy }: CheckedEndpoint, { type }: LoggedEvent): 
 export function judge(
   endpoint: CheckedEndpoint,
   log: readonly LoggedEvent[],
-  { accepted, mistaken, duplicates }: Arrivals,
+  { accepted, mistaken, mistakes, duplicates }: Arrivals,
 ): EndpointVerdict {
   const wanted = new Map(
     log.filter((event) => isWanted(endpoint, event)).map((event) => [event.sequence, event]),
   );
-  const foreign = [...accepted].filter((sequence) => !wanted.has(sequence)).length;
+  const unwanted = [...accepted].filter((sequence) => !wanted.has(sequence));
+  const foreign = unwanted.length;
   return {
     expected: wanted.size,
     missing: wanted.size - (accepted.size - foreign),
     foreign,
     outOfOrder: countOutOfOrder(endpoint.ordering, wanted, accepted),
     mistaken,
+    examples: [
+      ...unwanted.slice(0, 5).map((sequence) => `${sequence}: not asked for`),
+      ...mistakes,
+    ],
     duplicates,
   };
 }
