@@ -1,4 +1,4 @@
-import type { Pool } from 'pg';
+import type { Pool, QueryConfig } from 'pg';
 import { connect, createDeadline, onUsefulSession } from './connection.ts';
 import type { DatabaseClock } from './database-clock.ts';
 import { isConnectionLost, toDatabaseError } from './postgres-errors.ts';
@@ -8,6 +8,8 @@ export interface Statement {
   /** Unique in the process, at most 63 characters. */
   readonly name: string;
   readonly text: string;
+  /** Rows are arrays of PostgreSQL's texts, in the order of the columns: what is read by the page costs a third less so. */
+  readonly rows?: 'texts';
 }
 
 /** Runs the statements of the hot path with real parameters on MikroORM's own pool. */
@@ -35,7 +37,7 @@ export function createStatementRunner(
       const client = await connect(pool, deadline);
       try {
         deadline.isSent = true;
-        const query = client.query({ name: statement.name, text: statement.text, values });
+        const query = client.query(toQuery(statement, values));
         query.catch(() => undefined);
         const result = await Promise.race([query, deadline.passed]);
         client.release();
@@ -54,4 +56,12 @@ export function createStatementRunner(
     run: (statement, values, timeoutMs) =>
       onUsefulSession(pool, timeoutMs, (leftMs) => runOnce(statement, values, leftMs)),
   };
+}
+
+const asItIs = (text: string) => text;
+const untouched = { rowMode: 'array', types: { getTypeParser: () => asItIs } };
+
+/** As `pg` takes it. */
+export function toQuery({ name, text, rows }: Statement, values: unknown[]): QueryConfig {
+  return rows === 'texts' ? { name, text, values, ...untouched } : { name, text, values };
 }

@@ -4,7 +4,7 @@ import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg';
 import { connect, createDeadline, type Deadline, onUsefulSession } from './connection.ts';
 import { isConnectionLost, toDatabaseError } from './postgres-errors.ts';
 import { entityTimeoutMs } from './session.ts';
-import type { Statement, StatementRunner } from './statements.ts';
+import { type Statement, type StatementRunner, toQuery } from './statements.ts';
 
 /**
  * One transaction on one connection, the first argument of everything that belongs together: all of it is
@@ -130,10 +130,10 @@ class TransactionSession {
   /** Kysely gives back what is not Kysely's. */
   release(): void {}
 
-  async run<Row>({ name, text }: Statement, values: unknown[]): Promise<Row[]> {
+  async run<Row>(statement: Statement, values: unknown[]): Promise<Row[]> {
     this.#assertOpen();
     try {
-      return (await this.#send({ name, text, values })).rows as Row[];
+      return (await this.#send(toQuery(statement, values))).rows as Row[];
     } catch (error) {
       throw toDatabaseError(error, false);
     }

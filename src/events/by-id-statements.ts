@@ -60,6 +60,7 @@ export const readEventsStatement: Statement = {
         )
       ) as sized
     ) as cut`,
+  rows: 'texts',
 };
 
 /** The types of the events with the ids in `$1` (see `byIdValues`), without their payloads. */

@@ -12,7 +12,7 @@ import {
 } from './append/append-statements.ts';
 import { byIdValues, readEventsStatement, readTypesStatement } from './by-id-statements.ts';
 import type { Event, PreparedEvent } from './event.ts';
-import { type PlacedEventRow, toEvents } from './event-row.ts';
+import { type EventRow, eventColumnCount, toEvents } from './event-row.ts';
 import { inspectCountersStatement, sweepStatement } from './event-statements.ts';
 
 /** What was read of the events that were asked for. */
@@ -98,20 +98,20 @@ export function createEventStore(
     },
 
     async read(ids, timeoutMs) {
-      const rows = await statements.run<PlacedEventRow | CutRow>(
+      const rows = await statements.run<PlacedRow | CutRow>(
         readEventsStatement,
         [...byIdValues(ids.map(uuidOf)), readBytesMax],
         timeoutMs,
       );
-      const events = toEvents(rows.filter(isWhole), (row) => row.workspace_id);
+      const events = toEvents(rows.filter(isWhole), (row) => row[eventColumnCount]);
       return {
         events: new Map(events.map((event) => [event.id, event])),
-        leftOut: rows.filter((row) => !isWhole(row)).map(({ id }) => idOf('evt', id)),
+        leftOut: rows.filter((row) => !isWhole(row)).map(([id]) => idOf('evt', id)),
       };
     },
 
     async readTypes(ids) {
-      const rows = await statements.run<Pick<PlacedEventRow, 'id' | 'type'>>(
+      const rows = await statements.run<{ id: string; type: string }>(
         readTypesStatement,
         byIdValues(ids.map(uuidOf)),
         readTypesTimeoutMs,
@@ -126,8 +126,10 @@ export function createEventStore(
   };
 }
 
-type CutRow = Omit<PlacedEventRow, 'payload_json'> & { readonly payload_json: null };
+type PlacedRow = readonly [...EventRow, workspaceId: string];
+/** Its payload would have been too much. */
+type CutRow = readonly [id: string, type: string, payloadJson: null, ...unknown[]];
 
-function isWhole(row: PlacedEventRow | CutRow): row is PlacedEventRow {
-  return row.payload_json !== null;
+function isWhole(row: PlacedRow | CutRow): row is PlacedRow {
+  return row[2] !== null;
 }

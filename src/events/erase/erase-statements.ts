@@ -17,6 +17,7 @@ export const eraseStatement: Statement = {
       where workspaces.id = $2 and events.sequence >= first_sequence and deleted_at is null
     )
     returning ${eventColumns}`,
+  rows: 'texts',
 };
 
 /** What was read of the log before holds content that is gone: see `LogState`. */

@@ -14,8 +14,8 @@ import type { Direction } from './log-range.ts';
 function cutByBytes(rows: string, order: string, { before = 'false', columns = '' } = {}): string {
   const inFirstRow = (value: string) => `case when bytes_before = 0 then ${value}::float8 end`;
   return `
-    select ${eventColumns}, ${columns} ${inFirstRow('rows_found')} as rows_found,
-      ${inFirstRow('log.first_sequence')} as first_sequence, ${inFirstRow('log.revision')} as revision
+    select ${eventColumns}, ${inFirstRow('rows_found')} as rows_found,
+      ${inFirstRow('log.first_sequence')} as first_sequence, ${inFirstRow('log.revision')} as revision${columns}
     from (
       select rows.*, count(*) filter (where not (${before})) over () as rows_found,
         coalesce(sum(payload_bytes) filter (where not (${before})) over (
@@ -32,7 +32,11 @@ export function listStatement(direction: Direction): Statement {
   const rows = `
     select * from events where workspace_id = $1 and sequence > $2::bigint and sequence <= $3::bigint
     order by sequence ${direction} limit $4::int`;
-  return { name: `harbor_list_${direction}`, text: cutByBytes(rows, `sequence ${direction}`) };
+  return {
+    name: `harbor_list_${direction}`,
+    text: cutByBytes(rows, `sequence ${direction}`),
+    rows: 'texts',
+  };
 }
 
 /**
@@ -54,10 +58,11 @@ export const nextStatement: Statement = {
     'sequence',
     {
       before: 'sequence = $2::bigint',
-      columns: `previous_id,
-        round(date_part('epoch', previous_at) * 1000) as previous_at_ms,`,
+      columns: `,
+        previous_id, round(date_part('epoch', previous_at) * 1000) as previous_at_ms`,
     },
   ),
+  rows: 'texts',
 };
 
 /**
@@ -70,6 +75,7 @@ export const fetchStatement: Statement = {
     eventsById({ ids: '$2', lowest: '$3', highest: '$4', where: 'workspace_id = $1' }),
     'place',
   ),
+  rows: 'texts',
 };
 
 /** The newest sequence of each of the workspaces in `$1`, the time of its event, the floor and the revision. */

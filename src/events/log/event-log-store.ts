@@ -2,7 +2,7 @@ import type { Statement, StatementRunner } from '../../database/statements.ts';
 import { idOf } from '../../type-id.ts';
 import { byIdValues } from '../by-id-statements.ts';
 import type { Event } from '../event.ts';
-import { type EventRow, toEvents } from '../event-row.ts';
+import { type EventRow, eventColumnCount, toEvents } from '../event-row.ts';
 import {
   fetchStatement,
   listStatement,
@@ -139,50 +139,54 @@ interface Asked {
   readonly signal: AbortSignal | undefined;
 }
 
-interface StateRow {
+/** What is true of all rows stands in the first one alone. */
+type LogRow = readonly [
+  ...EventRow,
+  rowsFound: string | null,
+  firstSequence: string | null,
+  revision: string | null,
+];
+type NextRow = readonly [...LogRow, previousId: string | null, previousAtMs: string | null];
+
+interface LogEndRow {
+  readonly workspace_id: string;
   readonly first_sequence: number;
   readonly revision: number;
-}
-
-/** The first one tells of all of them, the others may not. */
-type LogRow = EventRow & (FirstRow | Readonly<Record<keyof FirstRow, null>>);
-
-interface FirstRow extends StateRow {
-  readonly rows_found: number;
-}
-
-type NextRow = LogRow & {
-  readonly previous_id: string | null;
-  readonly previous_at_ms: number | null;
-};
-
-interface LogEndRow extends StateRow {
-  readonly workspace_id: string;
   readonly last_sequence: number;
   readonly last_event_at_ms: number | null;
 }
 
-function toChunk(rows: readonly LogRow[], workspaceId: string, askedAtMs: number): LogChunk {
+function toChunk(
+  rows: readonly (LogRow | NextRow)[],
+  workspaceId: string,
+  askedAtMs: number,
+): LogChunk {
   const events = toEvents(rows, () => workspaceId);
   const [first] = rows;
   if (first === undefined) return { events, isCut: false, state: undefined };
-  if (first.rows_found === null)
-    throw new Error('the first row of a read tells nothing of the log');
-  return { events, isCut: rows.length < first.rows_found, state: toState(first, askedAtMs) };
-}
-
-function toState(row: StateRow, askedAtMs: number): LogState {
-  return { firstSequence: row.first_sequence, revision: row.revision, askedAtMs };
+  const [rowsFound, firstSequence, revision] = first.slice(eventColumnCount);
+  if (rowsFound === null) throw new Error('the first row of a read tells nothing of the log');
+  return {
+    events,
+    isCut: rows.length < Number(rowsFound),
+    state: { firstSequence: Number(firstSequence), revision: Number(revision), askedAtMs },
+  };
 }
 
 function toPrevious(row: NextRow | undefined, sequence: number): LogPlace | undefined {
-  const { previous_id: id = null, previous_at_ms: ms = null } = row ?? {};
+  const [id = null, ms = null] = row?.slice(eventColumnCount + 3) ?? [];
   if (id === null || ms === null) return undefined;
-  return { sequence, eventId: idOf('evt', id), createdAtMs: ms };
+  return { sequence, eventId: idOf('evt', id), createdAtMs: Number(ms) };
 }
 
 function toEnd(row: LogEndRow, askedAtMs: number): LogEnd {
   const { last_sequence: sequence, last_event_at_ms: ms } = row;
-  const place = { sequence, eventId: undefined, createdAtMs: ms ?? undefined };
-  return { ...place, ...toState(row, askedAtMs) };
+  return {
+    sequence,
+    eventId: undefined,
+    createdAtMs: ms ?? undefined,
+    firstSequence: row.first_sequence,
+    revision: row.revision,
+    askedAtMs,
+  };
 }
