@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { connect } from 'node:http2';
+import { type ClientHttp2Stream, connect, constants } from 'node:http2';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createFront, type Front } from '../src/server/wire/front.ts';
@@ -52,6 +52,23 @@ describe('a connection of HTTP/2', () => {
     await socket.ended();
     clearInterval(pings);
     expect(framesOf(socket).some(({ type }) => type === frameTypes.goAway)).toBe(true);
+  });
+
+  test('takes headers of 16 KiB, as one of HTTP/1.1 does; of more the call is reset, and the others go on', async () => {
+    const client = connect(`http://${address.host}:${address.port}`);
+    await once(client, 'remoteSettings');
+    // Ours hold once their acknowledgement has come back.
+    await new Promise((resolve) => client.ping(resolve));
+    const [usual, large] = [15, 17].map((kib) =>
+      client.request(
+        { ':method': 'POST', 'x-large': 'x'.repeat(kib * 1024) },
+        { endStream: false },
+      ),
+    );
+    await once(large as ClientHttp2Stream, 'error');
+    expect(large?.rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    expect(usual?.rstCode).toBe(constants.NGHTTP2_NO_ERROR);
+    client.destroy();
   });
 
   test('ends when its peer never takes the settings', async () => {

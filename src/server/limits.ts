@@ -52,6 +52,11 @@ export const idleTimeoutMs = 120_000;
 /** Calls at once on one HTTP/2 connection. */
 export const streamsPerSessionMax = 128;
 export const headerListPairsMax = 64;
+/**
+ * Headers of a call over HTTP/2, with 32 bytes for each: about what Node takes over HTTP/1.1. They are held until the call ends,
+ * and count for nothing else: Node's 64 KiB would be 64 MiB of a thousand health checks, without a key.
+ */
+export const headerListBytesMax = 16 * 1024;
 export const connectionsMax = 10_000;
 
 /** The largest message of an RPC, as sent and as inflated. */

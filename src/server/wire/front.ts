@@ -7,6 +7,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import {
   bodyTimeoutMs,
   connectionsMax,
+  headerListBytesMax,
   headerListPairsMax,
   headersTimeoutMs,
   idleTimeoutMs,
@@ -130,7 +131,11 @@ function createHttp1(): Http1Server {
 
 function createHttp2(): Http2Server {
   const server = createHttp2Server({
-    settings: { maxConcurrentStreams: streamsPerSessionMax, initialWindowSize: 1024 * 1024 },
+    settings: {
+      maxConcurrentStreams: streamsPerSessionMax,
+      initialWindowSize: 1024 * 1024,
+      maxHeaderListSize: headerListBytesMax,
+    },
     maxHeaderListPairs: headerListPairsMax,
     maxSessionInvalidFrames: 100,
     maxSessionRejectedStreams: 100,
