@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 import { createDatabaseClock } from '../../src/database/database-clock.ts';
-import type { Statement, StatementRunner } from '../../src/database/statements.ts';
+import { type Statement, type StatementRunner, toQuery } from '../../src/database/statements.ts';
 import { createEventLogStore, createEventStore } from '../../src/events/index.ts';
 import type { Stores } from '../plans/cases.ts';
 import { buffersIn } from '../plans/explain.ts';
@@ -63,8 +63,8 @@ function storesOn(runner: StatementRunner): Stores {
 function prepared(client: ClientBase): StatementRunner {
   return {
     clock: createDatabaseClock(),
-    run: async <Row>({ name, text }: Statement, values: unknown[]) =>
-      (await client.query({ name, text, values })).rows as Row[],
+    run: async <Row>(statement: Statement, values: unknown[]) =>
+      (await client.query(toQuery(statement, values))).rows as Row[],
   };
 }
 

@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 import { createDatabaseClock } from '../../src/database/database-clock.ts';
-import type { Statement, StatementRunner } from '../../src/database/statements.ts';
+import { type Statement, type StatementRunner, toQuery } from '../../src/database/statements.ts';
 
 /** A statement and what it is asked. */
 export interface Step {
@@ -16,7 +16,9 @@ export function createRecorder(client: ClientBase): StatementRunner & { readonly
     clock: createDatabaseClock(),
     async run<Row>(statement: Statement, values: unknown[]) {
       steps.push({ statement, values });
-      return (await client.query({ text: statement.text, values })).rows as Row[];
+      // Without its name: each is planned for what it is asked.
+      const { name: _, ...query } = toQuery(statement, values);
+      return (await client.query(query)).rows as Row[];
     },
   };
 }
