@@ -1,15 +1,20 @@
+import { PassThrough } from 'node:stream';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { create, toBinary } from '@bufbuild/protobuf';
+import type { ConnectError } from '@connectrpc/connect';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CreateEventRequestSchema } from '../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { newSecret } from '../src/api-keys/index.ts';
-import { ampleRoom } from '../src/memory-room.ts';
-import { createAdmission } from '../src/server/calls/admission.ts';
-import { beginCall } from '../src/server/calls/call.ts';
+import { ampleRoom, divideMemory } from '../src/memory-room.ts';
+import { type Admission, createAdmission } from '../src/server/calls/admission.ts';
+import { beginCall, type Call } from '../src/server/calls/call.ts';
+import { reasonOf } from '../src/server/errors/errors.ts';
 import { CallsInFlightFull } from '../src/server/errors/request-errors.ts';
-import { callsWithoutKeyMax } from '../src/server/limits.ts';
+import { batchBytesMax, callsWithoutKeyMax } from '../src/server/limits.ts';
+import { ReceivedBody } from '../src/server/wire/request-body.ts';
 import { connectPost, createEventPath, refusalIn } from './support/connect-post.ts';
 import { sendGrpc } from './support/grpc-send.ts';
 import { sendRequest } from './support/http-request.ts';
@@ -122,6 +127,119 @@ test('a key whose bodies fill all that it may hold leaves room for the bodies of
   expect(() => admission.hold(callOf('key_other'), batchBytes)).not.toThrow();
   for (const call of crowd) admission.end(call);
   expect(() => admission.hold(callOf('key_crowd'), batchBytes)).not.toThrow();
+});
+
+describe('of the bodies of one key that come at once, and of which all do not find room', () => {
+  // That of a heap of 256 MB.
+  const room = divideMemory(448 * 1024 * 1024);
+  const bodyBytes = 7_700_000;
+  const piece = Buffer.alloc(256 * 1024);
+
+  /** A body of an admitted call, and what became of it. */
+  function receive(admission: Admission, apiKeyId: string, contentLength: number | undefined) {
+    const source = new PassThrough();
+    const call = beginCall('POST');
+    call.apiKeyId = apiKeyId;
+    admission.begin(call, () => false);
+    admission.admit(call, 'unary');
+    const body = new ReceivedBody({
+      source,
+      call,
+      admission,
+      bytesMax: batchBytesMax,
+      envelopeBytes: 0,
+      contentLength,
+      onFlood: () => undefined,
+    });
+    const outcome = Promise.resolve(body.receive()).then(
+      ({ byteLength }) => byteLength,
+      (error: ConnectError) => reasonOf(error),
+    );
+    return { source, call, outcome };
+  }
+
+  /** Sends all of them side by side, so that none is ahead of another. */
+  async function sendSideBySide(sources: readonly PassThrough[]): Promise<void> {
+    for (let sent = 0; sent < bodyBytes; sent += piece.length) {
+      for (const source of sources) source.write(piece.subarray(0, bodyBytes - sent));
+      await immediate();
+    }
+    for (const source of sources) source.end();
+  }
+
+  test.each([
+    ['is announced', bodyBytes],
+    ['is not announced', undefined],
+  ])('whoever was let in first gets through where the length %s', async (_what, contentLength) => {
+    const admission = createAdmission(room);
+    const bodies = Array.from({ length: 16 }, () => receive(admission, 'key_crowd', contentLength));
+    await sendSideBySide(bodies.map(({ source }) => source));
+    const outcomes = await Promise.all(bodies.map(({ outcome }) => outcome));
+    expect(outcomes[0]).toBe(bodyBytes);
+    const taken = outcomes.filter((one) => one === bodyBytes).length;
+    expect(outcomes).toEqual([
+      ...new Array(taken).fill(bodyBytes),
+      ...new Array(16 - taken).fill('OVERLOADED'),
+    ]);
+    for (const { call } of bodies) admission.end(call);
+    expect(admission.load).toMatchObject({ calls: 0, bodyBytes: 0 });
+  });
+
+  test('one that sends nothing more keeps none of those behind it out', async () => {
+    const admission = createAdmission(room);
+    const slow = Array.from({ length: 8 }, () => receive(admission, 'key_crowd', bodyBytes));
+    for (const { source } of slow) source.write(piece);
+    await immediate();
+    const next = receive(admission, 'key_crowd', bodyBytes);
+    await sendSideBySide([next.source]);
+    expect(await next.outcome).toBe(bodyBytes);
+    for (const { source } of slow) source.destroy();
+    expect(await Promise.all(slow.map(({ outcome }) => outcome))).not.toContain('OVERLOADED');
+  });
+
+  /** Calls of these keys, in turn, each of which holds a byte of a body that is coming, and which of them gave way. */
+  function begin(admission: Admission, apiKeyIds: readonly string[]) {
+    const refused: Call[] = [];
+    const calls = apiKeyIds.map((apiKeyId) => {
+      const call = beginCall('POST');
+      call.apiKeyId = apiKeyId;
+      admission.begin(call, () => false);
+      admission.admit(call, 'unary');
+      admission.awaitBody(call, () => {
+        refused.push(call);
+        admission.release(call, call.bodyBytes);
+      });
+      admission.hold(call, 1);
+      return call;
+    });
+    return { calls: calls as [Call, Call, Call], refused };
+  }
+
+  test('those that came last give way, and no more than is needed', () => {
+    const admission = createAdmission(room);
+    const { calls, refused } = begin(admission, ['key_crowd', 'key_crowd', 'key_crowd']);
+    admission.hold(calls[1], room.bodies / 2 - 4);
+    admission.hold(calls[0], 4);
+    expect(refused).toEqual([calls[2]]);
+    admission.hold(calls[0], 2);
+    expect(refused).toEqual([calls[2], calls[1]]);
+  });
+
+  test('none gives way to another key', () => {
+    const admission = createAdmission(room);
+    const { calls, refused } = begin(admission, ['key_first', 'key_crowd', 'key_crowd']);
+    admission.hold(calls[1], room.bodies / 2 - 3);
+    expect(() => admission.hold(calls[0], room.bodies / 2)).toThrow(CallsInFlightFull);
+    expect(refused).toEqual([]);
+  });
+
+  test('none gives way where that would not be enough', () => {
+    const admission = createAdmission(room);
+    const { calls, refused } = begin(admission, ['key_crowd', 'key_crowd', 'key_crowd']);
+    admission.hold(calls[0], room.bodies / 2 - 3);
+    expect(() => admission.hold(calls[1], 3)).toThrow(CallsInFlightFull);
+    expect(refused).toEqual([]);
+  });
 });
 
 describe('among calls without a key', () => {

@@ -140,7 +140,8 @@ async function send(dispatch: Dispatch, { headers, body }: Sent) {
 }
 
 function bodyOf(call: Call, bytes: Buffer): ReceivedBody {
-  const admission = { hold: () => undefined, release: () => undefined };
+  const ignore = () => undefined;
+  const admission = { hold: ignore, release: ignore, awaitBody: ignore, bodyCame: ignore };
   const source = Readable.from([bytes], { objectMode: false });
   return new ReceivedBody({
     ...{ source, call, admission, contentLength: undefined, onFlood: () => undefined },

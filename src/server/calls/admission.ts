@@ -46,11 +46,20 @@ export interface Admission {
    */
   admit(call: Call | undefined, room: Room): void;
   /**
-   * Counts bytes of a call's body until they are released, or the call ends.
+   * Counts bytes of a call's body until they are released, or the call ends. Where an API key has no room for them, those of
+   * its bodies that are still coming, and whose calls were admitted later, give way, the last one first: bodies that
+   * come at once do not starve each other, and a key takes nothing from another one.
    *
-   * @throws CallsInFlightFull when all bodies together, or those of the same key, would be too large to hold.
+   * @throws CallsInFlightFull when all bodies together, or those of the same key, would be too large to hold all the same.
    */
   hold(call: Call, bytes: number): void;
+  /**
+   * The body of a call that was admitted is waited for, until it has come or the call ends.
+   *
+   * @param giveWay refuses the body, and releases what is held of it.
+   */
+  awaitBody(call: Call, giveWay: () => void): void;
+  bodyCame(call: Call): void;
   release(call: Call, bytes: number): void;
 }
 
@@ -67,6 +76,9 @@ export function createAdmission(
     ofConnectionMax: clientStreamsWithoutKeyOfConnectionMax,
   });
   const bodies = createKeyShares(room.bodies);
+  /** Of each API key, those that were admitted first to those that were last. */
+  const coming = new Map<string, Map<Call, () => void>>();
+  let turns = 0;
   let calls = 0;
   let bodyBytesWithoutKey = 0;
   /** The oldest first. */
@@ -96,6 +108,32 @@ export function createAdmission(
     else places[room].give(call.apiKeyId, 1);
   }
 
+  /** Holds bytes of a call with a place; see `hold`. */
+  function holdWithPlace(call: Call, bytes: number): void {
+    const { apiKeyId } = call;
+    if (!bodies.fits(apiKeyId, bytes)) makeRoom(call, bytes);
+    bodies.take(apiKeyId, bytes);
+  }
+
+  /** Refuses as many bodies as it takes; none where all of them would not be enough. */
+  function makeRoom(call: Call, bytes: number): void {
+    const { apiKeyId = '', turn = 0 } = call;
+    const later = [...(coming.get(apiKeyId) ?? [])].filter(([other]) => (other.turn ?? 0) > turn);
+    const laterBytes = later.reduce((sum, [other]) => sum + other.bodyBytes, 0);
+    if (!bodies.fits(apiKeyId, bytes, laterBytes)) return;
+    for (const [other, giveWay] of later.reverse()) {
+      bodyCame(other);
+      giveWay();
+      if (bodies.fits(apiKeyId, bytes)) return;
+    }
+  }
+
+  function bodyCame(call: Call): void {
+    const { apiKeyId = '' } = call;
+    const ofKey = coming.get(apiKeyId);
+    if (ofKey?.delete(call) === true && ofKey.size === 0) coming.delete(apiKeyId);
+  }
+
   function release(call: Call, bytes: number): void {
     call.bodyBytes -= bytes;
     if (call.room === undefined) bodyBytesWithoutKey -= bytes;
@@ -119,6 +157,7 @@ export function createAdmission(
     },
     end(call) {
       release(call, call.bodyBytes);
+      bodyCame(call);
       withoutKey.delete(call);
       calls--;
       if (call.room !== undefined) givePlace(call, call.room);
@@ -142,10 +181,11 @@ export function createAdmission(
       withoutKey.delete(call);
       bodyBytesWithoutKey -= call.bodyBytes;
       call.room = room;
+      call.turn = ++turns;
     },
     hold(call, bytes) {
       if (call.room !== undefined) {
-        bodies.take(call.apiKeyId, bytes);
+        holdWithPlace(call, bytes);
       } else {
         while (bodyBytesWithoutKey + bytes > room.bodiesWithoutKey) {
           if (!crowdOut(call, 1)) throw new CallsInFlightFull();
@@ -154,6 +194,13 @@ export function createAdmission(
       }
       call.bodyBytes += bytes;
     },
+    awaitBody(call, giveWay) {
+      // Without a key, bodies are small, and the oldest gives way.
+      if (call.room === undefined || call.apiKeyId === undefined) return;
+      const ofKey = coming.get(call.apiKeyId) ?? new Map<Call, () => void>();
+      coming.set(call.apiKeyId, ofKey.set(call, giveWay));
+    },
+    bodyCame,
     release,
   };
 }
@@ -161,6 +208,8 @@ export function createAdmission(
 /** A room in places or bytes, of which each API key gets a fair share; calls without a key share all of it. */
 interface KeyShares {
   readonly taken: number;
+  /** @param without what the key would give back before. */
+  fits(apiKeyId: string | undefined, amount: number, without?: number): boolean;
   /** @throws CallsInFlightFull when there is not so much left, or the key has its share. */
   take(apiKeyId: string | undefined, amount: number): void;
   give(apiKeyId: string | undefined, amount: number): void;
@@ -170,21 +219,29 @@ interface KeyShares {
 function createKeyShares(room: number): KeyShares {
   const held = new Map<string | undefined, number>();
   let taken = 0;
+  // Of what nobody's key answers for, nobody has a share.
+  const heldBy = (apiKeyId: string | undefined) =>
+    apiKeyId === undefined ? 0 : (held.get(apiKeyId) ?? 0);
+
+  function fits(apiKeyId: string | undefined, amount: number, without = 0): boolean {
+    const own = heldBy(apiKeyId) - without;
+    return isFairShare({ held: own, wanted: amount, taken: taken - without, room });
+  }
+
   return {
     get taken() {
       return taken;
     },
+    fits,
     take(apiKeyId, amount) {
-      // Of what nobody's key answers for, nobody has a share.
-      const own = apiKeyId === undefined ? 0 : (held.get(apiKeyId) ?? 0);
-      if (!isFairShare({ held: own, wanted: amount, taken, room })) throw new CallsInFlightFull();
-      if (apiKeyId !== undefined) held.set(apiKeyId, own + amount);
+      if (!fits(apiKeyId, amount)) throw new CallsInFlightFull();
+      if (apiKeyId !== undefined) held.set(apiKeyId, heldBy(apiKeyId) + amount);
       taken += amount;
     },
     give(apiKeyId, amount) {
       taken -= amount;
       if (apiKeyId === undefined) return;
-      const own = held.get(apiKeyId) ?? 0;
+      const own = heldBy(apiKeyId);
       if (own > amount) held.set(apiKeyId, own - amount);
       else held.delete(apiKeyId);
     },

@@ -28,6 +28,8 @@ export interface Call {
   connection?: object;
   /** The room in which it has a place until it ends; none before it is admitted. */
   room?: Room;
+  /** Its turn among all calls that were admitted: those before it have a lower one. Kept by the admission. */
+  turn?: number;
   /** Its request was read and parsed: what fails from here on is no fault of the sender's bytes. */
   isReceived?: boolean;
   /** The origin of a browser app whose preflight was refused. */

@@ -3,7 +3,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import type { Admission } from '../calls/admission.ts';
 import type { Call } from '../calls/call.ts';
 import { findRefusal } from '../errors/errors.ts';
-import { RequestTooLarge } from '../errors/request-errors.ts';
+import { CallsInFlightFull, RequestTooLarge } from '../errors/request-errors.ts';
 import { bodyTimeoutMs, discardedBytesMax } from '../limits.ts';
 
 /**
@@ -11,7 +11,7 @@ import { bodyTimeoutMs, discardedBytesMax } from '../limits.ts';
  * reader time that grows with the square of their number.)
  *
  * Rejects with REQUEST_TOO_LARGE past its limit, OVERLOADED when all bodies together are too large,
- * DEADLINE_EXCEEDED 30 s after it was asked for, CANCELLED when the sender goes away.
+ * or others of the key that were there before need the room, DEADLINE_EXCEEDED 30 s after it was asked for, CANCELLED when the sender goes away.
  */
 export interface RequestBody extends AsyncIterable<Uint8Array> {
   /** All of it, at once where it has come. Asked for once. */
@@ -31,7 +31,7 @@ export interface IncomingBody extends RequestBody {
 export interface RequestBodyDeps {
   readonly source: Readable;
   readonly call: Call;
-  readonly admission: Pick<Admission, 'hold' | 'release'>;
+  readonly admission: Pick<Admission, 'hold' | 'release' | 'awaitBody' | 'bodyCame'>;
   /** The largest message, and what its protocol puts around it. */
   readonly bytesMax: number;
   readonly envelopeBytes: number;
@@ -122,6 +122,8 @@ export class ReceivedBody implements IncomingBody {
     if (this.#state === 'over') throw this.#failure ?? bodyCut();
     if (this.#state === 'whole') return this.#handOn();
     this.#timer = setTimeout(() => this.#end(bodyLate()), bodyTimeoutMs);
+    const { admission, call } = this.#deps;
+    admission.awaitBody(call, () => this.#end(new CallsInFlightFull()));
     return new Promise((resolve, reject) => {
       this.#waiter = { resolve, reject };
     });
@@ -179,6 +181,7 @@ export class ReceivedBody implements IncomingBody {
   #onEnd(): void {
     if (this.#state !== 'coming') return;
     this.#state = 'whole';
+    this.#deps.admission.bodyCame(this.#deps.call);
     if (!this.#isOwn) this.#letGo(this.#held - this.#length);
     clearTimeout(this.#timer);
     this.#waiter?.resolve(this.#handOn());
@@ -198,6 +201,7 @@ export class ReceivedBody implements IncomingBody {
   }
 
   #drop(): void {
+    this.#deps.admission.bodyCame(this.#deps.call);
     this.#kept = undefined;
     this.#letGo(this.#held);
   }
