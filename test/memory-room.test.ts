@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { divideMemory } from '../src/memory-room.ts';
 import { batchBytesMax, responseBytesMax } from '../src/server/limits.ts';
 
@@ -71,6 +72,13 @@ test.each(rows)('a process with $options holds the $held MiB of the page', ({ op
   const { streams: _, ...bytes } = JSON.parse(printed) as ReturnType<typeof divideMemory>;
   const sum = Object.values(bytes).reduce((all, one) => all + one, 0);
   expect(Math.round(sum / mebibyte)).toBe(held);
+});
+
+test('Compose gives the service the memory, and Node the heap, of one row of the page', () => {
+  const { services } = parse(readFileSync(resolve(root, 'docs/compose.yaml'), 'utf8'));
+  const [row] = rows;
+  expect(services.harbor.mem_limit).toBe(`${row?.container}g`);
+  expect(services.harbor.environment.NODE_OPTIONS).toBe(row?.options);
 });
 
 test('Kubernetes gives the service the memory, and Node the heap, of one row of the page', () => {
