@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:http2';
+import { connect, constants } from 'node:http2';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -235,6 +235,15 @@ describe('HTTP/2', () => {
       event: { payload: { text: 'x'.repeat(20_000) } },
     });
     socket.destroy();
+  });
+
+  test('takes no headers above 16 KiB before its peer has taken the settings either', async () => {
+    const client = connect(service.baseUrl);
+    const headers = { ':method': 'POST', ':path': '/grpc.health.v1.Health/Check' };
+    const call = client.request({ ...headers, 'x-large': 'x'.repeat(20 * 1024) }, { endStream: false });
+    await once(call, 'error');
+    expect(call.rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    client.destroy();
   });
 
   test('refuses calls beyond 128 at once on one connection', async () => {

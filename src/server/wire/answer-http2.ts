@@ -4,19 +4,32 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2';
+import { headerListBytesMax } from '../limits.ts';
 import { type AnswerDeps, answer, type Incoming } from './answer.ts';
 
 /** Answers every request of an HTTP/2 server. Works on streams: Node's request objects cost a fifth more. */
 export function answerHttp2(server: Http2Server, deps: AnswerDeps): void {
-  server.on('stream', (stream, headers) => {
+  server.on('stream', (stream, headers, _flags, rawHeaders) => {
     // A reset by the peer also arrives as an error; `close` follows either way.
     stream.on('error', () => undefined);
+    if (bytesOf(rawHeaders) > headerListBytesMax) {
+      stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      stream.destroy();
+      return;
+    }
     // A caller that resets its stream without an error takes nothing more, but Node would wait for it to.
     stream.on('aborted', () => {
       if (stream.rstCode === constants.NGHTTP2_NO_ERROR) stream.destroy();
     });
     void answer(toIncoming(stream, headers), deps);
   });
+}
+
+/** As HTTP/2 counts them: names, values, and 32 for each pair. Node counts so only once the peer has taken our settings. */
+function bytesOf(rawHeaders: readonly string[]): number {
+  let bytes = 16 * rawHeaders.length;
+  for (const text of rawHeaders) bytes += text.length;
+  return bytes;
 }
 
 function toIncoming(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Incoming {
