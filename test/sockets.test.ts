@@ -240,7 +240,10 @@ describe('HTTP/2', () => {
   test('takes no headers above 16 KiB before its peer has taken the settings either', async () => {
     const client = connect(service.baseUrl);
     const headers = { ':method': 'POST', ':path': '/grpc.health.v1.Health/Check' };
-    const call = client.request({ ...headers, 'x-large': 'x'.repeat(20 * 1024) }, { endStream: false });
+    const call = client.request(
+      { ...headers, 'x-large': 'x'.repeat(20 * 1024) },
+      { endStream: false },
+    );
     await once(call, 'error');
     expect(call.rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     client.destroy();
