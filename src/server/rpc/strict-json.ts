@@ -19,7 +19,8 @@ export const strictJson = {
     checkOccurrences(text);
     return replaceInexactIntegers(text);
   }),
-  ignoreUnknownFields: true,
+  // A field with a typo would be one that was not sent: a key without its restriction, a create without its key.
+  ignoreUnknownFields: false,
 };
 
 /** What a caller is told about a text that is no time. */
