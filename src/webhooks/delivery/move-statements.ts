@@ -19,7 +19,8 @@ import {
  * sequence up to which the log was scanned (committed before this statement began: the counter itself, read here, would be
  * newer than the events that were seen), the matches as array literals, ids for the windows, and 1 where the scan came
  * to the end of the log. Of the matches as many are taken as the endpoint has room for, over all processes; times the depth,
- * which comes last, where the rest may wait in the window: its width says how many of them may be on their way at once.
+ * which comes last, where the rest may wait in the window: its width says how many of them may be on their way at once. Of a
+ * backlog that is half of what the endpoint takes, so that two windows take turns, and none is waited for when the other ends.
  *
  * Returns a row for each: `moved`, `closed` (the endpoint takes nothing now), `busy` (somebody else is at work on it),
  * `waits` (in order, for what is unfinished), `elsewhere` (the cursor is not where it was expected), `gone` (it, or its
@@ -34,7 +35,7 @@ export const moveStatement: Statement = {
         as asked (cursor_id, workspace_id, endpoint_id, expected, scanned, matches, window_id, is_end, depth)
     ),
     states as materialized (
-      select states.endpoint_id, endpoints.ordering, endpoints.max_per_second,
+      select states.endpoint_id, endpoints.ordering, endpoints.max_per_second, endpoints.max_in_flight,
         states.circuit_open_until is not null as is_probe, ${isClosed('$2::int')} as is_closed,
         ${roomForNew('$2::int')} as room, ${opensInMs} as opens_in_ms,
         ${mayQueue} as may_queue, ${tokensOf('endpoints.max_per_second', 'states')} as tokens
@@ -59,14 +60,19 @@ export const moveStatement: Statement = {
       select asked.*, cursors.unfinished, cursors.previous_sequence, cardinality(asked.found) as total,
         states.is_probe, states.is_closed, states.room, states.opens_in_ms, cursors.tokens as cursor_tokens,
         states.tokens as endpoint_tokens, cursors.max_per_second as cursor_rate, states.max_per_second as endpoint_rate,
-        floor(greatest(0, least(cardinality(asked.found), cursors.room, 
-          states.room * case when states.may_queue and cursors.max_per_second is null then asked.depth else 1 end,
-          cursors.tokens, states.tokens)))::int as taken
+        case when queue.is_one and asked.is_end = 0 then ceil(states.max_in_flight / 2.0)::int
+          else states.room end as width_max,
+        floor(greatest(0, least(cardinality(asked.found), cursors.room, cursors.tokens, states.tokens,
+          case when queue.is_one then least(2 * states.room, states.max_in_flight) * asked.depth
+            else states.room end)))::int as taken
       from asked join cursors on cursors.id = asked.cursor_id
       join states on states.endpoint_id = asked.endpoint_id
+      cross join lateral (
+        select states.may_queue and cursors.max_per_second is null and asked.depth > 1 as is_one
+      ) as queue
     ),
     moved as materialized (
-      select counted.*, least(taken, room)::int as width,
+      select counted.*, least(taken, room, width_max)::int as width,
         case when taken = total then scanned else found[taken + 1] - 1 end as position,
         case when taken < total then greatest(
           ${tokenWaitOf('cursor_rate', 'cursor_tokens - taken')},
