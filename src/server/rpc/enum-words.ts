@@ -17,8 +17,7 @@ const enums = new Map<string, DescEnum>([
 const member = /"(order|ordering|state|kind)"\s*:\s*"([^"]*)"/g;
 
 /**
- * Refuses a request in JSON for a word that its enum does not have. The codec of the RPCs would pass it over as a field that it
- * does not know, and list in another order than was asked for; that of REST would say neither the field nor the words.
+ * Refuses a request in JSON for a word that its enum does not have: the codec would say neither the field nor the words.
  * Headers of webhooks may be called so, too: where a text looks wrong, it is parsed to see where it stands.
  *
  * @throws InvalidField
