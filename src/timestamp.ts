@@ -14,7 +14,7 @@ const microsPerSecond = 1_000_000n;
 /** The newest time that can be written down, in whole milliseconds. */
 export const newestTime = new Date(Number(secondsMax) * 1000 + 999);
 
-/** A time is none that google.protobuf.Timestamp allows. */
+/** A time is none that google.protobuf.Timestamp allows, or a period ends before it begins. */
 export class TimeOutOfRange extends Error {
   override readonly name = 'TimeOutOfRange';
   readonly field: string;
@@ -37,6 +37,37 @@ export class TimeOutOfRange extends Error {
 export function toDate(field: string, time: Timestamp, round: (ms: number) => number): Date {
   assertInRange(field, time);
   return new Date(Number(time.seconds) * 1000 + round(time.nanos / 1_000_000));
+}
+
+/** A period as a caller says it; undefined: no bound. */
+interface Period<Time> {
+  readonly createdAfter?: Time | undefined;
+  readonly createdBefore?: Time | undefined;
+}
+
+/**
+ * The bounds between which events were created. Those have whole milliseconds: what is after or before a fraction of one
+ * begins or ends there. Two bounds that are the same are a period in which nothing is.
+ *
+ * @throws TimeOutOfRange
+ */
+export function toPeriod({
+  createdAfter,
+  createdBefore,
+}: Period<Timestamp>): Required<Period<Date>> {
+  const period = {
+    createdAfter: createdAfter && toDate('created_after', createdAfter, Math.floor),
+    createdBefore: createdBefore && toDate('created_before', createdBefore, Math.ceil),
+  };
+  if (createdAfter && createdBefore && isEarlier(createdBefore, createdAfter)) {
+    throw new TimeOutOfRange('created_before', 'must not be earlier than created_after');
+  }
+  return period;
+}
+
+function isEarlier(one: Timestamp, other: Timestamp): boolean {
+  if (one.seconds !== other.seconds) return one.seconds < other.seconds;
+  return one.nanos < other.nanos;
 }
 
 /**

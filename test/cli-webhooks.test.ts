@@ -258,6 +258,11 @@ test.each([
   [['pause', 'dlv_1'], 'It must be an id, whe_… or rpl_….'],
   [['pause', 'whe_01hzy9q7x8f4kq3d2m5n6p7r8s'], 'whe_01hzy9q7x8f4kq3d2m5n6p7r8s'],
   [['resume', 'rpl_01hzy9q7x8f4kq3d2m5n6p7r8s', '--from-now'], '--from-now is for endpoints'],
+  [['replay', 'whe_1', '--after', '3', '--until', '2'], '--until must not be less than --after'],
+  [
+    ['retry', 'whe_1', '--since', '2026-05-26', '--before', '2026-05-25'],
+    '--before must not be earlier than --since',
+  ],
   [['retry', 'dlv_1', '--after', '1'], 'a range is for an endpoint'],
 ])('webhooks %j says in one line what is wrong, and exits 1', async (args, text) => {
   const { code, stdout, stderr } = await webhooks(...args);

@@ -31,6 +31,12 @@ export function withRange(command: Command): Command {
 }
 
 export function toRange({ after, until, since, before }: RangeOptions) {
+  if (until !== undefined && until !== 0 && until < (after ?? 0)) {
+    throw new Error('--until must not be less than --after');
+  }
+  if (since !== undefined && before !== undefined && before < since) {
+    throw new Error('--before must not be earlier than --since');
+  }
   return {
     afterSequence: after,
     untilSequence: until,

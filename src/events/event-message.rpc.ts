@@ -7,7 +7,7 @@ import {
   type ListEventsRequest,
 } from '../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { pageSizeOf } from '../page-token.ts';
-import { fromMicros, toDate, toMicros } from '../timestamp.ts';
+import { fromMicros, toMicros, toPeriod } from '../timestamp.ts';
 import type { NewEvent, ShownEvent } from './event.ts';
 import type { EventFilter } from './log/event-filter.ts';
 import type { EventQuery } from './log/event-list.ts';
@@ -52,14 +52,12 @@ export function toEventMessage(event: ShownEvent): MessageInitShape<typeof Event
   };
 }
 
+/** @throws TimeOutOfRange */
 export function toEventQuery(request: ListEventsRequest, filter: EventFilter): EventQuery {
-  const { createdAfter, createdBefore } = request;
   return {
     workspaceId: request.workspaceId,
     filter,
-    // Events have whole milliseconds: what is after or before a fraction of one begins or ends there.
-    createdAfter: createdAfter && toDate('created_after', createdAfter, Math.floor),
-    createdBefore: createdBefore && toDate('created_before', createdBefore, Math.ceil),
+    ...toPeriod(request),
     afterSequence: Number(request.afterSequence),
     direction: request.order === EventOrder.DESCENDING ? 'desc' : 'asc',
     pageSize: pageSizeOf(request.pageSize),

@@ -100,6 +100,17 @@ export class ReplayNotFound extends Error {
   }
 }
 
+/** The range of a replay ends before it begins. */
+export class ReplayRangeReversed extends Error {
+  override readonly name = 'ReplayRangeReversed';
+  readonly field = 'until_sequence';
+  readonly rule = 'must not be less than after_sequence';
+
+  constructor() {
+    super('until_sequence must not be less than after_sequence');
+  }
+}
+
 /** A replay is done or cancelled, and stays so. */
 export class ReplayEnded extends Error {
   override readonly name = 'ReplayEnded';

@@ -4,6 +4,7 @@ import {
   DeliveryNotFound,
   ReplayEnded,
   ReplayNotFound,
+  ReplayRangeReversed,
   ReplaysFull,
   WebhookEndpointBusy,
   WebhookEndpointNotEnabled,
@@ -40,6 +41,9 @@ export const webhookRefusals = [
   })),
   refuse(ReplayNotFound, 'not_found', 'REPLAY_NOT_FOUND', (e) => ({
     metadata: { replay_id: e.replayId },
+  })),
+  refuse(ReplayRangeReversed, 'invalid_argument', 'INVALID_REQUEST', (e) => ({
+    violation: { field: e.field, description: e.rule },
   })),
   refuse(ReplayEnded, 'failed_precondition', 'REPLAY_ENDED'),
   refuse(ReplaysFull, 'resource_exhausted', 'REPLAYS_FULL', (e) => ({

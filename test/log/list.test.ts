@@ -217,6 +217,24 @@ describe('filters', () => {
     expect(await refusalOf(before)).toMatchObject({ fields: ['created_before'] });
   });
 
+  test('a time before created_after is refused as created_before, the same time is not', async () => {
+    const between = (before: ReturnType<typeof at>) =>
+      client.listEvents({
+        workspaceId: small,
+        createdAfter: at(firstMs, 2),
+        createdBefore: before,
+      });
+    for (const before of [at(firstMs, 1), at(firstMs - 1_000, 2)]) {
+      expect(await refusalOf(between(before))).toMatchObject({
+        code: 'InvalidArgument',
+        reason: 'INVALID_REQUEST',
+        message: 'created_before must not be earlier than created_after',
+        fields: ['created_before'],
+      });
+    }
+    expect(await between(at(firstMs, 2))).toMatchObject({ events: [] });
+  });
+
   test('after_sequence leaves what is newer, in both orders, and the newest leaves nothing', async () => {
     expect(await allOf({ workspaceId: small, afterSequence: 17n })).toEqual([18, 19, 20]);
     const descending = { afterSequence: 17n, order: EventOrder.DESCENDING, pageSize: 2 };
@@ -607,12 +625,16 @@ describe('for any log and any query', () => {
   const anyQuery = fc.record({
     patterns: fc.array(anyPattern, { maxLength: 3 }),
     subject: anySubject,
-    after: anyTime,
-    before: anyTime,
+    period: fc.tuple(anyTime, anyTime),
     cursor: fc.double({ min: 0, max: 1, noNaN: true }),
     order: fc.constantFrom(EventOrder.ASCENDING, EventOrder.DESCENDING),
     pageSize: fc.integer({ min: 1, max: 9 }),
   });
+  type Time = { readonly ms: number; readonly nanos: number } | undefined;
+  const inOrder = (one: Time, other: Time): [Time, Time] =>
+    one && other && other.ms * 1e6 + other.nanos < one.ms * 1e6 + one.nanos
+      ? [other, one]
+      : [one, other];
   const isMatch = (pattern: string, type: string) =>
     pattern.endsWith('*') ? type.startsWith(pattern.slice(0, -1)) : type === pattern;
 
@@ -628,7 +650,8 @@ describe('for any log and any query', () => {
             return { ...event, ms, sequence: index + 1, createdAt: new Date(firstMs + ms) };
           });
           const workspaceId = await newWorkspace(events);
-          for (const { patterns, subject, after, before, cursor, order, pageSize } of queries) {
+          for (const { patterns, subject, period, cursor, order, pageSize } of queries) {
+            const [after, before] = inOrder(...period);
             const afterSequence = Math.floor(cursor * events.length);
             const left = events.filter(
               (event) =>

@@ -98,6 +98,10 @@ test.each([
   ]),
   [`${filter}&__proto__=1`, '__proto__'],
   [`${filter}&type_patterns=%ff`, 'type_patterns'],
+  [
+    `${filter}&created_after=2026-01-02T00:00:00Z&created_before=2026-01-01T00:00:00Z`,
+    'created_before',
+  ],
   [`${filter}&types=%ff`, 'types'],
   [`${filter}&types=caf%C3`, 'types'],
   [`${filter}&types=100%`, 'types'],

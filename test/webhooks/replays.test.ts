@@ -146,6 +146,35 @@ test('a range beyond the log, or before what is kept, is refused by its field', 
   });
 });
 
+test.each(['createReplay', 'countReplay', 'retryDeliveries'] as const)(
+  'a range that ends before it begins is refused by %s, one of nothing is not',
+  async (name) => {
+    const { endpointId } = await make(['a', 'b', 'c']);
+    const ask = (range: Record<string, unknown>) => {
+      const webhooks = service.webhooks();
+      if (name === 'retryDeliveries') return webhooks.retryDeliveries({ endpointId, ...range });
+      return webhooks.createReplay({ endpointId, dryRun: name === 'countReplay', ...range });
+    };
+    const refused = { code: 'InvalidArgument', reason: 'INVALID_REQUEST' };
+    const time = (nanos: number) => ({ seconds: 1_700_000_000n, nanos });
+    expect(await refusalOf(ask({ afterSequence: 3n, untilSequence: 2n }))).toMatchObject({
+      ...refused,
+      fields: ['until_sequence'],
+      message: 'until_sequence must not be less than after_sequence',
+    });
+    expect(await refusalOf(ask({ createdAfter: time(2), createdBefore: time(1) }))).toMatchObject({
+      ...refused,
+      fields: ['created_before'],
+      message: 'created_before must not be earlier than created_after',
+    });
+    await ask({ afterSequence: 2n, untilSequence: 2n });
+    await ask({ afterSequence: 2n, untilSequence: 0n });
+    await ask({ createdAfter: time(1), createdBefore: time(1) });
+    const { replays } = await service.webhooks().listReplays({ endpointId });
+    expect(replays).toHaveLength(name === 'countReplay' ? 0 : 3);
+  },
+);
+
 test('a replay of nothing is done at once', async () => {
   const { endpointId } = await make([]);
   const { replay } = await service.webhooks().createReplay({ endpointId });

@@ -8,7 +8,8 @@ import type {
   CreateReplayRequest,
   RetryDeliveriesRequest,
 } from '../../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
-import { toDate } from '../../timestamp.ts';
+import { toPeriod } from '../../timestamp.ts';
+import { ReplayRangeReversed } from '../webhook-errors.ts';
 import type { Replay, ReplayState } from './replay.ts';
 import type { AskedRange } from './replay-range.ts';
 
@@ -41,13 +42,10 @@ export function toReplayMessage(replay: Replay): MessageInitShape<typeof ReplayS
   };
 }
 
-/** A time between two milliseconds means all events before it, or after it. */
+/** @throws TimeOutOfRange, ReplayRangeReversed */
 export function toAskedRange(request: CreateReplayRequest | RetryDeliveriesRequest): AskedRange {
-  const { afterSequence, untilSequence, createdAfter, createdBefore } = request;
-  return {
-    afterSequence: Number(afterSequence),
-    untilSequence: Number(untilSequence),
-    createdAfter: createdAfter && toDate('created_after', createdAfter, Math.floor),
-    createdBefore: createdBefore && toDate('created_before', createdBefore, Math.ceil),
-  };
+  const afterSequence = Number(request.afterSequence);
+  const untilSequence = Number(request.untilSequence);
+  if (untilSequence !== 0 && untilSequence < afterSequence) throw new ReplayRangeReversed();
+  return { afterSequence, untilSequence, ...toPeriod(request) };
 }

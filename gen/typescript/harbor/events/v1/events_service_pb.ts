@@ -397,7 +397,8 @@ export type ListEventsRequest = Message<"harbor.events.v1.ListEventsRequest"> & 
   createdAfter?: Timestamp | undefined;
 
   /**
-   * Only events created before this time, of the years 1 to 9999; unset means no bound.
+   * Only events created before this time, of the years 1 to 9999 and not earlier than created_after; unset means no
+   * bound.
    *
    * @generated from field: google.protobuf.Timestamp created_before = 4;
    */

@@ -921,7 +921,7 @@ export type RetryDeliveriesRequest = Message<"harbor.webhooks.v1.RetryDeliveries
   afterSequence: bigint;
 
   /**
-   * The last sequence of the range; 0 means the newest there is.
+   * The last sequence of the range, not less than after_sequence; 0 means the newest there is.
    *
    * @generated from field: int64 until_sequence = 3;
    */
@@ -935,7 +935,7 @@ export type RetryDeliveriesRequest = Message<"harbor.webhooks.v1.RetryDeliveries
   createdAfter?: Timestamp | undefined;
 
   /**
-   * Only events created before this time; unset means no bound.
+   * Only events created before this time, not earlier than created_after; unset means no bound.
    *
    * @generated from field: google.protobuf.Timestamp created_before = 5;
    */
@@ -991,7 +991,7 @@ export type CreateReplayRequest = Message<"harbor.webhooks.v1.CreateReplayReques
   afterSequence: bigint;
 
   /**
-   * The last sequence of the range; 0 means the newest there is.
+   * The last sequence of the range, not less than after_sequence; 0 means the newest there is.
    *
    * @generated from field: int64 until_sequence = 3;
    */
@@ -1005,7 +1005,7 @@ export type CreateReplayRequest = Message<"harbor.webhooks.v1.CreateReplayReques
   createdAfter?: Timestamp | undefined;
 
   /**
-   * Only events created before this time; unset means no bound.
+   * Only events created before this time, not earlier than created_after; unset means no bound.
    *
    * @generated from field: google.protobuf.Timestamp created_before = 5;
    */
