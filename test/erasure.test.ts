@@ -4,6 +4,7 @@ import { EventsService } from '../gen/typescript/harbor/events/v1/events_service
 import { createTransport, wires } from './support/clients.ts';
 import { refusalOf } from './support/errors.ts';
 import { moveFloor } from './support/filled-log.ts';
+import { sendRequest } from './support/http-request.ts';
 import { startTestService, type TestService } from './support/test-service.ts';
 
 let service: TestService;
@@ -256,7 +257,7 @@ describe('who may erase', () => {
   });
 });
 
-test('over REST it is a POST without a body, answered with the event', async () => {
+test('over REST it is a POST without a body, or with an empty one, answered with the event', async () => {
   const { id } = await create();
   const secretKey = await service.issueKey({ scopes: ['events:erase'] });
   const erase = (path: string) =>
@@ -270,6 +271,12 @@ test('over REST it is a POST without a body, answered with the event', async () 
   expect(event).toMatchObject({ id, type: 'user.signed_up', payload: {}, sequence: 1 });
   expect(event.erased_at).toMatch(/^20\d\d-.*Z$/);
   expect(event).not.toHaveProperty('subject');
+  const again = await sendRequest(service, `/v1/events/${id}/erase`, {
+    headers: { authorization: `Bearer ${secretKey}` },
+    body: {},
+  });
+  expect(again.status).toBe(200);
+  expect(JSON.parse(again.text)).toEqual(event);
   expect(await (await erase('/v1/events/evt_none/erase')).json()).toMatchObject({
     reason: 'EVENT_NOT_FOUND',
   });

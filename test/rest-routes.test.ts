@@ -111,6 +111,7 @@ test.each([
   ['PATCH', '/v1/things/a', { id: 'a' }, { id: 'a', title: '' }],
   ['GET', '/v1/things/a?title=b', undefined, { id: 'a', title: 'b' }],
   ['POST', '/v1/things/a:open', undefined, { id: 'opened', title: '' }],
+  ['POST', '/v1/things/a:open', {}, { id: 'opened', title: '' }],
   ['GET', '/v1/things/newest', undefined, { id: 'newest', title: '' }],
 ])('%s %s is the RPC that is annotated with it', async (method, path, body, thing) => {
   expect(await answerOf(path, method, body)).toEqual({ status: 200, ...thing });
@@ -123,9 +124,9 @@ test.each([
   [
     'POST',
     '/v1/things/a:open',
-    {},
+    { title: 'b' },
     'body',
-    'must be empty: fields are parameters of the query here',
+    'must be empty, or {}: fields are parameters of the query here',
   ],
   ['GET', '/v1/things/a?id=b', undefined, 'id', 'is not a parameter; there are title'],
 ])('%s %s with %j is refused', async (method, path, body, field, description) => {
