@@ -95,6 +95,15 @@ test('what selects pods and ports selects those that there are', () => {
   expect(containerOf(job).image).toBe(container.image);
 });
 
+test('one late check takes no pod out of the Service, and restarts none', () => {
+  const { startupProbe, livenessProbe, readinessProbe } = container;
+  // Three are what Kubernetes takes by itself.
+  const thresholds = [startupProbe, livenessProbe, readinessProbe].map(
+    ({ failureThreshold = 3 }) => failureThreshold,
+  );
+  expect(Math.min(...thresholds)).toBe(3);
+});
+
 test('pods run without rights, and the grace of a pod covers its hook and a stop', () => {
   for (const { spec } of [job.spec.template, pod]) {
     expect(spec.securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: 1000 });
