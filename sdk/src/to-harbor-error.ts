@@ -179,7 +179,29 @@ function whatHappened(error: ConnectError, call: CallFacts & { readonly baseUrl:
   if (error.code === Code.Unimplemented && !error.isWireError) {
     return `${call.baseUrl} does not know this call. Check that baseUrl is the address of Harbor Events.`;
   }
+  const strange = findStrangeAnswer(error);
+  if (strange !== undefined) {
+    return (
+      `${call.baseUrl} does not look like Harbor Events: it answered with ${strange}. ` +
+      'Check that baseUrl is its address, and what stands between here and there.'
+    );
+  }
   return sentence(error.rawMessage || `The service answered ${codeToString(error.code)}`);
+}
+
+/**
+ * What an answer has that the service does not give: its errors have details, or are problem+json, and its answers are
+ * binary. Undefined also for what says that it may pass, as proxies do whose service is away.
+ */
+function findStrangeAnswer(error: ConnectError): string | undefined {
+  if (error.code === Code.Unavailable || error.details.length > 0) return undefined;
+  if (error.metadata.get('content-type')?.startsWith('application/problem+json')) return undefined;
+  const { rawMessage } = error;
+  if (error.isWireError) return rawMessage ? JSON.stringify(rawMessage) : codeToString(error.code);
+  if (/^HTTP \d{3}$/.test(rawMessage)) return rawMessage;
+  const [, type] = /^unsupported content type (.*)$/s.exec(rawMessage) ?? [];
+  if (type === undefined) return undefined;
+  return type === 'null' ? 'no content type' : `the content type ${type}`;
 }
 
 /** The outcome of a create is unknown unless the service says that it did nothing. */

@@ -17,6 +17,24 @@ import { serviceError, startScriptedServer } from './scripted-server.ts';
 
 const secretKey = 'hbr_sk_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJK';
 
+/** An address, and what calls reject with where it answers so. */
+const elsewhere = 'http://127.0.0.1:9';
+function failAt(status: number, type: string | undefined, body = '') {
+  const headers = type === undefined ? {} : { 'content-type': type };
+  const fetch = async () => new Response(body === '' ? null : body, { status, headers });
+  const { events } = new Harbor({ secretKey, baseUrl: elsewhere, maxRetries: 0, fetch });
+  const failureOf = (call: Promise<unknown>) =>
+    call.then(
+      () => expect.unreachable('the call succeeded'),
+      (thrown: HarborError) => thrown,
+    );
+  return {
+    create: () => failureOf(events.create({ workspaceId: 'ws_1', type: 'a', payload: {} })),
+    stream: () =>
+      failureOf(events.subscribe({ workspaceId: 'ws_1' })[Symbol.asyncIterator]().next()),
+  };
+}
+
 /** What create rejects with when the service answers with the error. */
 async function failWith(error: ConnectError, payloadKeys?: 'preserve'): Promise<HarborError> {
   const server = await startScriptedServer([error]);
@@ -115,6 +133,51 @@ describe('errors', () => {
     expect(error.message).toContain('Create it again with idempotencyKey "inv_1-paid"');
     const refused = await failWith(serviceError(Code.NotFound, 'WORKSPACE_NOT_FOUND'));
     expect(refused.message).not.toContain('again');
+  });
+
+  test.each([
+    [405, 'text/html', '<h1>no</h1>', 'HTTP 405'],
+    [400, undefined, '', 'HTTP 400'],
+    [500, 'text/plain', 'oops', 'HTTP 500'],
+    [200, 'text/html', '<h1>Hello</h1>', 'the content type text/html'],
+    [200, 'application/json', '{}', 'the content type application/json'],
+    [200, undefined, '', 'no content type'],
+  ])(
+    'an answer with %i and %s says that this is not the service',
+    async (status, type, body, what) => {
+      const { create, stream } = failAt(status, type, body);
+      for (const error of [await create(), await stream()]) {
+        expect(error.reason).toBeUndefined();
+        expect(error.message).toContain(
+          `${elsewhere} does not look like Harbor Events: it answered with ${what}. Check that baseUrl is its address, and what stands between here and there.`,
+        );
+      }
+    },
+  );
+
+  test('an answer in JSON that is not of the service says so, with what it was told', async () => {
+    const told = await failAt(404, 'application/json', '{"message":"Not Found"}').create();
+    expect(told.message).toContain(
+      'does not look like Harbor Events: it answered with "Not Found". Check that baseUrl',
+    );
+    const untold = await failAt(401, 'application/json', '{"error":"x"}').create();
+    expect(untold.message).toContain(
+      'does not look like Harbor Events: it answered with unauthenticated. Check that baseUrl',
+    );
+  });
+
+  test('a path or a host that the service does not know is not told as something else', async () => {
+    const problem = (status: number) => failAt(status, 'application/problem+json', '{}').create();
+    expect((await problem(404)).message).toBe(
+      `${elsewhere} does not know this call. Check that baseUrl is the address of Harbor Events.`,
+    );
+    expect((await problem(400)).message).not.toContain('does not look like');
+  });
+
+  test('a proxy whose service is away is not taken for something else', async () => {
+    const error = await failAt(502, 'text/html', '<h1>Bad Gateway</h1>').create();
+    expect(error).toMatchObject({ retryable: true, reason: undefined });
+    expect(error.message).not.toContain('does not look like');
   });
 
   test('an error of something between has no reason', async () => {
