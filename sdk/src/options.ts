@@ -1,5 +1,6 @@
 import { InvalidOptionError } from './errors.ts';
 import type { SubscribeOptions } from './events/subscribe.ts';
+import { findNearestName } from './nearest-name.ts';
 import type { PayloadIntegers } from './payload-integers.ts';
 import { camelCaseKeys, type PayloadKeys, preservedKeys } from './payload-keys.ts';
 
@@ -53,6 +54,7 @@ export function parseOptions(options: HarborOptions, environmentBaseUrl?: string
   if (options === null || typeof options !== 'object') {
     throw new InvalidOptionError('secretKey', 'Pass options: new Harbor({ secretKey }).');
   }
+  refuseUnknown(options);
   return {
     secretKey: parseSecretKey(options.secretKey),
     baseUrl: parseBaseUrl(options.baseUrl, environmentBaseUrl),
@@ -80,6 +82,30 @@ export function parseSubscribeOptions(options: SubscribeOptions): SubscribeOptio
     onLive: parseCallback('onLive', options.onLive),
     onReconnect: parseCallback('onReconnect', options.onReconnect),
   };
+}
+
+/** Of a client, in the order in which they are told. */
+const optionNames = [
+  'secretKey',
+  'baseUrl',
+  'payloadKeys',
+  'payloadIntegers',
+  'maxRetries',
+  'timeoutMs',
+  'fetch',
+] as const satisfies readonly (keyof HarborOptions)[];
+
+/** One that is misspelt would leave the default in its place. */
+function refuseUnknown(options: object): void {
+  for (const name of Object.keys(options)) {
+    if ((optionNames as readonly string[]).includes(name)) continue;
+    const nearest = findNearestName(name, optionNames);
+    const hint =
+      nearest === undefined
+        ? `; there are ${optionNames.slice(0, -1).join(', ')} and ${optionNames.at(-1)}.`
+        : `; did you mean ${nearest}?`;
+    throw new InvalidOptionError(name, `${name} is not an option${hint}`);
+  }
 }
 
 /** Only the form is checked, so that a key that was cut or quoted is noticed; the service knows the rest. */

@@ -57,6 +57,28 @@ describe('options of a client', () => {
     expect(construct({ secretKey, ...option })).toThrow(message);
   });
 
+  test.each([
+    ['baseURL', 'baseUrl'],
+    ['base_url', 'baseUrl'],
+    ['secretkey', 'secretKey'],
+    ['timeout', 'timeoutMs'],
+    ['retries', 'maxRetries'],
+    ['payloadkeys', 'payloadKeys'],
+  ])('refuses %s, which there is not, and names %s', (option, nearest) => {
+    for (const value of ['http://127.0.0.1:1', undefined]) {
+      const options = construct({ secretKey, [option]: value });
+      expect(options).toThrow(InvalidOptionError);
+      expect(messageOf(options)).toBe(`${option} is not an option; did you mean ${nearest}?`);
+    }
+  });
+
+  test('names every option where none is near, and tells of a misspelt secretKey before a missing one', () => {
+    expect(messageOf(construct({ secretKey, workspaceId: 'ws_1' }))).toBe(
+      'workspaceId is not an option; there are secretKey, baseUrl, payloadKeys, payloadIntegers, maxRetries, timeoutMs and fetch.',
+    );
+    expect(messageOf(construct({ secretkey: secretKey }))).toContain('did you mean secretKey?');
+  });
+
   test('asks for options when there are none', () => {
     expect(construct(undefined)).toThrow(/new Harbor\({ secretKey }\)/);
   });
