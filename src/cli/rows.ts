@@ -9,7 +9,7 @@ export interface Column<Row> {
 /** How rows of one kind are written. */
 export interface RowFormat<Row> {
   readonly columns: readonly Column<Row>[];
-  /** The row with the names of the contract, for programs. */
+  /** The row with the names of fields that the contract has, for programs. */
   readonly toJson: (row: Row) => object;
 }
 

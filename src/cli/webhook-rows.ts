@@ -68,7 +68,7 @@ export const replayRows: RowFormat<Replay> = {
   toJson,
 };
 
-/** With the names of the contract. */
+/** With the contract's names of fields, and the SDK's words for values of its enums. */
 function toJson(row: object): object {
   return Object.fromEntries(
     Object.entries(row).map(([name, value]) => [
