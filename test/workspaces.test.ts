@@ -72,14 +72,25 @@ describe.each(['grpc', 'connect json'] as const)('over %s', (wire) => {
     expect(JSON.stringify(hidden).replaceAll('ws_a', 'ws_nowhere')).toBe(JSON.stringify(missing));
   });
 
-  test.each(['ws_a', 'ws_nowhere', ''])(
+  test('a key of some workspaces has to name the one that it creates', async () => {
+    const refusal = await refusalOf(workspacesAs(narrow, wire).createWorkspace({}));
+    expect(refusal).toMatchObject({
+      code: 'PermissionDenied',
+      reason: 'WORKSPACE_NOT_ALLOWED',
+      message:
+        'the API key is restricted to workspaces, and cannot create one without its id: name one of those',
+      metadata: {},
+    });
+  });
+
+  test.each(['ws_a', 'ws_nowhere'])(
     'a key of some workspaces cannot create %j, whether it exists or not',
     async (id) => {
       const refusal = await refusalOf(workspacesAs(narrow, wire).createWorkspace({ id }));
       expect(refusal).toMatchObject({
         code: 'PermissionDenied',
         reason: 'WORKSPACE_NOT_ALLOWED',
-        metadata: { workspace_id: id === '' ? expect.stringMatching(/^ws_/) : id },
+        metadata: { workspace_id: id },
       });
     },
   );

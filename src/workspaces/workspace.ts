@@ -51,6 +51,17 @@ export class WorkspaceNotFound extends Error {
   }
 }
 
+/** A caller who is restricted to workspaces names none to create: a new id would be none of its own. */
+export class WorkspaceUnnamed extends Error {
+  override readonly name = 'WorkspaceUnnamed';
+
+  constructor() {
+    super(
+      'the API key is restricted to workspaces, and cannot create one without its id: name one of those',
+    );
+  }
+}
+
 export class WorkspaceAlreadyExists extends Error {
   override readonly name = 'WorkspaceAlreadyExists';
   readonly workspaceId: string;

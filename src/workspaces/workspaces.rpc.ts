@@ -12,15 +12,22 @@ import {
 } from '../api-keys/index.ts';
 import { decodePageToken, encodePageToken, pageSizeOf } from '../page-token.ts';
 import { toRateLimitsMessage } from '../rate-limits/index.ts';
-import { findWorkspaceId, newWorkspaceId, type Workspace, WorkspaceNotFound } from './workspace.ts';
+import {
+  findWorkspaceId,
+  newWorkspaceId,
+  type Workspace,
+  WorkspaceNotFound,
+  WorkspaceUnnamed,
+} from './workspace.ts';
 import type { WorkspaceStore } from './workspace-store.ts';
 
 /** harbor.workspaces.v1.WorkspacesService over the workspace store. */
 export function createWorkspacesRpc(store: WorkspaceStore): ServiceImpl<typeof WorkspacesService> {
   return {
     async createWorkspace({ id: asked, displayName, retentionDays, rateLimits }, { values }) {
-      const id = asked === '' ? newWorkspaceId() : asked;
       const by = getActor(values);
+      if (asked === '' && by.caller.workspaceIds.length > 0) throw new WorkspaceUnnamed();
+      const id = asked === '' ? newWorkspaceId() : asked;
       assertMayUseWorkspace(by.caller, id);
       const { rateLimits: ownLimits } = by.caller;
       const options = { retentionDays, rateLimits, by, ownLimits };

@@ -292,7 +292,8 @@ export const WorkspacesService: GenService<{
   /**
    * Creates a workspace with an empty log.
    * Errors: INVALID_REQUEST; WORKSPACE_ALREADY_EXISTS, also while one of that id that was deleted is not gone yet;
-   * WORKSPACE_NOT_ALLOWED when the API key is restricted to other workspaces; RATE_LIMITS_EXCEED_CALLER.
+   * WORKSPACE_NOT_ALLOWED when the API key is restricted to other workspaces, or to any and no id is given;
+   * RATE_LIMITS_EXCEED_CALLER.
    *
    * @generated from rpc harbor.workspaces.v1.WorkspacesService.CreateWorkspace
    */
