@@ -285,7 +285,10 @@ test('events create says what it is told of an event, and list finds it by its s
 test.each([
   [['--metadata', 'novalue'], 'It must be a name, "=" and a value.'],
   [['--metadata', 'a=1', '--metadata', 'a=2'], '"a" is there twice.'],
-  [['--occurred-at', '2026-02-30T00:00:00Z'], 'occurredAt must be a time'],
+  [
+    ['--occurred-at', '2026-02-30T00:00:00Z'],
+    "option '--occurred-at <time>' argument '2026-02-30T00:00:00Z' is invalid. It must be a time",
+  ],
   [['--subject', ''], 'subject must not be empty'],
 ])('events create refuses %j, and says why', async (options, message) => {
   const refused = await harbor(['events', 'create', 'facts.refused', ...options, '{}']);
@@ -336,6 +339,9 @@ test('events tail prints what is there after a sequence, and then each event as 
 
 test.each([
   [['events', 'create', 'a', '{'], 'harbor: the payload is not JSON'],
+  [['events', 'create', 'a', '5'], 'no JSON object, such as {"invoice_id":"inv_1"}'],
+  [['events', 'create', 'a', 'null'], 'harbor: the payload is no JSON object'],
+  [['events', 'create', 'a', '[]'], 'harbor: the payload is no JSON object'],
   [['keys', 'create', '--kind', 'restricted'], 'harbor: scopes must name at least one scope'],
   [['keys', 'create', '--scope', 'everything'], 'is invalid'],
   [['keys', 'create', '--kind', 'secret', '--scope', 'events:erase'], 'or "all" alone'],

@@ -48,6 +48,24 @@ export function parseTime(text: string): Date {
   throw new InvalidArgumentError('It must be a time, such as 2026-05-25 or 2026-05-25T12:00:00Z.');
 }
 
+/** A time as it is written, which may be more exact than a Date; a day alone is its midnight in UTC. */
+export function parseExactTime(text: string): string {
+  const full = toFullTime(text);
+  if (isTime(full)) return full;
+  throw new InvalidArgumentError(
+    'It must be a time, such as 2026-05-25 or 2026-05-25T12:00:00.123456Z.',
+  );
+}
+
+/** A whole number within these bounds. */
+export function parseCountWithin(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const count = Number(text);
+    if (/^\d{1,15}$/.test(text) && count >= min && count <= max) return count;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}
+
 function toFullTime(text: string): string {
   return text.includes('T') ? text : `${text}T00:00:00Z`;
 }

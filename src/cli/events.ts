@@ -2,7 +2,7 @@ import { text } from 'node:stream/consumers';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Event } from '../../sdk/src/index.ts';
 import { findInexactInteger } from '../json-integers.ts';
-import { collectPair } from './arguments.ts';
+import { collectPair, parseExactTime } from './arguments.ts';
 import { assertConfirmed } from './confirmed.ts';
 import { printEvent } from './event-line.ts';
 import { type HarborTarget, openHarbor, openWorkspace } from './with-harbor.ts';
@@ -39,7 +39,11 @@ an event is a line for people, in a pipe it is a line of JSON.`,
     .addOption(workspaceOption())
     .option('--key <key>', 'the idempotency key; made when left out')
     .option('--subject <subject>', 'what it is about, such as inv_0192ac4e8b1d')
-    .option('--occurred-at <time>', 'when it happened, such as 2026-05-25T12:00:00.123456Z')
+    .option(
+      '--occurred-at <time>',
+      'when it happened, such as 2026-05-25T12:00:00.123456Z',
+      parseExactTime,
+    )
     .option('--metadata <name=value>', 'keep this beside the payload; may be repeated', collectPair)
     .action(createEvent);
   events
@@ -173,6 +177,12 @@ function parsePayload(given: string): object {
     const told = integer.length > 40 ? `${integer.slice(0, 40)}…` : integer;
     throw new Error(`the payload holds ${told}, which would be rounded: write it as a string`);
   }
+  const payload = parseJson(given);
+  if (typeof payload === 'object' && payload !== null && !Array.isArray(payload)) return payload;
+  throw new Error('the payload is no JSON object, such as {"invoice_id":"inv_1"}');
+}
+
+function parseJson(given: string): unknown {
   try {
     return JSON.parse(given);
   } catch (error) {

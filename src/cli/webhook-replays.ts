@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { NewReplay } from '../../sdk/src/index.ts';
-import { parseId, parseTime } from './arguments.ts';
+import { parseCountWithin, parseId, parseTime } from './arguments.ts';
 import { parseCount } from './events.ts';
 import { onePage, printPages } from './rows.ts';
 import { readItems, replayRows } from './webhook-rows.ts';
@@ -51,7 +51,7 @@ export function replayCommand(): Command {
     .argument('<endpoint>', 'the id of the endpoint, whe_…', parseId('whe'))
     .option('--type, --type-pattern <patterns...>', 'only these types, such as "invoice.*"')
     .option('--only-failed', 'only events whose delivery has failed, as far back as that is kept')
-    .option('--max-per-second <count>', 'requests a second', parseCount)
+    .option('--max-per-second <count>', 'requests a second', parseCountWithin(1, 10_000))
     .option('--dry-run', 'send nothing, and print how many events it would be')
     .option('--request-id <id>', 'makes one replay, however often it is repeated within 24 hours')
     .action(createReplay);

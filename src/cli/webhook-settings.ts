@@ -4,7 +4,14 @@ import type {
   WebhookEndpointChanges,
   WebhookOrdering,
 } from '../../sdk/src/index.ts';
-import { collectPair, parseDuration, parseId, parseName, parseTime } from './arguments.ts';
+import {
+  collectPair,
+  parseCountWithin,
+  parseDuration,
+  parseId,
+  parseName,
+  parseTime,
+} from './arguments.ts';
 import { parseCount, workspaceOption } from './events.ts';
 import { openHarbor, openWorkspace } from './with-harbor.ts';
 
@@ -45,16 +52,16 @@ function withSettings(command: Command, header: string): Command {
         'what of the order of the log is kept (default: none)',
       ).choices(['none', 'workspace', 'subject']),
     )
-    .option('--max-in-flight <count>', 'requests at once (default: 10)', parseCount)
+    .option('--max-in-flight <count>', 'requests at once (default: 10)', parseCountWithin(1, 1_000))
     .option(
       '--max-per-second <count>',
       'requests a second, 0 for no limit (default: no limit)',
-      parseCount,
+      parseCountWithin(0, 10_000),
     )
     .option(
       '--timeout <time>',
       'how long an answer is waited for, 1s–30s (default: 15s)',
-      parseDuration(1),
+      parseTimeout,
     );
 }
 
@@ -77,7 +84,7 @@ export function createCommand(): Command {
     .option(
       '--catch-up-max-per-second <count>',
       'requests a second while it catches up with the past',
-      parseCount,
+      parseCountWithin(1, 10_000),
     )
     .option('--request-id <id>', 'makes one endpoint, however often it is repeated within 24 hours')
     .action(createEndpoint);
@@ -157,6 +164,13 @@ function toSettings({ description, typePattern, header, ordering, ...options }: 
     maxInFlight,
     timeoutMs: timeout,
   };
+}
+
+/** In milliseconds. */
+function parseTimeout(text: string): number {
+  const ms = parseDuration(1)(text);
+  if (ms >= 1_000 && ms <= 30_000) return ms;
+  throw new InvalidArgumentError('It must be from 1s to 30s.');
 }
 
 function parseUrl(text: string): string {
