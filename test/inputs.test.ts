@@ -128,6 +128,14 @@ describe.each(wires)('over %s', (wire) => {
     expect(refusal.fields.toSorted()).toEqual(['idempotency_key', 'type', 'workspace_id']);
   });
 
+  test('tells of a payload that is missing, and of other fields, by the reason of both', async () => {
+    const client = createEventsClient(service, wire);
+    expect(await refusalOf(client.createEvent({}))).toMatchObject({
+      reason: 'INVALID_REQUEST',
+      fields: ['workspace_id', 'type', 'payload'],
+    });
+  });
+
   test('accepts a corrected create with the key of the one that was refused', async () => {
     const idempotencyKey = `corrected ${wire}`;
     const refusal = await refusalOf(create(wire, { idempotencyKey, payload: { a: '\0' } }));

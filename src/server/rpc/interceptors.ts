@@ -99,7 +99,7 @@ function toInvalidRequest(error: ValidationError): ConnectError {
   const told = error.violations.map(toFieldViolation);
   // A text can break two rules, which have one sentence.
   const violations = [...new Map(told.map((one) => [JSON.stringify(one), one])).values()];
-  const ofPayload = violations.some(({ field }) => field === 'payload');
+  const ofPayload = violations.every(({ field }) => field === 'payload');
   return invalidRequest(ofPayload ? 'PAYLOAD_INVALID' : 'INVALID_REQUEST', violations);
 }
 
