@@ -21,6 +21,7 @@ export function answerHttp2(server: Http2Server, deps: AnswerDeps): void {
     stream.on('aborted', () => {
       if (stream.rstCode === constants.NGHTTP2_NO_ERROR) stream.destroy();
     });
+    stream.on('close', spareError);
     void answer(toIncoming(stream, headers), deps);
   });
 }
@@ -30,6 +31,18 @@ function bytesOf(rawHeaders: readonly string[]): number {
   let bytes = 16 * rawHeaders.length;
   for (const text of rawHeaders) bytes += text.length;
   return bytes;
+}
+
+const closed = new Error('the stream has closed');
+
+/**
+ * Nearly every stream has closed before the socket says that its last bytes were taken. Node then makes an error, and the
+ * trace of it, for those who wait for that, of whom there is none: a tenth of what a call costs. One that has failed already
+ * is given the error that is there.
+ */
+function spareError(this: ServerHttp2Stream): void {
+  const { _writableState: state } = this as { _writableState?: { errored: Error | null } };
+  if (state !== undefined) state.errored ??= closed;
 }
 
 function toIncoming(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Incoming {
