@@ -78,7 +78,8 @@ const copies = {
   webhook_states: `'endpoint_id', idle.id`,
   webhook_cursors: `'id', idle.id, 'endpoint_id', idle.id`,
   // Last, as processes read all of it when they see the endpoint.
-  webhook_endpoints: `'id', idle.id`,
+  // Long ago, or processes would read all of them once more: that is no rest.
+  webhook_endpoints: `'id', idle.id, 'touched_at', now() - interval '1 hour'`,
 };
 
 /** The one of the workspace `$1` is the pattern. */
