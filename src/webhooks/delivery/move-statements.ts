@@ -53,7 +53,7 @@ export const moveStatement: Statement = {
       join webhook_cursors cursors
         on cursors.id = asked.cursor_id and cursors.workspace_id = asked.workspace_id
       where cursors.position = asked.expected and cursors.state = 'running'
-        and (states.ordering = 'none' or cursors.unfinished = 0 or cardinality(asked.found) = 0)
+        and (states.ordering = 'none' or cursors.unfinished <= 0 or cardinality(asked.found) = 0)
       order by cursors.id for no key update of cursors
     ),
     counted as materialized (
@@ -87,7 +87,9 @@ export const moveStatement: Statement = {
         and webhook_states.workspace_id = moved.workspace_id and moved.taken > 0
     ),
     placed as (
-      update webhook_cursors set position = moved.position, unfinished = webhook_cursors.unfinished + moved.taken,
+      update webhook_cursors set position = moved.position,
+        -- Once it was one too few, which nothing else would have made good.
+        unfinished = greatest(0, webhook_cursors.unfinished) + moved.taken,
         open_windows = open_windows + least(moved.taken, 1),
         tokens = moved.cursor_tokens - moved.taken, tokens_at = clock_timestamp(),
         -- A live feed that has caught up has no pace of its own any more.
