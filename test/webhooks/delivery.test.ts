@@ -151,6 +151,31 @@ test('a retry that somebody else has taken over meanwhile is recorded by them al
   expect(attempts).toEqual({ outcomes: ['retry', 'succeeded'], last: 3 });
 });
 
+test('a delivery that was claimed again while what came of it waited to be recorded is counted once', async () => {
+  const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks` });
+  await fill(2);
+  const late = Promise.withResolvers<number>();
+  receiver.answer = ({ sequence, attempt }) => {
+    if (attempt === 1) return 500;
+    return sequence === 2 && attempt === 2 ? late.promise : 204;
+  };
+  const sender = await lab.start();
+  const record = sender.hold('harbor_webhooks_record_work');
+  await record.reached;
+  // What came of the first event is on its way to PostgreSQL: what comes of the second one waits behind that.
+  late.resolve(204);
+  // The leases run out, and the same process claims both again.
+  const isAgain = ({ attempt }: Received) => attempt === 3;
+  await expect
+    .poll(() => receiver.at('/hooks').filter(isAgain).length, { timeout: 10_000 })
+    .toBe(2);
+  record.release();
+  await lab.settled(id);
+  const counts = await lab.row(`select succeeded::int, (select count(*)::int from webhook_attempts
+    where outcome = 'succeeded') as ends from webhook_cursors`);
+  expect(counts).toEqual({ succeeded: 2, ends: 2 });
+});
+
 test('an endpoint all of whose requests were retries of a killed process is sent to again', async () => {
   const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks`, maxInFlight: 2 });
   await fill(4);

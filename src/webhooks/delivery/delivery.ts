@@ -41,8 +41,13 @@ export interface Result {
   readonly holdMs: number | undefined;
 }
 
-export function keyOf({ windowId, place }: Pick<Delivery, 'windowId' | 'place'>): string {
-  return `${windowId} ${place}`;
+/** Of a delivery that is claimed again before the last claim has ended, each by itself. */
+export function keyOf({
+  windowId,
+  place,
+  attempt,
+}: Pick<Delivery, 'windowId' | 'place' | 'attempt'>): string {
+  return `${windowId} ${place} ${attempt}`;
 }
 
 /** It waits until the one before it in its lane has ended. */

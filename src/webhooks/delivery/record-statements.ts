@@ -26,7 +26,7 @@ const attempted = `
         previous_sequence, started_at, duration_ms, status, error, response, outcome
       from held where outcome not in ('parked', 'put off')
       on conflict do nothing
-      returning window_id, place, workspace_id, cursor_id, endpoint_id, outcome, started_at,
+      returning window_id, place, attempt, workspace_id, cursor_id, endpoint_id, outcome, started_at,
         started_at + duration_ms * interval '1 millisecond' as ended_at
     )`;
 
@@ -122,7 +122,7 @@ const consequences = `
       from cursors where webhook_cursors.id = cursors.cursor_id
         and webhook_cursors.workspace_id = cursors.workspace_id
     )
-    select settled.window_id, settled.place, settled.endpoint_id, noted.failures, noted.failing_since_ms,
+    select settled.window_id, settled.place, settled.attempt, settled.endpoint_id, noted.failures, noted.failing_since_ms,
       noted.now_ms, noted.is_told
     from settled left join noted using (endpoint_id)`;
 
@@ -158,9 +158,9 @@ export const recordWindowsStatement: Statement = {
       returning window_id, place, workspace_id, cursor_id, endpoint_id, attempts, due_at
     ),
     settled as materialized (
-      select window_id, place, workspace_id, cursor_id, endpoint_id, outcome from attempted
+      select window_id, place, attempt, workspace_id, cursor_id, endpoint_id, outcome from attempted
       union all
-      select window_id, place, workspace_id, cursor_id, endpoint_id,
+      select window_id, place, 1, workspace_id, cursor_id, endpoint_id,
         case due_at when 'infinity' then 'parked' else 'put off' end
       from put_off where attempts = 0
     ),
@@ -194,20 +194,21 @@ export const recordWindowsStatement: Statement = {
 
 /**
  * As `recordWindowsStatement`, of deliveries that were claimed from the work: their rows go, or wait again. What was
- * claimed by somebody else since has another number of attempts, and stays as it is.
+ * claimed again since has another number of attempts, and stays as it is; by the same process, maybe, whose `results` may
+ * then have both.
  */
 export const recordWorkStatement: Statement = {
   name: 'harbor_webhooks_record_work',
   text: `
     with ${results},
     work as materialized (
-      select work.window_id, work.place, work.attempts, work.in_flight, work.is_manual
-      from results join webhook_work work using (window_id, place)
+      select work.window_id, work.place, work.attempts as attempt, work.is_manual
+      from results join webhook_work work on work.window_id = results.window_id and work.place = results.place
+        and work.attempts = results.attempt and work.in_flight
       order by work.window_id, work.place for no key update of work
     ),
     held as materialized (
-      select results.*, work.is_manual from results join work using (window_id, place)
-      where work.attempts = results.attempt and work.in_flight
+      select results.*, work.is_manual from results join work using (window_id, place, attempt)
     ),
     ${attempted},
     ended as (

@@ -105,6 +105,7 @@ function toColumns(results: readonly Result[]): Buffer[] {
 interface RecordedRow {
   readonly window_id: string;
   readonly place: number;
+  readonly attempt: number;
   readonly endpoint_id: string;
   readonly failures: number | null;
   readonly failing_since_ms: number | null;
@@ -114,7 +115,9 @@ interface RecordedRow {
 
 function toRecorded(rows: readonly RecordedRow[], released: readonly string[]): Recorded {
   const endpoints = new Map(rows.map((row) => [row.endpoint_id, toHealth(row)]));
-  const recorded = rows.map((row) => keyOf({ windowId: row.window_id, place: row.place }));
+  const recorded = rows.map((row) =>
+    keyOf({ windowId: row.window_id, place: row.place, attempt: row.attempt }),
+  );
   return { recorded: new Set(recorded), endpoints: [...endpoints.values()], released };
 }
 
