@@ -19,18 +19,20 @@ export async function benchWebhookFaults(): Promise<Report> {
     msMax: 3_600_000,
   });
   const verdicts = Object.values(check.endpoints);
+  for (const miscount of check.miscounts) console.error(miscount);
   for (const [path, { examples }] of Object.entries(check.endpoints)) {
     for (const example of examples) console.error(`${path} ${example}`);
   }
   const sum = (what: 'missing' | 'foreign' | 'outOfOrder' | 'mistaken' | 'duplicates') =>
     verdicts.reduce((total, verdict) => total + verdict[what], 0);
-  const faults = sum('missing') + sum('foreign') + sum('outOfOrder') + sum('mistaken');
+  const faults =
+    sum('missing') + sum('foreign') + sum('outOfOrder') + sum('mistaken') + check.miscounts.length;
   return {
     title: 'Webhooks under faults',
     table: [['', ''], ...rowsOf(check, sum)],
     aims: [
       {
-        what: 'deliveries missing, foreign, out of order, or as another event or delivery',
+        what: 'deliveries missing, foreign, out of order, as another event or delivery, or miscounted',
         measured: formatCount(faults),
         aim: '≤ 0',
         met: faults === 0,

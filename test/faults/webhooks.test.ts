@@ -39,3 +39,7 @@ test('what was on its way when its process was killed is taken up, and nothing i
   expect(check.cutOff.accepted).toBe(check.cutOff.requests);
   expect(check.left).toBe(0);
 });
+
+test('each delivery ends once and is counted once, whatever was killed', () => {
+  expect(check.miscounts).toEqual([]);
+});

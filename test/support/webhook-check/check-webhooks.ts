@@ -15,7 +15,13 @@ import { type OwnPostgres, startOwnPostgres } from '../own-postgres.ts';
 import type { Arrival } from './arrivals.ts';
 import { createEvents, rareType } from './event-source.ts';
 import { type FlappingReceiver, startFlappingReceiver } from './flapping-receiver.ts';
-import { type CheckedEndpoint, type EndpointVerdict, judge, readLog } from './verdict.ts';
+import {
+  type CheckedEndpoint,
+  type EndpointVerdict,
+  judge,
+  readLog,
+  readMiscounts,
+} from './verdict.ts';
 
 /** What is ended with SIGKILL, and started again. `both`: while the receiver answers nothing. */
 export type Kill = 'first service' | 'second service' | 'both' | 'postgres';
@@ -38,6 +44,8 @@ export interface WebhookCheck {
   readonly cutOff: { readonly requests: number; readonly accepted: number };
   /** Rows that tell of deliveries in flight or waiting, at the end. */
   readonly left: number;
+  /** Endpoints whose deliveries were not counted once each. */
+  readonly miscounts: readonly string[];
   readonly ms: number;
 }
 
@@ -205,6 +213,7 @@ async function tell(
     misbehaved,
     cutOff: { requests: cutOff.length, accepted: accepted.length },
     left: await countLeft(postgres),
+    miscounts: await readMiscounts(postgres),
     ms,
   };
 }

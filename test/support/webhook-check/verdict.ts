@@ -37,6 +37,24 @@ export function readLog({ query }: OwnPostgres): Promise<LoggedEvent[]> {
     where type like 'check.%' order by sequence`);
 }
 
+/**
+ * What is not as it must be when nothing is left to deliver: each delivery has ended once, and was counted once; nobody counts
+ * one that is still on its way. A line for each endpoint where that does not hold.
+ */
+export async function readMiscounts({ query }: OwnPostgres): Promise<string[]> {
+  const rows = await query<{ line: string }>(`
+    select format('%s: succeeded %s, failed %s, ended %s in %s requests, unfinished %s, parked %s, open windows %s, in flight %s',
+      url, succeeded, failed, ended, ends, unfinished, parked, open_windows, in_flight) as line
+    from webhook_cursors cursors
+    join webhook_states states using (endpoint_id) join webhook_endpoints endpoints on endpoints.id = endpoint_id
+    cross join lateral (
+      select count(*) as ends, count(distinct (window_id, place)) as ended from webhook_attempts attempts
+      where attempts.cursor_id = cursors.id and outcome in ('succeeded', 'failed')
+    ) as attempts
+    where (succeeded + failed, ends, unfinished, parked, open_windows, in_flight) <> (ended, ended, 0, 0, 0, 0)`);
+  return rows.map(({ line }) => line);
+}
+
 export function isWanted({ isChoosy }: CheckedEndpoint, { type }: LoggedEvent): boolean {
   return !isChoosy || type === rareType;
 }
