@@ -97,7 +97,7 @@ export const moveStatement: Statement = {
           then null else webhook_cursors.max_per_second end,
         previous_sequence = case when moved.taken = 0 then webhook_cursors.previous_sequence
           else moved.found[moved.taken] end,
-        ${stateAfter('moved.position', '(webhook_cursors.unfinished + moved.taken)')}
+        ${stateAfter('moved.position', '(greatest(0, webhook_cursors.unfinished) + moved.taken)')}
       from moved where webhook_cursors.id = moved.cursor_id
         and webhook_cursors.workspace_id = moved.workspace_id and moved.position > moved.expected
     ),
