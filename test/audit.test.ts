@@ -48,8 +48,12 @@ function change(rest: Partial<AuditedChange> = {}): AuditedChange {
   };
 }
 
-const record = (rest: Partial<AuditedChange>) =>
-  database.inTransaction((tx) => recordAudit(tx, change(rest)));
+/** The next record is of a later millisecond: of the same one neither is the newer one. */
+async function record(rest: Partial<AuditedChange>): Promise<void> {
+  await database.inTransaction((tx) => recordAudit(tx, change(rest)));
+  const recordedAtMs = Date.now();
+  await expect.poll(() => Date.now(), { interval: 1 }).toBeGreaterThan(recordedAtMs);
+}
 
 /** Adds records as fast as a statement can, one for each list of workspaces. */
 function fill(targetId: string, workspaceIds: readonly (readonly string[])[], changes = {}) {
@@ -170,9 +174,6 @@ test('a key that is restricted to workspaces is shown only records that concern 
 test('pages follow each other without a repeat, and a token serves its own list only', async () => {
   for (let n = 0; n < 5; n++) {
     await record({ targetId: 'ws_paged', workspaceIds: [`ws_${n}`] });
-    // Of the same millisecond neither is the newer one.
-    const recordedAtMs = Date.now();
-    await expect.poll(() => Date.now(), { interval: 1 }).toBeGreaterThan(recordedAtMs);
   }
   const pages = await walk(auditor, { targetId: 'ws_paged', pageSize: 2 });
   expect(pages).toEqual([['ws_4', 'ws_3'], ['ws_2', 'ws_1'], ['ws_0']]);
