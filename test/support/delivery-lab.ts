@@ -81,6 +81,8 @@ export interface Sender {
   readonly setBacks: readonly SetBackLog[];
   /** Statements that it has sent so far. */
   readonly statements: { readonly name: string }[];
+  /** The status codes that it was answered with so far, undefined where there was no answer. */
+  readonly answers: (number | undefined)[];
   /** Errors that it has reported. */
   readonly errors: unknown[];
   /** As SIGSTOP does, for its database: what it asks waits until `thaw`. */
@@ -88,6 +90,8 @@ export interface Sender {
   thaw(): void;
   /** Its next statement of a name, or `transaction`, waits. */
   hold(name: string): Held;
+  /** The answer of its next statement of a name, or `transaction`, waits, and is lost: what it asked for is done. */
+  lose(name: string): Held;
   /** As kill -9 does: nothing of it goes on. */
   kill(): Promise<void>;
   /** As SIGTERM does. */
@@ -262,6 +266,7 @@ async function startSender(
     onNotice: () => undefined,
   });
   const schedule = { ...quickSchedule, ...changes };
+  const answers: (number | undefined)[] = [];
   const errors: unknown[] = [];
   const gate = createGate(database);
   const client = createHttpClient(
@@ -298,6 +303,7 @@ async function startSender(
       post: async (request) => {
         const response = await client.post(request);
         await gate.open();
+        answers.push(response.kind === 'answered' ? response.status : undefined);
         return response;
       },
       headersFor: createHeadersFor(createEncryption(encryptionKeys), () => undefined),
@@ -331,10 +337,12 @@ async function startSender(
     losses,
     setBacks,
     statements: gate.sent,
+    answers,
     errors,
     freeze: gate.freeze,
     thaw: gate.thaw,
     hold: gate.hold,
+    lose: gate.lose,
     kill() {
       ended ??= (async () => {
         gate.freeze();
@@ -359,14 +367,19 @@ async function startSender(
 function createGate(database: Database) {
   const sent: { name: string }[] = [];
   let frozen: PromiseWithResolvers<void> | undefined;
-  const held = new Map<string, { reached(): void; released: Promise<void> }>();
-  const open = async (name?: string) => {
+  const [held, lost] = [createHolds(), createHolds()];
+  const open = async () => {
     while (frozen !== undefined) await frozen.promise;
-    const wait = name === undefined ? undefined : held.get(name);
-    if (wait === undefined) return;
-    held.delete(name as string);
-    wait.reached();
-    await wait.released;
+  };
+  const ask = async <Answer>(name: string, work: () => Promise<Answer>): Promise<Answer> => {
+    await open();
+    const [hold, loss] = [held.take(name), lost.take(name)];
+    await hold?.();
+    sent.push({ name });
+    const answer = await work();
+    if (loss === undefined) return answer;
+    await loss();
+    throw new Error(`the answer of ${name} was lost`);
   };
   return {
     sent,
@@ -378,23 +391,37 @@ function createGate(database: Database) {
       frozen?.resolve();
       frozen = undefined;
     },
-    hold(name: string): Held {
-      const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-      held.set(name, { reached: reached.resolve, released: released.promise });
-      return { reached: reached.promise, release: released.resolve };
-    },
+    hold: held.hold,
+    lose: lost.hold,
     statements: {
       clock: database.clock,
-      async run<Row>(statement: Statement, values: unknown[], timeoutMs: number): Promise<Row[]> {
-        await open(statement.name);
-        sent.push({ name: statement.name });
-        return database.statements.run<Row>(statement, values, timeoutMs);
-      },
+      run: <Row>(statement: Statement, values: unknown[], timeoutMs: number): Promise<Row[]> =>
+        ask(statement.name, () => database.statements.run<Row>(statement, values, timeoutMs)),
     },
-    inTransaction: (async (work, timeoutMs) => {
-      await open('transaction');
-      sent.push({ name: 'transaction' });
-      return database.inTransaction(work, timeoutMs);
-    }) as Database['inTransaction'],
+    inTransaction: ((work, timeoutMs) =>
+      ask('transaction', () =>
+        database.inTransaction(work, timeoutMs),
+      )) as Database['inTransaction'],
+  };
+}
+
+/** What is to wait, by its name, once each. */
+function createHolds() {
+  const holds = new Map<string, () => Promise<void>>();
+  return {
+    hold(name: string): Held {
+      const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      holds.set(name, () => {
+        reached.resolve();
+        return released.promise;
+      });
+      return { reached: reached.promise, release: released.resolve };
+    },
+    /** What whoever comes next under a name has to wait for. */
+    take(name: string): (() => Promise<void>) | undefined {
+      const hold = holds.get(name);
+      holds.delete(name);
+      return hold;
+    },
   };
 }

@@ -223,3 +223,42 @@ test('what was sent while the log was read for the same endpoint is not sent a s
   await lab.settled(id);
   expect(receiver.at('/hooks').map(({ sequence }) => sequence)).toEqual(upTo(3));
 });
+
+test('what is recorded again since the answer was lost parks nothing that was sent meanwhile', async () => {
+  const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks`, ordering: 'subject' });
+  const [first, last] = [Promise.withResolvers<number>(), Promise.withResolvers<number>()];
+  receiver.answer = ({ sequence, attempt }) => {
+    if (sequence === 4) return last.promise;
+    return sequence === 1 && attempt === 1 ? first.promise : 204;
+  };
+  const subjects = ['one', 'one', 'two', 'three'];
+  await fillLog(
+    lab.database,
+    labWorkspace,
+    subjects.map((subject) => ({ type: 'order.paid', subject })),
+  );
+  const { answers, errors, hold, lose, statements } = await lab.start();
+  const records = () => statements.filter(({ name }) => name === 'transaction').length - 1;
+  await expect.poll(records).toBe(0);
+  const record = hold('transaction');
+  await record.reached;
+
+  // While the third is recorded the first fails, and the second is to wait behind it: that is written down, and nobody hears.
+  const loss = lose('transaction');
+  first.resolve(500);
+  await expect.poll(() => answers).toEqual([204, 500]);
+  record.release();
+  await loss.reached;
+  await lab.start();
+  await receiver.waitFor('/hooks', 5);
+  await expect
+    .poll(() => lab.row('select count(*)::int as waiting from webhook_work'))
+    .toEqual({ waiting: 0 });
+
+  loss.release();
+  await expect.poll(records).toBe(3);
+  last.resolve(204);
+  await lab.settled(id);
+  expect(errors.splice(0)).toHaveLength(1);
+  expect(receiver.at('/hooks').map(({ sequence }) => sequence)).toEqual([1, 3, 4, 1, 2]);
+});

@@ -154,6 +154,9 @@ export const recordWindowsStatement: Statement = {
       select window_id, place, workspace_id, cursor_id, endpoint_id, event_id, lane, sequence, previous_sequence, 0, 0,
         case outcome when 'parked' then 'infinity' else clock_timestamp() + after_ms * interval '1 millisecond' end
       from held where outcome in ('parked', 'put off')
+        -- When this runs again, what waits may have been sent by then: its work is gone, and its attempts tell.
+        and not exists (select from webhook_attempts attempts
+          where attempts.window_id = held.window_id and attempts.place = held.place)
       on conflict do nothing
       returning window_id, place, workspace_id, cursor_id, endpoint_id, attempts, due_at
     ),
