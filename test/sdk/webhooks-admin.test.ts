@@ -225,6 +225,22 @@ test('a replay is counted, created, followed and listed', async () => {
   await expect(harbor.replays.pause(replay.id)).rejects.toMatchObject({ reason: 'REPLAY_ENDED' });
 });
 
+test('a test event is waited for 45 s, also where timeoutMs is undefined', async () => {
+  const { endpoint } = await make();
+  const timeouts: (string | null)[] = [];
+  const watched = new Harbor({
+    ...{ secretKey: service.secretKey, baseUrl: service.baseUrl },
+    fetch: (input, init) => {
+      timeouts.push(new Headers(init?.headers).get('connect-timeout-ms'));
+      return fetch(input, init);
+    },
+  });
+  for (const options of [{}, { timeoutMs: undefined }, { timeoutMs: 20_000 }]) {
+    await watched.webhookEndpoints.sendTestEvent(endpoint.id, options);
+  }
+  expect(timeouts).toEqual(['45000', '45000', '20000']);
+});
+
 test('what could not be meant is refused before it is sent, by its field', async () => {
   const { workspaceId, endpoint, url } = await make();
   const { webhookEndpoints, deliveries, replays } = harbor;

@@ -177,8 +177,8 @@ export class WebhookEndpoints {
     const { client, call } = this.#deps;
     const request = { id: requireString('id', id) };
     const answer = await call((attempt) => client.sendTestEvent(request, attempt), {
-      timeoutMs: testTimeoutMs,
       ...options,
+      timeoutMs: options.timeoutMs ?? testTimeoutMs,
     });
     return attemptFromMessage(answer.attempt);
   }
