@@ -1,6 +1,7 @@
 import { refuseField } from './events/request-fields.ts';
 import { makeIdempotencyKey } from './idempotency-key.ts';
-import type { RequestOptions } from './options.ts';
+import type { Names } from './known-names.ts';
+import { type RequestOptions, requestOptionNames } from './options.ts';
 
 /** Options of a call that creates something once. */
 export interface CreateOnceOptions extends RequestOptions {
@@ -10,6 +11,12 @@ export interface CreateOnceOptions extends RequestOptions {
    */
   readonly requestId?: string | undefined;
 }
+
+/** @internal */
+export const createOnceOptionNames = {
+  requestId: true,
+  ...requestOptionNames,
+} satisfies Names<CreateOnceOptions>;
 
 /** @internal */
 export function requestIdOf({ requestId }: CreateOnceOptions): string {

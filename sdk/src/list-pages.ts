@@ -1,7 +1,8 @@
 import type { Caller } from './caller.ts';
 import { invalidResponse } from './events/from-message.ts';
 import { parseInteger, requireString } from './events/request-fields.ts';
-import type { RequestOptions } from './options.ts';
+import { type Names, refuseUnknownFields } from './known-names.ts';
+import { type RequestOptions, requestOptionNames } from './options.ts';
 import { type Page, PagedList } from './paged-list.ts';
 
 /** Which page of a list. */
@@ -11,6 +12,9 @@ export interface PageQuery {
   /** `nextPageToken` of an earlier page, with the same filters; absent: the first page. */
   readonly pageToken?: string | undefined;
 }
+
+/** @internal */
+export const pageQueryNames = { pageSize: true, pageToken: true } satisfies Names<PageQuery>;
 
 /** A list: `await` gives one page, `for await` every item, page after page. */
 export type ItemList<Item> = PagedList<Item, Page<Item>>;
@@ -23,6 +27,8 @@ interface PageFields {
 /** @internal How a list is fetched, page by page. */
 export interface PageSource<Query extends PageQuery, Answer, Item> {
   readonly call: Caller;
+  /** What a query may have. */
+  readonly fields: Names<Query>;
   /** Makes a request of a query. Throws InvalidRequestError. */
   readonly send: (
     query: Query,
@@ -40,7 +46,7 @@ export function listPages<
   return new PagedList(
     () => fetchPage(source, query, options),
     ({ items }: Page<Item>) => items,
-    options.signal,
+    options?.signal,
   );
 }
 
@@ -53,9 +59,10 @@ async function fetchPage<
   query: Query,
   options: RequestOptions,
 ): Promise<Page<Item>> {
+  refuseUnknownFields(query, source.fields, requestOptionNames);
   const send = source.send(query, {
-    pageSize: parseInteger('pageSize', query?.pageSize, { min: 1, max: 500 }) ?? 0,
-    pageToken: query?.pageToken === undefined ? '' : requireString('pageToken', query.pageToken),
+    pageSize: parseInteger('pageSize', query.pageSize, { min: 1, max: 500 }) ?? 0,
+    pageToken: query.pageToken === undefined ? '' : requireString('pageToken', query.pageToken),
   });
   const answer = await source.call(send, options);
   const nextPageToken = answer.nextPageToken === '' ? undefined : answer.nextPageToken;

@@ -1,6 +1,6 @@
 import { InvalidOptionError } from './errors.ts';
 import type { SubscribeOptions } from './events/subscribe.ts';
-import { findNearestName } from './nearest-name.ts';
+import { type Names, refuseOption, refuseUnknownOptions } from './known-names.ts';
 import type { PayloadIntegers } from './payload-integers.ts';
 import { camelCaseKeys, type PayloadKeys, preservedKeys } from './payload-keys.ts';
 
@@ -38,6 +38,27 @@ export interface RequestOptions {
   readonly maxRetries?: number | undefined;
 }
 
+/** Names are told in these orders. */
+const optionNames = {
+  secretKey: true,
+  baseUrl: true,
+  payloadKeys: true,
+  payloadIntegers: true,
+  maxRetries: true,
+  timeoutMs: true,
+  fetch: true,
+} satisfies Names<HarborOptions>;
+export const requestOptionNames = {
+  signal: true,
+  timeoutMs: true,
+  maxRetries: true,
+} satisfies Names<RequestOptions>;
+export const subscribeOptionNames = {
+  onLive: true,
+  onReconnect: true,
+  ...requestOptionNames,
+} satisfies Names<SubscribeOptions>;
+
 /** Options of a client after checking, with the defaults filled in. */
 export interface Settings {
   readonly secretKey: string;
@@ -66,8 +87,12 @@ export function parseOptions(options: HarborOptions, environmentBaseUrl?: string
   };
 }
 
-/** Checks the options of one call. Throws InvalidOptionError. */
-export function parseRequestOptions(options: RequestOptions): RequestOptions {
+/** Checks the options of one call, and returns those that every call has. Throws InvalidOptionError. */
+export function parseRequestOptions(
+  options: RequestOptions,
+  names: Names<RequestOptions> = requestOptionNames,
+): RequestOptions {
+  refuseUnknownOptions(options, names);
   return {
     signal: options.signal,
     timeoutMs: parseTimeoutMs(options.timeoutMs),
@@ -78,34 +103,16 @@ export function parseRequestOptions(options: RequestOptions): RequestOptions {
 /** Checks the options of a subscription. Throws InvalidOptionError. */
 export function parseSubscribeOptions(options: SubscribeOptions): SubscribeOptions {
   return {
-    ...parseRequestOptions(options),
+    ...parseRequestOptions(options, subscribeOptionNames),
     onLive: parseCallback('onLive', options.onLive),
     onReconnect: parseCallback('onReconnect', options.onReconnect),
   };
 }
 
-/** Of a client, in the order in which they are told. */
-const optionNames = [
-  'secretKey',
-  'baseUrl',
-  'payloadKeys',
-  'payloadIntegers',
-  'maxRetries',
-  'timeoutMs',
-  'fetch',
-] as const satisfies readonly (keyof HarborOptions)[];
-
-/** One that is misspelt would leave the default in its place. */
+/** One that is misspelt would leave the default in its place, also where it is undefined for want of a variable. */
 function refuseUnknown(options: object): void {
-  for (const name of Object.keys(options)) {
-    if ((optionNames as readonly string[]).includes(name)) continue;
-    const nearest = findNearestName(name, optionNames);
-    const hint =
-      nearest === undefined
-        ? `; there are ${optionNames.slice(0, -1).join(', ')} and ${optionNames.at(-1)}.`
-        : `; did you mean ${nearest}?`;
-    throw new InvalidOptionError(name, `${name} is not an option${hint}`);
-  }
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(optionNames, name));
+  if (unknown !== undefined) throw refuseOption(unknown, optionNames);
 }
 
 /** Only the form is checked, so that a key that was cut or quoted is noticed; the service knows the rest. */

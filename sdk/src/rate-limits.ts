@@ -1,5 +1,6 @@
 import type { RateLimits as RateLimitsMessage } from '../../gen/typescript/harbor/rate_limits/v1/rate_limits_pb.ts';
 import { parseInteger, refuseField } from './events/request-fields.ts';
+import { findUnknownName, hintOf } from './known-names.ts';
 
 /** What an API key, or all keys in a workspace together, may take in each process of the service. Absent: no limit. */
 export interface RateLimits {
@@ -21,7 +22,7 @@ const bounds = {
   createBytesPerSecond: { min: 1_024, max: 1_000_000_000 },
   burstSeconds: { min: 1, max: 3_600 },
   streams: { min: 1, max: 1_000_000 },
-} as const;
+} as const satisfies Record<keyof RateLimits, object>;
 const limitNames = Object.keys(bounds) as (keyof RateLimits)[];
 /** On the wire, where it takes a limit off. */
 const noLimit = 0;
@@ -43,9 +44,9 @@ function parseLimits(limits: RateLimitChanges, ofNull: (field: string) => number
   if (limits === null || typeof limits !== 'object') {
     throw refuseField('rateLimits', 'must be an object, such as { createsPerSecond: 100 }.');
   }
-  const unknown = Object.keys(limits).find((name) => !Object.hasOwn(bounds, name));
+  const unknown = findUnknownName(limits, bounds);
   if (unknown !== undefined) {
-    throw refuseField(`rateLimits.${unknown}`, `is none of ${limitNames.join(', ')}.`);
+    throw refuseField(`rateLimits.${unknown}`, `is not a limit${hintOf(unknown, bounds)}`);
   }
   return Object.fromEntries(
     limitNames.flatMap((name) => {

@@ -91,10 +91,10 @@ describe('the packed package', () => {
     ]);
   });
 
-  test('adds at most 62,000 bytes to a bundle, minified and with gzip', async () => {
+  test('adds at most 63,000 bytes to a bundle, minified and with gzip', async () => {
     const entry = `import { Harbor } from '@harbor/sdk'; globalThis.harbor = new Harbor({});`;
     const code = await bundleForBrowser(folder, entry, { minify: true });
-    expect(gzipSync(code).length).toBeLessThan(62_000);
+    expect(gzipSync(code).length).toBeLessThan(63_000);
   });
 
   test('has webhooks that add at most 5,000 bytes of their own, and run where there is no process', async () => {

@@ -2,6 +2,7 @@ import {
   type ApiKey as ApiKeyMessage,
   ApiKeyKind as Kind,
 } from '../../../gen/typescript/harbor/api_keys/v1/api_key_pb.ts';
+import { createOnceOptionNames } from '../create-once.ts';
 import {
   parseDate,
   parseTexts,
@@ -9,17 +10,26 @@ import {
   refuseField,
   requireString,
 } from '../events/request-fields.ts';
+import { refuseUnknownFields } from '../known-names.ts';
 import { dateField, nameOf, parseName, requireDate, requireMessage } from '../message-parts.ts';
 import {
   newRateLimitsToMessage,
   rateLimitChangesToMessage,
   rateLimitsFromMessage,
 } from '../rate-limits.ts';
-import type { ApiKey, ApiKeyChanges, ApiKeyKind, NewApiKey } from './api-key.ts';
+import {
+  type ApiKey,
+  type ApiKeyChanges,
+  type ApiKeyKind,
+  apiKeyChangeNames,
+  type NewApiKey,
+  newApiKeyNames,
+} from './api-key.ts';
 
 const kinds = { secret: Kind.SECRET, restricted: Kind.RESTRICTED } as const;
 
 export function newApiKeyToMessage(apiKey: NewApiKey, requestId: string) {
+  refuseUnknownFields(apiKey, newApiKeyNames, createOnceOptionNames);
   const { displayName, typePatterns } = apiKey;
   return {
     kind: parseKind(apiKey.kind),
@@ -40,6 +50,7 @@ function parseKind(kind: unknown): Kind {
 }
 
 export function apiKeyChangesToMessage(id: string, changes: ApiKeyChanges) {
+  refuseUnknownFields(changes, apiKeyChangeNames);
   const { displayName } = changes;
   return {
     id: requireString('id', id),

@@ -1,3 +1,4 @@
+import type { Names } from '../known-names.ts';
 import type { RateLimitChanges, RateLimits } from '../rate-limits.ts';
 
 /** A secret key may do everything within its scopes; a restricted key what it lists. */
@@ -39,6 +40,17 @@ export interface NewApiKey {
   readonly rateLimits?: RateLimits | undefined;
 }
 
+/** @internal */
+export const newApiKeyNames = {
+  kind: true,
+  displayName: true,
+  scopes: true,
+  workspaceIds: true,
+  typePatterns: true,
+  expiresAt: true,
+  rateLimits: true,
+} satisfies Names<NewApiKey>;
+
 /** What to change of an API key; what is absent stays. */
 export interface ApiKeyChanges {
   /** What people call it; at most 255 characters. */
@@ -48,6 +60,13 @@ export interface ApiKeyChanges {
   /** Limits that are absent stay, null takes one off, or all of them. */
   readonly rateLimits?: RateLimitChanges | null | undefined;
 }
+
+/** @internal */
+export const apiKeyChangeNames = {
+  displayName: true,
+  expiresAt: true,
+  rateLimits: true,
+} satisfies Names<ApiKeyChanges>;
 
 /** An API key, without its secret. */
 export interface ApiKey {

@@ -2,10 +2,11 @@ import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import type { Client } from '@connectrpc/connect';
 import type { ApiKeysService } from '../../../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
 import type { Caller } from '../caller.ts';
-import { type CreateOnceOptions, requestIdOf } from '../create-once.ts';
+import { type CreateOnceOptions, createOnceOptionNames, requestIdOf } from '../create-once.ts';
 import { parseInteger, requireString } from '../events/request-fields.ts';
-import { type ItemList, listPages, type PageQuery } from '../list-pages.ts';
-import type { RequestOptions } from '../options.ts';
+import type { Names } from '../known-names.ts';
+import { type ItemList, listPages, type PageQuery, pageQueryNames } from '../list-pages.ts';
+import { parseRequestOptions, type RequestOptions, requestOptionNames } from '../options.ts';
 import type { ApiKey, ApiKeyChanges, CreatedApiKey, NewApiKey, RotatedApiKey } from './api-key.ts';
 import {
   apiKeyChangesToMessage,
@@ -25,6 +26,10 @@ export interface RotateApiKeyOptions extends RequestOptions {
   readonly overlapMs?: number | undefined;
 }
 
+const rotateOptionNames = {
+  overlapMs: true,
+  ...requestOptionNames,
+} satisfies Names<RotateApiKeyOptions>;
 const overlapMsMax = 7 * 24 * 60 * 60_000;
 
 /**
@@ -51,13 +56,14 @@ export class ApiKeys {
    */
   async create(apiKey: NewApiKey, options: CreateOnceOptions = {}): Promise<CreatedApiKey> {
     const { client, call } = this.#deps;
+    const common = parseRequestOptions(options, createOnceOptionNames);
     const request = newApiKeyToMessage(apiKey, requestIdOf(options));
-    const answer = await call((attempt) => client.createApiKey(request, attempt), options);
+    const answer = await call((attempt) => client.createApiKey(request, attempt), common);
     const { secret, replayed } = answer;
     const created = apiKeyFromMessage(answer.apiKey);
     // An attempt of this call has made the key, and its secret went with the answer: nobody has it.
     if (replayed && options.requestId === undefined) {
-      return { ...(await this.rotate(created.id, options)), replayed: false };
+      return { ...(await this.rotate(created.id, common)), replayed: false };
     }
     return { ...created, ...(secret !== '' && { secret }), replayed };
   }
@@ -75,6 +81,7 @@ export class ApiKeys {
     return listPages(
       {
         call,
+        fields: pageQueryNames,
         send: (_, page) => (attempt) => client.listApiKeys(page, attempt),
         itemsOf: ({ apiKeys }) => apiKeys.map(apiKeyFromMessage),
       },
@@ -107,12 +114,13 @@ export class ApiKeys {
    */
   async rotate(id: string, options: RotateApiKeyOptions = {}): Promise<RotatedApiKey> {
     const { client, call } = this.#deps;
+    const common = parseRequestOptions(options, rotateOptionNames);
     const overlapMs = parseInteger('overlapMs', options.overlapMs, { min: 0, max: overlapMsMax });
     const request = {
       id: requireString('id', id),
       ...(overlapMs !== undefined && { overlap: durationFromMs(overlapMs) }),
     };
-    const answer = await call((attempt) => client.rotateApiKey(request, attempt), options);
+    const answer = await call((attempt) => client.rotateApiKey(request, attempt), common);
     return { ...apiKeyFromMessage(answer.apiKey), secret: answer.secret };
   }
 

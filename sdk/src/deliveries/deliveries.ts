@@ -1,8 +1,9 @@
-import type { CreateOnceOptions } from '../create-once.ts';
+import { type CreateOnceOptions, createOnceOptionNames } from '../create-once.ts';
 import { requireString } from '../events/request-fields.ts';
-import { type ItemList, listPages, type PageQuery } from '../list-pages.ts';
+import { type Names, refuseUnknownFields } from '../known-names.ts';
+import { type ItemList, listPages, type PageQuery, pageQueryNames } from '../list-pages.ts';
 import type { RequestOptions } from '../options.ts';
-import { createReplay, type ReplayRange } from '../replays/create-replay.ts';
+import { createReplay, type ReplayRange, replayRangeNames } from '../replays/create-replay.ts';
 import type { Replay } from '../replays/replay-messages.ts';
 import type { WebhooksDeps } from '../webhook-endpoints/webhook-endpoints.ts';
 import {
@@ -24,6 +25,13 @@ export interface DeliveryQuery extends PageQuery {
   readonly state?: DeliveryState | undefined;
 }
 
+const deliveryQueryNames = {
+  endpointId: true,
+  eventId: true,
+  state: true,
+  ...pageQueryNames,
+} satisfies Names<DeliveryQuery>;
+
 /**
  * What was sent to endpoints, for as long as that is kept: `harbor.deliveries`. Rejects as `harbor.webhookEndpoints`
  * does; with NotFoundError for a delivery that does not exist, is kept no more, or is of an endpoint that the API key does not
@@ -43,10 +51,11 @@ export class Deliveries {
     return listPages(
       {
         call,
+        fields: deliveryQueryNames,
         send: (asked: DeliveryQuery, page) => {
           const request = {
             ...page,
-            endpointId: requireString('endpointId', asked?.endpointId),
+            endpointId: requireString('endpointId', asked.endpointId),
             eventId: asked.eventId === undefined ? '' : requireString('eventId', asked.eventId),
             state: parseState(asked.state),
           };
@@ -84,6 +93,7 @@ export class Deliveries {
 
   /** Sends again what has failed of an endpoint in a range of its log: the replay that does. Needs events:read besides. */
   async retryFailed(range: ReplayRange, options: CreateOnceOptions = {}): Promise<Replay> {
+    refuseUnknownFields(range, replayRangeNames, createOnceOptionNames);
     return createReplay(this.#deps, { ...range, onlyFailed: true }, options);
   }
 }

@@ -1,6 +1,7 @@
 import type { HarborError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
-import type { CreatedEvent, NewEvent } from './event.ts';
+import type { Names } from '../known-names.ts';
+import { type CreatedEvent, type NewEvent, newEventNames } from './event.ts';
 
 /** How many events one batch takes. */
 export const batchItemsMax = 500;
@@ -13,6 +14,12 @@ export interface BatchItem<Payload extends object = JsonObject> extends NewEvent
    */
   readonly idempotencyKey?: string | undefined;
 }
+
+/** @internal */
+export const batchItemNames = {
+  ...newEventNames,
+  idempotencyKey: true,
+} satisfies Names<BatchItem>;
 
 /** What became of one event of a batch: `ok` says which. */
 export type BatchResult<Payload extends object = JsonObject> =

@@ -6,9 +6,10 @@ import type {
 import type { Caller } from '../caller.ts';
 import { HarborError } from '../errors.ts';
 import { makeIdempotencyKey } from '../idempotency-key.ts';
-import { parseRequestOptions, type RequestOptions } from '../options.ts';
+import { refuseUnknownFields } from '../known-names.ts';
+import { parseRequestOptions, type RequestOptions, requestOptionNames } from '../options.ts';
 import type { Translation } from '../to-harbor-error.ts';
-import { type BatchItem, type BatchResult, batchItemsMax } from './batch.ts';
+import { type BatchItem, type BatchResult, batchItemNames, batchItemsMax } from './batch.ts';
 import { batchResultFromMessage } from './batch-result.ts';
 import { invalidResponse } from './from-message.ts';
 import {
@@ -143,6 +144,7 @@ function toEntry<Payload extends object>(item: UncheckedItem, rules: PayloadRule
   const idempotencyKey =
     item?.idempotencyKey === undefined ? makeIdempotencyKey() : item.idempotencyKey;
   try {
+    refuseUnknownFields(item, batchItemNames, requestOptionNames);
     const message = newEventToMessage(item, idempotencyKey, rules);
     return { idempotencyKey, message, result: undefined };
   } catch (error) {

@@ -1,5 +1,6 @@
 import { type HarborError, NotFoundError, SequenceExpiredError } from '../errors.ts';
-import type { RequestOptions } from '../options.ts';
+import type { Names } from '../known-names.ts';
+import { type RequestOptions, requestOptionNames } from '../options.ts';
 import type { Event } from './event.ts';
 import type { EventList } from './list.ts';
 
@@ -16,6 +17,17 @@ export interface EraseBySubjectOptions extends RequestOptions {
   /** Called with each event once it is erased. What it throws ends the work. */
   readonly onErased?: ((event: Event) => void) | undefined;
 }
+
+/** @internal */
+export const eraseBySubjectQueryNames = {
+  workspaceId: true,
+  subject: true,
+} satisfies Names<EraseBySubjectQuery>;
+/** @internal */
+export const eraseBySubjectOptionNames = {
+  onErased: true,
+  ...requestOptionNames,
+} satisfies Names<EraseBySubjectOptions>;
 
 /** What erasing all of a subject has done. */
 export interface ErasedBySubject {

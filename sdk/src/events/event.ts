@@ -1,4 +1,5 @@
 import type { JsonObject } from '../json.ts';
+import type { Names } from '../known-names.ts';
 
 /**
  * Something that happened in a workspace. Events never change after they were created, but that their content
@@ -42,7 +43,7 @@ export interface CreatedEvent<Payload extends object = JsonObject> extends Event
   readonly idempotencyKeyExpiresAt?: Date;
 }
 
-/** An event to create. */
+/** An event to create. Other names are refused: an event that was read is not taken as a whole. */
 export interface NewEvent<Payload extends object = JsonObject> {
   /** The workspace to record it in: ws_… */
   readonly workspaceId: string;
@@ -76,3 +77,13 @@ export interface NewEvent<Payload extends object = JsonObject> {
    */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
+
+/** @internal */
+export const newEventNames = {
+  workspaceId: true,
+  type: true,
+  payload: true,
+  subject: true,
+  occurredAt: true,
+  metadata: true,
+} satisfies Names<NewEvent>;

@@ -2,7 +2,15 @@ import type { Client } from '@connectrpc/connect';
 import type { EventsService } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import type { Caller } from '../caller.ts';
 import type { JsonObject } from '../json.ts';
-import { parseCallback, parseSubscribeOptions, type RequestOptions } from '../options.ts';
+import { type Names, refuseUnknownFields } from '../known-names.ts';
+import {
+  parseCallback,
+  parseRequestOptions,
+  parseSubscribeOptions,
+  type RequestOptions,
+  requestOptionNames,
+  subscribeOptionNames,
+} from '../options.ts';
 import type { BatchItem, BatchResult } from './batch.ts';
 import { createBatch } from './create-batch.ts';
 import {
@@ -10,8 +18,10 @@ import {
   type EraseBySubjectQuery,
   type ErasedBySubject,
   eraseAll,
+  eraseBySubjectOptionNames,
+  eraseBySubjectQueryNames,
 } from './erase-by-subject.ts';
-import type { CreatedEvent, Event, NewEvent } from './event.ts';
+import { type CreatedEvent, type Event, type NewEvent, newEventNames } from './event.ts';
 import { createdEventFromMessage, eventFromMessage } from './from-message.ts';
 import type { EventList, ListQuery } from './list.ts';
 import { listEvents } from './list-events.ts';
@@ -23,7 +33,7 @@ import {
   refuseField,
   requireString,
 } from './request-fields.ts';
-import type { SubscribeOptions, SubscribeQuery } from './subscribe.ts';
+import { type SubscribeOptions, type SubscribeQuery, subscribeQueryNames } from './subscribe.ts';
 import { EventSubscription, type SubscriptionDeps } from './subscription.ts';
 
 /** Options of one create. */
@@ -41,6 +51,15 @@ export interface RetrieveOptions extends RequestOptions {
   /** The workspace that the event is in; an event of another one is not found. Absent: any. */
   readonly workspaceId?: string | undefined;
 }
+
+const createOptionNames = {
+  idempotencyKey: true,
+  ...requestOptionNames,
+} satisfies Names<CreateOptions>;
+const retrieveOptionNames = {
+  workspaceId: true,
+  ...requestOptionNames,
+} satisfies Names<RetrieveOptions>;
 
 /** @internal What Events is made of. */
 export interface EventsDeps extends SubscriptionDeps, PayloadRules {
@@ -70,9 +89,11 @@ export class Events {
     options: CreateOptions = {},
   ): Promise<CreatedEvent<Payload>> {
     const { client, call, payloadKeys } = this.#deps;
+    refuseUnknownFields(event, newEventNames, createOptionNames);
+    const common = parseRequestOptions(options, createOptionNames);
     const request = newEventToMessage(event, options.idempotencyKey, this.#deps);
     const sent = { idempotencyKey: request.idempotencyKey };
-    const answer = await call((attempt) => client.createEvent(request, attempt), options, sent);
+    const answer = await call((attempt) => client.createEvent(request, attempt), common, sent);
     return createdEventFromMessage<Payload>(answer, payloadKeys, sent);
   }
 
@@ -109,9 +130,10 @@ export class Events {
     options: RetrieveOptions = {},
   ): Promise<Event<Payload>> {
     const { client, call, payloadKeys } = this.#deps;
+    const common = parseRequestOptions(options, retrieveOptionNames);
     const workspaceId = parseRetrievedFrom(options.workspaceId);
     const request = { id: requireString('id', id), workspaceId };
-    const answer = await call((attempt) => client.retrieveEvent(request, attempt), options);
+    const answer = await call((attempt) => client.retrieveEvent(request, attempt), common);
     return eventFromMessage<Payload>(answer.event, payloadKeys);
   }
 
@@ -127,9 +149,10 @@ export class Events {
     options: RetrieveOptions = {},
   ): Promise<Event<Payload>> {
     const { client, call, payloadKeys } = this.#deps;
+    const common = parseRequestOptions(options, retrieveOptionNames);
     const workspaceId = parseRetrievedFrom(options.workspaceId);
     const request = { id: requireString('id', id), workspaceId };
-    const answer = await call((attempt) => client.eraseEvent(request, attempt), options);
+    const answer = await call((attempt) => client.eraseEvent(request, attempt), common);
     return eventFromMessage<Payload>(answer.event, payloadKeys);
   }
 
@@ -143,15 +166,17 @@ export class Events {
    */
   async eraseBySubject(
     query: EraseBySubjectQuery,
-    { onErased, ...options }: EraseBySubjectOptions = {},
+    options: EraseBySubjectOptions = {},
   ): Promise<ErasedBySubject> {
-    const workspaceId = requireString('workspaceId', query?.workspaceId);
+    refuseUnknownFields(query, eraseBySubjectQueryNames, eraseBySubjectOptionNames);
+    const common = parseRequestOptions(options, eraseBySubjectOptionNames);
+    const workspaceId = requireString('workspaceId', query.workspaceId);
     const subject = requireString('subject', parseSubject(query.subject));
     return eraseAll({
       subject,
-      list: () => this.list({ workspaceId, subject }, options),
-      erase: (id) => this.erase(id, { ...options, workspaceId }),
-      onErased: parseCallback('onErased', onErased),
+      list: () => this.list({ workspaceId, subject }, common),
+      erase: (id) => this.erase(id, { ...common, workspaceId }),
+      onErased: parseCallback('onErased', options.onErased),
     });
   }
 
@@ -197,8 +222,9 @@ export class Events {
     query: SubscribeQuery,
     options: SubscribeOptions = {},
   ): EventSubscription<Payload> {
+    refuseUnknownFields(query, subscribeQueryNames, subscribeOptionNames);
     const subscription = {
-      workspaceId: requireString('workspaceId', query?.workspaceId),
+      workspaceId: requireString('workspaceId', query.workspaceId),
       typePatterns: parseTypePatterns(query),
       saysTypes: query.types !== undefined,
       subject: parseSubject(query.subject) ?? '',

@@ -4,10 +4,11 @@ import {
   type EventsService,
 } from '../../../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import type { Caller } from '../caller.ts';
-import type { RequestOptions } from '../options.ts';
+import { refuseUnknownFields } from '../known-names.ts';
+import { type RequestOptions, requestOptionNames } from '../options.ts';
 import type { PayloadKeys } from '../payload-keys.ts';
 import { eventFromMessage, invalidResponse, toSafeInteger } from './from-message.ts';
-import { EventList, type EventPage, type ListQuery } from './list.ts';
+import { EventList, type EventPage, type ListQuery, listQueryNames } from './list.ts';
 import {
   parseDate,
   parseInteger,
@@ -31,7 +32,7 @@ export function listEvents<Payload extends object>(
   query: ListQuery,
   options: RequestOptions,
 ): EventList<Payload> {
-  return new EventList(() => fetchPage<Payload>(deps, query, options), options.signal);
+  return new EventList(() => fetchPage<Payload>(deps, query, options), options?.signal);
 }
 
 async function fetchPage<Payload extends object>(
@@ -62,8 +63,9 @@ async function fetchPage<Payload extends object>(
 }
 
 function queryToMessage(query: ListQuery) {
+  refuseUnknownFields(query, listQueryNames, requestOptionNames);
   return {
-    workspaceId: requireString('workspaceId', query?.workspaceId),
+    workspaceId: requireString('workspaceId', query.workspaceId),
     typePatterns: parseTypePatterns(query),
     subject: parseSubject(query.subject) ?? '',
     ...parseDate('createdAfter', query.createdAfter),

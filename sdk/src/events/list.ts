@@ -1,4 +1,5 @@
 import type { JsonObject } from '../json.ts';
+import type { Names } from '../known-names.ts';
 import { PagedList } from '../paged-list.ts';
 import type { Event } from './event.ts';
 
@@ -28,6 +29,20 @@ export interface ListQuery {
   /** `nextPageToken` of an earlier page, with the same filters and order; absent: the first page. */
   readonly pageToken?: string | undefined;
 }
+
+/** @internal */
+export const listQueryNames = {
+  workspaceId: true,
+  typePatterns: true,
+  types: true,
+  subject: true,
+  createdAfter: true,
+  createdBefore: true,
+  afterSequence: true,
+  order: true,
+  pageSize: true,
+  pageToken: true,
+} satisfies Names<ListQuery>;
 
 /** A page of events. */
 export interface EventPage<Payload extends object = JsonObject> {

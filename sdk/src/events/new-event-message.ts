@@ -29,7 +29,7 @@ export function newEventToMessage(
 ): NewEventMessage {
   const key =
     idempotencyKey === undefined ? makeIdempotencyKey() : parseIdempotencyKey(idempotencyKey);
-  const workspaceId = requireString('workspaceId', event?.workspaceId);
+  const workspaceId = requireString('workspaceId', event.workspaceId);
   const type = requireString('type', event.type);
   const payload = toJsonObject(event.payload);
   if (rules.payloadIntegers === 'safe') refuseUnsafeIntegers(payload);

@@ -1,4 +1,5 @@
 import type { HarborError } from '../errors.ts';
+import type { Names } from '../known-names.ts';
 
 /** Which events to subscribe to. */
 export interface SubscribeQuery {
@@ -16,6 +17,15 @@ export interface SubscribeQuery {
   /** Only events about this: their `subject` is the same text. */
   readonly subject?: string | undefined;
 }
+
+/** @internal */
+export const subscribeQueryNames = {
+  workspaceId: true,
+  afterSequence: true,
+  typePatterns: true,
+  types: true,
+  subject: true,
+} satisfies Names<SubscribeQuery>;
 
 /** Options of a subscription. */
 export interface SubscribeOptions {

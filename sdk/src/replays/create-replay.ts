@@ -1,4 +1,4 @@
-import { type CreateOnceOptions, requestIdOf } from '../create-once.ts';
+import { type CreateOnceOptions, createOnceOptionNames, requestIdOf } from '../create-once.ts';
 import {
   parseDate,
   parseInteger,
@@ -6,6 +6,8 @@ import {
   parseTypePatterns,
   requireString,
 } from '../events/request-fields.ts';
+import { type Names, refuseUnknownFields } from '../known-names.ts';
+import { parseRequestOptions } from '../options.ts';
 import type { WebhooksDeps } from '../webhook-endpoints/webhook-endpoints.ts';
 import { type Replay, replayFromMessage } from './replay-messages.ts';
 
@@ -23,6 +25,15 @@ export interface ReplayRange {
   readonly createdBefore?: Date | undefined;
 }
 
+/** @internal */
+export const replayRangeNames = {
+  endpointId: true,
+  afterSequence: true,
+  untilSequence: true,
+  createdAfter: true,
+  createdBefore: true,
+} satisfies Names<ReplayRange>;
+
 /** What to send again. */
 export interface NewReplay extends ReplayRange {
   /** Only events whose type matches one of these, and one of the endpoint's. */
@@ -33,19 +44,28 @@ export interface NewReplay extends ReplayRange {
   readonly maxPerSecond?: number | undefined;
 }
 
+const newReplayNames = {
+  ...replayRangeNames,
+  typePatterns: true,
+  onlyFailed: true,
+  maxPerSecond: true,
+} satisfies Names<NewReplay>;
+
 /** @internal */
 export async function createReplay(
   { client, call }: WebhooksDeps,
   replay: NewReplay,
   options: CreateOnceOptions,
 ): Promise<Replay> {
+  const common = parseRequestOptions(options, createOnceOptionNames);
   const request = { ...replayToMessage(replay), requestId: requestIdOf(options) };
-  const answer = await call((attempt) => client.createReplay(request, attempt), options);
+  const answer = await call((attempt) => client.createReplay(request, attempt), common);
   return replayFromMessage(answer.replay);
 }
 
 /** @internal */
 export function replayToMessage(replay: NewReplay) {
+  refuseUnknownFields(replay, newReplayNames, createOnceOptionNames);
   const { afterSequence, untilSequence, onlyFailed, maxPerSecond } = replay;
   return {
     endpointId: requireString('endpointId', replay.endpointId),

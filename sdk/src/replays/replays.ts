@@ -1,7 +1,8 @@
 import type { CreateOnceOptions } from '../create-once.ts';
 import { toSafeInteger } from '../events/from-message.ts';
 import { requireString } from '../events/request-fields.ts';
-import { type ItemList, listPages, type PageQuery } from '../list-pages.ts';
+import type { Names } from '../known-names.ts';
+import { type ItemList, listPages, type PageQuery, pageQueryNames } from '../list-pages.ts';
 import type { RequestOptions } from '../options.ts';
 import type { WebhooksDeps } from '../webhook-endpoints/webhook-endpoints.ts';
 import { createReplay, type NewReplay, replayToMessage } from './create-replay.ts';
@@ -12,6 +13,11 @@ export interface ReplayQuery extends PageQuery {
   /** The endpoint: whe_… */
   readonly endpointId: string;
 }
+
+const replayQueryNames = {
+  endpointId: true,
+  ...pageQueryNames,
+} satisfies Names<ReplayQuery>;
 
 /** What a replay would send. */
 export interface ReplayCount {
@@ -65,8 +71,9 @@ export class Replays {
     return listPages(
       {
         call,
+        fields: replayQueryNames,
         send: (asked: ReplayQuery, page) => {
-          const request = { ...page, endpointId: requireString('endpointId', asked?.endpointId) };
+          const request = { ...page, endpointId: requireString('endpointId', asked.endpointId) };
           return (attempt) => client.listReplays(request, attempt);
         },
         itemsOf: ({ replays }) => replays.map(replayFromMessage),

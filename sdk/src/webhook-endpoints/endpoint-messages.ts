@@ -7,6 +7,7 @@ import {
   WebhookStandingReason,
 } from '../../../gen/typescript/harbor/webhooks/v1/webhook_endpoint_pb.ts';
 import type { WebhookSecret as WebhookSecretMessage } from '../../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
+import { createOnceOptionNames } from '../create-once.ts';
 import { toSafeInteger } from '../events/from-message.ts';
 import {
   parseDate,
@@ -17,6 +18,7 @@ import {
   refuseField,
   requireString,
 } from '../events/request-fields.ts';
+import { refuseUnknownFields } from '../known-names.ts';
 import {
   dateField,
   findName,
@@ -25,11 +27,13 @@ import {
   requireDate,
   requireMessage,
 } from '../message-parts.ts';
-import type {
-  NewWebhookEndpoint,
-  WebhookEndpoint,
-  WebhookEndpointChanges,
-  WebhookSecret,
+import {
+  endpointChangeNames,
+  type NewWebhookEndpoint,
+  newEndpointNames,
+  type WebhookEndpoint,
+  type WebhookEndpointChanges,
+  type WebhookSecret,
 } from './webhook-endpoint.ts';
 
 const orderings = {
@@ -58,6 +62,7 @@ const places = { min: 1, max: 1_000 };
 const timeout = { min: 1_000, max: 30_000 };
 
 export function newEndpointToMessage(endpoint: NewWebhookEndpoint, requestId: string) {
+  refuseUnknownFields(endpoint, newEndpointNames, createOnceOptionNames);
   const { description, maxInFlight, maxPerSecond, timeoutMs, catchUpMaxPerSecond } = endpoint;
   return {
     workspaceId: requireString('workspaceId', endpoint.workspaceId),
@@ -91,6 +96,7 @@ function startToMessage({ startAfterSequence, startAfterTime }: NewWebhookEndpoi
 
 /** null takes away what can be taken away; what is absent stays. */
 export function changesToMessage(id: string, changes: WebhookEndpointChanges) {
+  refuseUnknownFields(changes, endpointChangeNames);
   const { url, description, typePatterns, subject, headers, maxInFlight, maxPerSecond, timeoutMs } =
     changes;
   return {

@@ -1,3 +1,5 @@
+import type { Names } from '../known-names.ts';
+
 /** What of the order of the log an endpoint is promised. */
 export type WebhookOrdering = 'none' | 'workspace' | 'subject';
 
@@ -25,6 +27,16 @@ interface EndpointSettings {
   readonly ordering?: WebhookOrdering | undefined;
 }
 
+const settingNames = {
+  url: true,
+  description: true,
+  typePatterns: true,
+  headers: true,
+  maxInFlight: true,
+  timeoutMs: true,
+  ordering: true,
+} satisfies Names<EndpointSettings>;
+
 /** An endpoint to create. */
 export interface NewWebhookEndpoint extends EndpointSettings {
   /** The workspace whose log it follows: ws_… */
@@ -41,6 +53,17 @@ export interface NewWebhookEndpoint extends EndpointSettings {
   readonly catchUpMaxPerSecond?: number | undefined;
 }
 
+/** @internal */
+export const newEndpointNames = {
+  workspaceId: true,
+  ...settingNames,
+  subject: true,
+  maxPerSecond: true,
+  startAfterSequence: true,
+  startAfterTime: true,
+  catchUpMaxPerSecond: true,
+} satisfies Names<NewWebhookEndpoint>;
+
 /** What to change of an endpoint; what is absent stays. */
 export interface WebhookEndpointChanges extends Partial<EndpointSettings> {
   /** null: about anything. */
@@ -48,6 +71,13 @@ export interface WebhookEndpointChanges extends Partial<EndpointSettings> {
   /** null: no limit. */
   readonly maxPerSecond?: number | null | undefined;
 }
+
+/** @internal */
+export const endpointChangeNames = {
+  ...settingNames,
+  subject: true,
+  maxPerSecond: true,
+} satisfies Names<WebhookEndpointChanges>;
 
 /** Where the events of a workspace are sent, signed, and how that fares. */
 export interface WebhookEndpoint {

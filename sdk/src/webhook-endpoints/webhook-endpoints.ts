@@ -2,11 +2,12 @@ import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import type { Client } from '@connectrpc/connect';
 import type { WebhooksService } from '../../../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
 import type { Caller } from '../caller.ts';
-import { type CreateOnceOptions, requestIdOf } from '../create-once.ts';
+import { type CreateOnceOptions, createOnceOptionNames, requestIdOf } from '../create-once.ts';
 import { type Attempt, attemptFromMessage } from '../deliveries/delivery-messages.ts';
 import { parseInteger, requireString } from '../events/request-fields.ts';
-import { type ItemList, listPages, type PageQuery } from '../list-pages.ts';
-import type { RequestOptions } from '../options.ts';
+import type { Names } from '../known-names.ts';
+import { type ItemList, listPages, type PageQuery, pageQueryNames } from '../list-pages.ts';
+import { parseRequestOptions, type RequestOptions, requestOptionNames } from '../options.ts';
 import {
   changesToMessage,
   endpointFromMessage,
@@ -27,11 +28,27 @@ export interface WebhookEndpointQuery extends PageQuery {
   readonly workspaceId: string;
 }
 
+const endpointQueryNames = {
+  workspaceId: true,
+  ...pageQueryNames,
+} satisfies Names<WebhookEndpointQuery>;
+
 /** @internal */
 export interface WebhooksDeps {
   readonly client: Client<typeof WebhooksService>;
   readonly call: Caller;
 }
+
+type ResumeOptions = RequestOptions & { readonly fromNow?: boolean | undefined };
+type RotateSecretOptions = RequestOptions & { readonly overlapMs?: number | undefined };
+const resumeOptionNames = {
+  fromNow: true,
+  ...requestOptionNames,
+} satisfies Names<ResumeOptions>;
+const rotateSecretOptionNames = {
+  overlapMs: true,
+  ...requestOptionNames,
+} satisfies Names<RotateSecretOptions>;
 
 const overlapMsMax = 7 * 24 * 60 * 60_000;
 /** What an endpoint may take to answer, and more. */
@@ -63,13 +80,14 @@ export class WebhookEndpoints {
     options: CreateOnceOptions = {},
   ): Promise<CreatedWebhookEndpoint> {
     const { client, call } = this.#deps;
+    const common = parseRequestOptions(options, createOnceOptionNames);
     const request = newEndpointToMessage(endpoint, requestIdOf(options));
-    const answer = await call((attempt) => client.createWebhookEndpoint(request, attempt), options);
+    const answer = await call((attempt) => client.createWebhookEndpoint(request, attempt), common);
     const { secret, replayed } = answer;
     const created = endpointFromMessage(answer.endpoint);
     // An attempt of this call has created it, and its secret went with the answer.
     if (replayed && options.requestId === undefined) {
-      const [newest] = await this.revealSecret(created.id, options);
+      const [newest] = await this.revealSecret(created.id, common);
       return { ...created, ...(newest && { secret: newest.secret }), replayed: false };
     }
     return { ...created, ...(secret !== '' && { secret }), replayed };
@@ -91,10 +109,11 @@ export class WebhookEndpoints {
     return listPages(
       {
         call,
+        fields: endpointQueryNames,
         send: (asked: WebhookEndpointQuery, page) => {
           const request = {
             ...page,
-            workspaceId: requireString('workspaceId', asked?.workspaceId),
+            workspaceId: requireString('workspaceId', asked.workspaceId),
           };
           return (attempt) => client.listWebhookEndpoints(request, attempt);
         },
@@ -133,13 +152,11 @@ export class WebhookEndpoints {
   }
 
   /** Goes on where it stood; with `fromNow`, leaves out what lies between and cancels what waits. */
-  async resume(
-    id: string,
-    options: RequestOptions & { readonly fromNow?: boolean | undefined } = {},
-  ): Promise<WebhookEndpoint> {
+  async resume(id: string, options: ResumeOptions = {}): Promise<WebhookEndpoint> {
     const { client, call } = this.#deps;
+    const common = parseRequestOptions(options, resumeOptionNames);
     const request = { id: requireString('id', id), fromNow: options.fromNow === true };
-    const answer = await call((attempt) => client.resumeWebhookEndpoint(request, attempt), options);
+    const answer = await call((attempt) => client.resumeWebhookEndpoint(request, attempt), common);
     return endpointFromMessage(answer.endpoint);
   }
 
@@ -155,17 +172,15 @@ export class WebhookEndpoints {
    * Makes a new secret, and returns it. Requests are signed by those before it too for `overlapMs`, up to 7 days; default: 24
    * hours.
    */
-  async rotateSecret(
-    id: string,
-    options: RequestOptions & { readonly overlapMs?: number | undefined } = {},
-  ): Promise<string> {
+  async rotateSecret(id: string, options: RotateSecretOptions = {}): Promise<string> {
     const { client, call } = this.#deps;
+    const common = parseRequestOptions(options, rotateSecretOptionNames);
     const overlapMs = parseInteger('overlapMs', options.overlapMs, { min: 0, max: overlapMsMax });
     const request = {
       id: requireString('id', id),
       ...(overlapMs !== undefined && { overlap: durationFromMs(overlapMs) }),
     };
-    const answer = await call((attempt) => client.rotateSecret(request, attempt), options);
+    const answer = await call((attempt) => client.rotateSecret(request, attempt), common);
     return answer.secret;
   }
 
@@ -176,9 +191,10 @@ export class WebhookEndpoints {
   async sendTestEvent(id: string, options: RequestOptions = {}): Promise<Attempt> {
     const { client, call } = this.#deps;
     const request = { id: requireString('id', id) };
+    const common = parseRequestOptions(options);
     const answer = await call((attempt) => client.sendTestEvent(request, attempt), {
-      ...options,
-      timeoutMs: options.timeoutMs ?? testTimeoutMs,
+      ...common,
+      timeoutMs: common.timeoutMs ?? testTimeoutMs,
     });
     return attemptFromMessage(answer.attempt);
   }

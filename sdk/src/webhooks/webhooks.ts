@@ -1,6 +1,7 @@
 import { InvalidOptionError, WebhookVerificationError } from '../errors.ts';
 import type { Event } from '../events/event.ts';
 import type { JsonObject } from '../json.ts';
+import { type Names, refuseUnknownOptions } from '../known-names.ts';
 import { parsePayloadKeys } from '../options.ts';
 import { camelCaseKeys, type PayloadKeys } from '../payload-keys.ts';
 import { eventFromJson } from './event-from-json.ts';
@@ -34,6 +35,13 @@ export interface SignOptions {
   readonly timestamp?: Date | undefined;
 }
 
+const verifyOptionNames = { toleranceSeconds: true } satisfies Names<VerifyOptions>;
+const unwrapOptionNames = {
+  ...verifyOptionNames,
+  payloadKeys: true,
+} satisfies Names<UnwrapOptions>;
+const signOptionNames = { id: true, timestamp: true } satisfies Names<SignOptions>;
+
 const toleranceSecondsUsual = 300;
 const noEventId = 'evt_00000000000000000000000000';
 
@@ -66,10 +74,11 @@ export class Webhooks {
     secret: WebhookSecrets,
     options: UnwrapOptions = {},
   ): Promise<Event<Payload>> {
-    const { payloadKeys } = options;
+    refuseUnknownOptions(options, unwrapOptionNames);
+    const { payloadKeys, toleranceSeconds } = options;
     const keys = payloadKeys === undefined ? this.#keys : parsePayloadKeys(payloadKeys);
     const bytes = toBytes(body);
-    await this.verify(bytes, headers, secret, options);
+    await this.verify(bytes, headers, secret, { toleranceSeconds });
     return eventFromJson<Payload>(bytes, keys);
   }
 
@@ -83,6 +92,7 @@ export class Webhooks {
     secret: WebhookSecrets,
     options: VerifyOptions = {},
   ): Promise<void> {
+    refuseUnknownOptions(options, verifyOptionNames);
     const toleranceSeconds = parseTolerance(options.toleranceSeconds);
     const bytes = toBytes(body);
     const keys = await importSecrets(secret);
@@ -106,8 +116,10 @@ export class Webhooks {
   async sign(
     body: WebhookBody,
     secret: WebhookSecrets,
-    { id = noEventId, timestamp = new Date() }: SignOptions = {},
+    options: SignOptions = {},
   ): Promise<Record<'webhook-id' | 'webhook-timestamp' | 'webhook-signature', string>> {
+    refuseUnknownOptions(options, signOptionNames);
+    const { id = noEventId, timestamp = new Date() } = options;
     const seconds = Math.floor(timestamp.getTime() / 1_000);
     if (Number.isNaN(seconds)) {
       throw new InvalidOptionError('timestamp', 'timestamp must be a valid Date.');

@@ -1,13 +1,19 @@
 import type { Workspace as WorkspaceMessage } from '../../../gen/typescript/harbor/workspaces/v1/workspace_pb.ts';
 import { toSafeInteger } from '../events/from-message.ts';
 import { parseInteger, requireString } from '../events/request-fields.ts';
+import { refuseUnknownFields } from '../known-names.ts';
 import { requireDate, requireMessage } from '../message-parts.ts';
 import {
   newRateLimitsToMessage,
   rateLimitChangesToMessage,
   rateLimitsFromMessage,
 } from '../rate-limits.ts';
-import type { NewWorkspace, Workspace, WorkspaceChanges } from './workspace.ts';
+import {
+  type NewWorkspace,
+  type Workspace,
+  type WorkspaceChanges,
+  workspaceChangeNames,
+} from './workspace.ts';
 
 const days = { min: 7, max: 36_500 };
 /** On the wire, where nothing is kept for no days. */
@@ -25,6 +31,7 @@ export function newWorkspaceToMessage(id: string, workspace: NewWorkspace) {
 }
 
 export function workspaceChangesToMessage(id: string, changes: WorkspaceChanges) {
+  refuseUnknownFields(changes, workspaceChangeNames);
   const { displayName, retentionDays, rateLimits } = changes;
   return {
     id: requireString('id', id),

@@ -1,3 +1,4 @@
+import type { Names } from '../known-names.ts';
 import type { RateLimitChanges, RateLimits } from '../rate-limits.ts';
 
 /** A workspace to create. */
@@ -12,6 +13,14 @@ export interface NewWorkspace {
   readonly rateLimits?: RateLimits | undefined;
 }
 
+/** @internal */
+export const newWorkspaceNames = {
+  id: true,
+  displayName: true,
+  retentionDays: true,
+  rateLimits: true,
+} satisfies Names<NewWorkspace>;
+
 /** What to change of a workspace; what is absent stays. */
 export interface WorkspaceChanges {
   /** What people call it; at most 255 characters. */
@@ -21,6 +30,13 @@ export interface WorkspaceChanges {
   /** Limits that are absent stay, null takes one off, or all of them. */
   readonly rateLimits?: RateLimitChanges | null | undefined;
 }
+
+/** @internal */
+export const workspaceChangeNames = {
+  displayName: true,
+  retentionDays: true,
+  rateLimits: true,
+} satisfies Names<WorkspaceChanges>;
 
 /** A workspace: the tenant that events belong to. */
 export interface Workspace {

@@ -4,9 +4,15 @@ import type { Caller } from '../caller.ts';
 import { HarborError } from '../errors.ts';
 import { requireString } from '../events/request-fields.ts';
 import { makeIdempotencyKey } from '../idempotency-key.ts';
-import { type ItemList, listPages, type PageQuery } from '../list-pages.ts';
-import type { RequestOptions } from '../options.ts';
-import type { NewWorkspace, Workspace, WorkspaceChanges } from './workspace.ts';
+import { refuseUnknownFields } from '../known-names.ts';
+import { type ItemList, listPages, type PageQuery, pageQueryNames } from '../list-pages.ts';
+import { type RequestOptions, requestOptionNames } from '../options.ts';
+import {
+  type NewWorkspace,
+  newWorkspaceNames,
+  type Workspace,
+  type WorkspaceChanges,
+} from './workspace.ts';
 import {
   newWorkspaceToMessage,
   workspaceChangesToMessage,
@@ -42,6 +48,7 @@ export class Workspaces {
    */
   async create(workspace: NewWorkspace = {}, options: RequestOptions = {}): Promise<Workspace> {
     const { client, call } = this.#deps;
+    refuseUnknownFields(workspace, newWorkspaceNames, requestOptionNames);
     const isOurs = workspace.id === undefined;
     const id = isOurs ? `ws_${makeIdempotencyKey()}` : requireString('id', workspace.id);
     const request = newWorkspaceToMessage(id, workspace);
@@ -69,6 +76,7 @@ export class Workspaces {
     return listPages(
       {
         call,
+        fields: pageQueryNames,
         send: (_, page) => (attempt) => client.listWorkspaces(page, attempt),
         itemsOf: ({ workspaces }) => workspaces.map(workspaceFromMessage),
       },
