@@ -42,7 +42,7 @@ export async function benchWebhookFaults(): Promise<Report> {
 }
 
 function rowsOf(
-  { deliveries, endpoints, requests, misbehaved, cutOff, ms }: WebhookCheck,
+  { deliveries, endpoints, requests, misbehaved, cutOff, lost, ms }: WebhookCheck,
   sum: (what: 'missing' | 'outOfOrder' | 'duplicates') => number,
 ): string[][] {
   return [
@@ -53,6 +53,7 @@ function rowsOf(
     ['out of a promised order', formatCount(sum('outOfOrder'))],
     ['sent again after a success that was not recorded', formatCount(sum('duplicates'))],
     ['cut off by a kill of both, and taken up', `${cutOff.requests}, ${cutOff.accepted}`],
+    ['answers of PostgreSQL lost, with their connections', formatCount(lost)],
     ['kills', formatCount(round.length * rounds)],
     ['seconds', formatCount(ms / 1000)],
   ];

@@ -19,6 +19,7 @@ const each = <Value>(value: (verdict: WebhookCheck['endpoints'][string]) => Valu
 test('no event is missing for any endpoint, and none comes that was not asked for', () => {
   expect(check.deliveries).toBeGreaterThan(100_000);
   expect(check.misbehaved).toBeGreaterThan(1_000);
+  expect(check.lost).toBeGreaterThan(20);
   expect(each(({ expected }) => expected)).toHaveLength(20);
   expect(each(({ missing }) => missing)).toEqual(each(() => 0));
   expect(each(({ foreign }) => foreign)).toEqual(each(() => 0));

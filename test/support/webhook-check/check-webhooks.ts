@@ -15,6 +15,7 @@ import { type OwnPostgres, startOwnPostgres } from '../own-postgres.ts';
 import type { Arrival } from './arrivals.ts';
 import { createEvents, rareType } from './event-source.ts';
 import { type FlappingReceiver, startFlappingReceiver } from './flapping-receiver.ts';
+import { type LossyLink, startLossyLink } from './lossy-link.ts';
 import {
   type CheckedEndpoint,
   type EndpointVerdict,
@@ -42,6 +43,8 @@ export interface WebhookCheck {
   readonly misbehaved: number;
   /** Requests that were on their way in processes when these were killed, and what became of their deliveries. */
   readonly cutOff: { readonly requests: number; readonly accepted: number };
+  /** Answers of PostgreSQL that were lost, kills apart. */
+  readonly lost: number;
   /** Rows that tell of deliveries in flight or waiting, at the end. */
   readonly left: number;
   /** Endpoints whose deliveries were not counted once each. */
@@ -68,6 +71,7 @@ const orderings = {
 
 interface Scene {
   readonly postgres: OwnPostgres;
+  readonly link: LossyLink;
   readonly services: readonly [RestartableService, RestartableService];
   readonly receiver: FlappingReceiver;
   readonly secretKey: string;
@@ -85,24 +89,28 @@ export async function checkWebhooks(options: WebhookCheckOptions): Promise<Webho
   cleanup.defer(() => receiver.close());
   const postgres = await startOwnPostgres();
   cleanup.defer(() => postgres.remove());
+  const link = await startLossyLink(postgres.url, createRandom(options.seed));
+  cleanup.defer(() => link.stop());
   const secretKey = await seedDatabase(postgres.url, workspaceId);
   const env = {
     HARBOR_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
     WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
   };
   const start = async () => {
-    const service = await startRestartableService(postgres.url, env, entry);
+    const service = await startRestartableService(link.url, env, entry);
     cleanup.defer(() => service.stop());
     return service;
   };
   const scene: Scene = {
     postgres,
+    link,
     services: [await start(), await start()],
     receiver,
     secretKey,
     random,
   };
   await makeEndpoints(scene);
+  link.begin();
   return await run(scene, options);
 }
 
@@ -199,7 +207,7 @@ async function countLeft({ query }: OwnPostgres): Promise<number> {
 }
 
 async function tell(
-  { postgres, receiver: { book, misbehaved } }: Scene,
+  { postgres, link, receiver: { book, misbehaved } }: Scene,
   cutOff: readonly Arrival[],
   ms: number,
 ): Promise<WebhookCheck> {
@@ -212,6 +220,7 @@ async function tell(
     requests: endpoints.reduce((sum, { path }) => sum + book.at(path).requests, 0),
     misbehaved,
     cutOff: { requests: cutOff.length, accepted: accepted.length },
+    lost: link.lost,
     left: await countLeft(postgres),
     miscounts: await readMiscounts(postgres),
     ms,
