@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
 import { type Database, openDatabase } from '../../src/database/database.ts';
 import type { Statement } from '../../src/database/statements.ts';
+import type { Transaction } from '../../src/database/transaction.ts';
 import { createCommitNews } from '../../src/events/commit-news.ts';
 import { type NewEvent, prepareEvent } from '../../src/events/event.ts';
 import {
@@ -12,7 +13,7 @@ import {
 } from '../../src/events/index.ts';
 import { unobserved } from '../../src/observer.ts';
 import { type Periodic, startPeriodic } from '../../src/periodic.ts';
-import { newUuid } from '../../src/type-id.ts';
+import { idOf, newUuid } from '../../src/type-id.ts';
 import { createCourier } from '../../src/webhooks/delivery/courier.ts';
 import { createDeliveryLog } from '../../src/webhooks/delivery/delivery-log.ts';
 import { createDeliveryStore } from '../../src/webhooks/delivery/delivery-store.ts';
@@ -29,10 +30,13 @@ import { createTellingStore } from '../../src/webhooks/delivery/telling-store.ts
 import { createAddressPolicy } from '../../src/webhooks/egress/address-policy.ts';
 import { createDial } from '../../src/webhooks/egress/dial.ts';
 import { createHttpClient } from '../../src/webhooks/egress/http-client.ts';
+import { createEndpointStore } from '../../src/webhooks/endpoints/endpoint-store.ts';
+import { createChangeEndpoint } from '../../src/webhooks/endpoints/held-endpoint-store.ts';
 import { toDeliveryId } from '../../src/webhooks/log/delivery-id.ts';
 import { createLossStore } from '../../src/webhooks/losses/loss-store.ts';
 import { createLosses, type Losses } from '../../src/webhooks/losses/losses.ts';
 import { createCountMatching } from '../../src/webhooks/replays/matching-store.ts';
+import { createReplayStore } from '../../src/webhooks/replays/replay-store.ts';
 import { createEncryption } from '../../src/webhooks/signing/encryption.ts';
 import { secretPlace } from '../../src/webhooks/signing/places.ts';
 import { createHeadersFor } from '../../src/webhooks/signing/request-headers.ts';
@@ -88,7 +92,7 @@ export interface Sender {
   /** As SIGSTOP does, for its database: what it asks waits until `thaw`. */
   freeze(): void;
   thaw(): void;
-  /** Its next statement of a name, or `transaction`, waits. */
+  /** Its next statement of a name, also one within a transaction, or `transaction`, waits. */
   hold(name: string): Held;
   /** The answer of its next statement of a name, or `transaction`, waits, and is lost: what it asked for is done. */
   lose(name: string): Held;
@@ -96,6 +100,16 @@ export interface Sender {
   kill(): Promise<void>;
   /** As SIGTERM does. */
   stop(): Promise<void>;
+}
+
+/** Takes UUIDs. */
+export interface Operator {
+  pause(endpointId: string): Promise<void>;
+  resume(endpointId: string, options?: { readonly fromNow: boolean }): Promise<void>;
+  delete(endpointId: string): Promise<void>;
+  pauseReplay(endpointId: string, replayId: string): Promise<void>;
+  resumeReplay(endpointId: string, replayId: string): Promise<void>;
+  cancelReplay(endpointId: string, replayId: string): Promise<void>;
 }
 
 export interface Held {
@@ -122,6 +136,8 @@ export interface DeliveryLab {
   /** Returns the cursor's UUID. */
   addReplay(endpointId: string, options: ReplayOptions): Promise<string>;
   start(options?: SenderOptions): Promise<Sender>;
+  /** Whoever changes endpoints and replays, in a process of their own. */
+  operate(): Promise<Operator>;
   /** The first row of a query. */
   row<Row extends Record<string, unknown>>(text: string, values?: unknown[]): Promise<Row>;
   /** Waits until all of the log is delivered to an endpoint, or was given up. */
@@ -135,6 +151,7 @@ export const labWorkspace = 'ws_lab';
 export async function createDeliveryLab(): Promise<DeliveryLab> {
   const database = await createTestDatabase();
   const senders: Sender[] = [];
+  const operators: (() => Promise<void>)[] = [];
   const { query } = database;
 
   async function addWorkspace(id: string): Promise<void> {
@@ -222,6 +239,12 @@ export async function createDeliveryLab(): Promise<DeliveryLab> {
       return sender;
     },
 
+    async operate() {
+      const operated = await startOperator(database);
+      operators.push(operated.close);
+      return operated.operator;
+    },
+
     async row(text, values) {
       const [row] = await query(text, values);
       return row as never;
@@ -248,6 +271,7 @@ export async function createDeliveryLab(): Promise<DeliveryLab> {
     async close() {
       const errors = senders.flatMap((sender) => sender.errors);
       await Promise.all(senders.map((sender) => sender.kill()));
+      await Promise.all(operators.map((end) => end()));
       await database.drop();
       expect(errors).toEqual([]);
     },
@@ -363,6 +387,32 @@ async function startSender(
   };
 }
 
+async function startOperator(testDatabase: TestDatabase) {
+  const database = await openDatabase({
+    url: testDatabase.url,
+    poolSize: 2,
+    applicationName: 'harbor-test-operator',
+    onNotice: () => undefined,
+  });
+  const onTouched = () => undefined;
+  const change = createChangeEndpoint(database, onTouched);
+  const endpoints = createEndpointStore({ database, change, encryption, onTouched });
+  const replays = createReplayStore(database, change);
+  const ofReplay = (endpointId: string, replayId: string) => ({
+    endpointId: idOf('whe', endpointId),
+    id: idOf('rpl', replayId),
+  });
+  const operator: Operator = {
+    pause: (id) => endpoints.pause(idOf('whe', id)),
+    resume: (id, options = { fromNow: false }) => endpoints.resume(idOf('whe', id), options),
+    delete: (id) => endpoints.delete(idOf('whe', id)),
+    pauseReplay: (...ids) => replays.pause(ofReplay(...ids)),
+    resumeReplay: (...ids) => replays.resume(ofReplay(...ids)),
+    cancelReplay: (...ids) => replays.cancel(ofReplay(...ids)),
+  };
+  return { operator, close: database.close };
+}
+
 /** A database whose users can be frozen. */
 function createGate(database: Database) {
   const sent: { name: string }[] = [];
@@ -398,10 +448,17 @@ function createGate(database: Database) {
       run: <Row>(statement: Statement, values: unknown[], timeoutMs: number): Promise<Row[]> =>
         ask(statement.name, () => database.statements.run<Row>(statement, values, timeoutMs)),
     },
-    inTransaction: ((work, timeoutMs) =>
-      ask('transaction', () =>
-        database.inTransaction(work, timeoutMs),
-      )) as Database['inTransaction'],
+    inTransaction: ((work, timeoutMs) => {
+      const inTurn = (tx: Transaction) =>
+        work({
+          ...tx,
+          run: async <Row>(statement: Statement, values: unknown[]) => {
+            await held.take(statement.name)?.();
+            return tx.run<Row>(statement, values);
+          },
+        });
+      return ask('transaction', () => database.inTransaction(inTurn, timeoutMs));
+    }) as Database['inTransaction'],
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Statement } from '../../database/statements.ts';
-import { parkedMax, unfinishedMax } from '../delivery/room-statements.ts';
+import { parkedMax, stateAfter, unfinishedMax } from '../delivery/room-statements.ts';
 import { selectMs } from '../row-time.ts';
 
 const endpointTimes = [
@@ -120,6 +120,15 @@ function cancelWork(which: string): string {
     ) as counted
     where webhook_cursors.id = counted.cursor_id and webhook_cursors.workspace_id = $2`;
 }
+
+/** Ends replays of an endpoint that have gone through their range and have nothing left, as what waited of them was cancelled. */
+export const endReplaysStatement: Statement = {
+  name: 'harbor_webhooks_end_replays',
+  text: `
+    update webhook_cursors set ${stateAfter('position', 'unfinished')}
+    where endpoint_id = $1 and workspace_id = $2 and kind = 'replay' and state = 'running'
+      and position >= end_sequence and unfinished <= 0`,
+};
 
 /** Moves the live cursor of an endpoint to the end of the log: what lies between is not sent. */
 export const skipToEndStatement: Statement = {

@@ -13,6 +13,7 @@ import { type EndpointRow, toWebhookEndpoint } from './endpoint-row.ts';
 import {
   cancelWorkStatement,
   endCursorsStatement,
+  endReplaysStatement,
   listEndpointsStatement,
   readEndpointsStatement,
   restartEndpointStatement,
@@ -124,6 +125,7 @@ export function createEndpointStore(deps: EndpointStoreDeps): EndpointStore {
         if (!fromNow && row.status === 'enabled') return;
         if (fromNow) {
           await tx.run(cancelWorkStatement, values);
+          await tx.run(endReplaysStatement, values);
           await tx.run(skipToEndStatement, values);
         }
         if (row.status !== 'enabled') setStatus(row, 'enabled', now);

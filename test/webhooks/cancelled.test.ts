@@ -1,0 +1,47 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createDeliveryLab, type DeliveryLab, labWorkspace } from '../support/delivery-lab.ts';
+import { fillLog } from '../support/filled-log.ts';
+import { type Receiver, startReceiver } from '../support/webhook-receiver.ts';
+
+let lab: DeliveryLab;
+let receiver: Receiver;
+
+beforeEach(async () => {
+  [lab, receiver] = await Promise.all([createDeliveryLab(), startReceiver()]);
+});
+afterEach(async () => {
+  await lab.close();
+  await receiver.close();
+});
+
+const fill = (subjects: readonly string[]) =>
+  fillLog(
+    lab.database,
+    labWorkspace,
+    subjects.map((subject) => ({ type: 'order.paid', subject })),
+  );
+const waiting = async () => {
+  const { count } = await lab.row<{ count: number }>(
+    'select count(*)::int as count from webhook_work where not in_flight',
+  );
+  return count;
+};
+/** A retry waits for longer than a test takes. */
+const schedule = { retryAfterMs: [600_000, 600_000] };
+
+test('a replay whose last deliveries are cancelled with what waits for its endpoint is done', async () => {
+  const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks` });
+  await fill(['one', 'two']);
+  await lab.start({ schedule });
+  await lab.settled(id);
+  receiver.answer = () => 500;
+  const replay = await lab.addReplay(id, { end: 2 });
+  await expect.poll(waiting).toBe(2);
+  const operator = await lab.operate();
+  await operator.resume(id, { fromNow: true });
+  await lab.settled(id);
+  const row = await lab.row('select state, unfinished from webhook_cursors where id = $1', [
+    replay,
+  ]);
+  expect(row).toEqual({ state: 'done', unfinished: 0 });
+});
