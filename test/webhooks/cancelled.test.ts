@@ -20,11 +20,20 @@ const fill = (subjects: readonly string[]) =>
     labWorkspace,
     subjects.map((subject) => ({ type: 'order.paid', subject })),
   );
+const sequences = () => receiver.at('/hooks').map(({ sequence }) => sequence);
 const waiting = async () => {
   const { count } = await lab.row<{ count: number }>(
     'select count(*)::int as count from webhook_work where not in_flight',
   );
   return count;
+};
+/** Whoever operates waits for somebody else's lock. */
+const operatorWaits = async () => {
+  const { count } = await lab.row<{ count: number }>(
+    `select count(*)::int as count from pg_stat_activity where datname = current_database()
+     and application_name = 'harbor-test-operator' and wait_event_type = 'Lock'`,
+  );
+  return count > 0;
 };
 /** A retry waits for longer than a test takes. */
 const schedule = { retryAfterMs: [600_000, 600_000] };
@@ -44,4 +53,23 @@ test('a replay whose last deliveries are cancelled with what waits for its endpo
     replay,
   ]);
   expect(row).toEqual({ state: 'done', unfinished: 0 });
+});
+
+test('what is parked while others of its subject are cancelled holds up nothing that comes after it', async () => {
+  const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks`, ordering: 'subject' });
+  receiver.answer = ({ sequence }) => (sequence === 1 ? 500 : 204);
+  await fill(['one']);
+  const sender = await lab.start({ schedule });
+  await expect.poll(waiting).toBe(1);
+  const move = sender.hold('harbor_webhooks_place_subjects');
+  await fill(['one']);
+  await move.reached;
+  const operator = await lab.operate();
+  const resumed = operator.resume(id, { fromNow: true });
+  await expect.poll(operatorWaits).toBe(true);
+  move.release();
+  await resumed;
+  await fill(['one']);
+  await lab.settled(id);
+  expect(sequences()).toEqual([1, 3]);
 });

@@ -76,9 +76,28 @@ export const restartEndpointStatement: Statement = {
     where endpoint_id = $1 and workspace_id = $2`,
 };
 
+/** Locks what waits for the endpoint `$1` of `$2`: the first of the locks that whoever cancels it takes. */
+export const lockWorkStatement: Statement = {
+  name: 'harbor_webhooks_lock_work',
+  text: lockWork('true'),
+};
+
+/** As `lockWorkStatement`, of the replay `$3` alone. */
+export const lockReplayWorkStatement: Statement = {
+  name: 'harbor_webhooks_lock_replay_work',
+  text: lockWork('cursor_id = $3::uuid and not is_manual'),
+};
+
+function lockWork(which: string): string {
+  return `
+    select from webhook_work where endpoint_id = $1::uuid and workspace_id = $2 and ${which}
+    order by window_id, place for update`;
+}
+
 /**
  * Gives up what waits for an endpoint: its deliveries are cancelled, and their late results are not recorded. What is in
- * flight for the first time ends as it does. Locks the work, the state and the cursors in the order in which everybody does.
+ * flight for the first time ends as it does. For the transaction that has locked the work, the endpoint and its cursors: what was
+ * parked behind that work until then is seen, and goes too.
  */
 export const cancelWorkStatement: Statement = {
   name: 'harbor_webhooks_cancel_work',
@@ -98,10 +117,6 @@ function cancelWork(which: string): string {
       from webhook_work where endpoint_id = $1::uuid and workspace_id = $2 and ${which}
       order by window_id, place for update
     ),
-    state as materialized (
-      select endpoint_id, workspace_id from webhook_states
-      where endpoint_id = $1::uuid and workspace_id = $2 for no key update
-    ),
     gone as (
       delete from webhook_work using work where webhook_work.window_id = work.window_id
         and webhook_work.place = work.place and webhook_work.workspace_id = work.workspace_id
@@ -109,8 +124,7 @@ function cancelWork(which: string): string {
     noted as (
       update webhook_states set in_flight = greatest(0, in_flight - (
         select count(*) from work where work.in_flight)::int)
-      from state where webhook_states.endpoint_id = state.endpoint_id
-        and webhook_states.workspace_id = state.workspace_id
+      where endpoint_id = $1::uuid and workspace_id = $2
     )
     update webhook_cursors set unfinished = greatest(0, webhook_cursors.unfinished - counted.unfinished::int),
       parked = greatest(0, webhook_cursors.parked - counted.parked::int)

@@ -2,6 +2,7 @@ import { uuidArray } from '../../database/binary-arrays.ts';
 import type { Database } from '../../database/database.ts';
 import { findUuid, idOf, uuidOf } from '../../type-id.ts';
 import type { Encryption } from '../signing/encryption.ts';
+import { cancelWork } from './cancel-work-store.ts';
 import {
   type CreatedEndpoint,
   type CreateOptions,
@@ -11,7 +12,6 @@ import {
 import { audited, encryptHeaders, toColumns, toSettings } from './endpoint-columns-store.ts';
 import { type EndpointRow, toWebhookEndpoint } from './endpoint-row.ts';
 import {
-  cancelWorkStatement,
   endCursorsStatement,
   endReplaysStatement,
   listEndpointsStatement,
@@ -124,7 +124,7 @@ export function createEndpointStore(deps: EndpointStoreDeps): EndpointStore {
         const values = [row.id, row.workspaceId];
         if (!fromNow && row.status === 'enabled') return;
         if (fromNow) {
-          await tx.run(cancelWorkStatement, values);
+          await cancelWork(tx, { endpointId: row.id, workspaceId: row.workspaceId });
           await tx.run(endReplaysStatement, values);
           await tx.run(skipToEndStatement, values);
         }
@@ -141,7 +141,7 @@ export function createEndpointStore(deps: EndpointStoreDeps): EndpointStore {
         row.deletedAt = now;
         row.headers = null;
         const values = [row.id, row.workspaceId];
-        await tx.run(cancelWorkStatement, values);
+        await cancelWork(tx, { endpointId: row.id, workspaceId: row.workspaceId });
         await tx.run(endCursorsStatement, values);
         await tx.em.nativeDelete(WebhookSecretEntity, { endpointId: row.id });
         await recordEndpointChange(tx, {

@@ -3,8 +3,8 @@ import { textArray } from '../../database/binary-arrays.ts';
 import type { Database } from '../../database/database.ts';
 import type { Transaction } from '../../database/transaction.ts';
 import { findUuid, idOf, newUuid, uuidOf } from '../../type-id.ts';
+import { cancelWork } from '../endpoints/cancel-work-store.ts';
 import type { CreateRequest } from '../endpoints/create-endpoint-store.ts';
-import { cancelReplayWorkStatement } from '../endpoints/endpoint-statements.ts';
 import {
   type ChangeEndpoint,
   type ChangeOptions,
@@ -75,7 +75,7 @@ export function createReplayStore(
     return change(endpointId, options, async ({ tx, row, by }) => {
       const uuid = uuidOf(id);
       if (to === 'cancelled') {
-        await tx.run(cancelReplayWorkStatement, [row.id, row.workspaceId, uuid]);
+        await cancelWork(tx, { endpointId: row.id, workspaceId: row.workspaceId, replayId: uuid });
       }
       if (to === 'running') await tx.run(hastenReplayWorkStatement, [row.id, uuid]);
       const [held] = await tx.run<{ state: ReplayState }>(lockReplayStatement, [uuid, row.id]);
