@@ -33,6 +33,10 @@ import { createHttpClient } from '../../src/webhooks/egress/http-client.ts';
 import { createEndpointStore } from '../../src/webhooks/endpoints/endpoint-store.ts';
 import { createChangeEndpoint } from '../../src/webhooks/endpoints/held-endpoint-store.ts';
 import { toDeliveryId } from '../../src/webhooks/log/delivery-id.ts';
+import {
+  createDeliveryLogStore,
+  type DeliveryState,
+} from '../../src/webhooks/log/delivery-log-store.ts';
 import { createLossStore } from '../../src/webhooks/losses/loss-store.ts';
 import { createLosses, type Losses } from '../../src/webhooks/losses/losses.ts';
 import { createCountMatching } from '../../src/webhooks/replays/matching-store.ts';
@@ -110,6 +114,10 @@ export interface Operator {
   pauseReplay(endpointId: string, replayId: string): Promise<void>;
   resumeReplay(endpointId: string, replayId: string): Promise<void>;
   cancelReplay(endpointId: string, replayId: string): Promise<void>;
+  /** The states of its deliveries, the oldest first. */
+  deliveries(endpointId: string): Promise<DeliveryState[]>;
+  /** Retries by hand what is the place `place` of a window. */
+  retry(windowId: string, place: number): Promise<void>;
 }
 
 export interface Held {
@@ -398,6 +406,7 @@ async function startOperator(testDatabase: TestDatabase) {
   const change = createChangeEndpoint(database, onTouched);
   const endpoints = createEndpointStore({ database, change, encryption, onTouched });
   const replays = createReplayStore(database, change);
+  const log = createDeliveryLogStore(database.statements);
   const ofReplay = (endpointId: string, replayId: string) => ({
     endpointId: idOf('whe', endpointId),
     id: idOf('rpl', replayId),
@@ -409,6 +418,18 @@ async function startOperator(testDatabase: TestDatabase) {
     pauseReplay: (...ids) => replays.pause(ofReplay(...ids)),
     resumeReplay: (...ids) => replays.resume(ofReplay(...ids)),
     cancelReplay: (...ids) => replays.cancel(ofReplay(...ids)),
+    retry: (windowId, place) => log.retry({ windowId, place }),
+    async deliveries(endpointId) {
+      const { deliveries } = await log.list({
+        endpointId: idOf('whe', endpointId),
+        workspaceId: labWorkspace,
+        eventId: undefined,
+        state: undefined,
+        before: undefined,
+        limit: 1_000,
+      });
+      return deliveries.map(({ state }) => state).toReversed();
+    },
   };
   return { operator, close: database.close };
 }

@@ -73,3 +73,63 @@ test('what is parked while others of its subject are cancelled holds up nothing 
   await lab.settled(id);
   expect(sequences()).toEqual([1, 3]);
 });
+
+test('what was cancelled while it waited is not sent when its window is taken up', async () => {
+  const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks`, ordering: 'subject' });
+  receiver.answer = ({ sequence }) => (sequence === 1 ? 500 : 'nothing');
+  await fill(['one', 'one', 'two']);
+  const first = await lab.start({ schedule });
+  await expect.poll(waiting).toBe(2);
+  const operator = await lab.operate();
+  await operator.resume(id, { fromNow: true });
+  await first.kill();
+  receiver.answer = () => 204;
+  await lab.start();
+  await lab.settled(id);
+  expect(sequences().toSorted()).toEqual([1, 3, 3]);
+});
+
+test('what was cancelled while the answer of its record was lost is not parked again', async () => {
+  const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks`, ordering: 'subject' });
+  const [first, last] = [Promise.withResolvers<number>(), Promise.withResolvers<number>()];
+  receiver.answer = ({ sequence }) => {
+    if (sequence === 1) return first.promise;
+    return sequence === 4 ? last.promise : 204;
+  };
+  await fill(['one', 'one', 'two', 'three']);
+  const { answers, errors, hold, lose } = await lab.start({
+    schedule: { ...schedule, leaseMs: 60_000 },
+  });
+  const record = hold('harbor_webhooks_record_windows');
+  await record.reached;
+  // While the third is recorded the first fails, and the second is to wait behind it.
+  const loss = lose('transaction');
+  first.resolve(500);
+  await expect.poll(() => answers).toEqual([204, 500]);
+  record.release();
+  await loss.reached;
+  const operator = await lab.operate();
+  await operator.resume(id, { fromNow: true });
+  loss.release();
+  // It is recorded after what is recorded again.
+  last.resolve(204);
+  await lab.settled(id);
+  expect(errors.splice(0)).toHaveLength(1);
+  expect(sequences()).toEqual([1, 3, 4]);
+  const counts = await lab.row('select succeeded::int from webhook_cursors');
+  expect(counts).toEqual({ succeeded: 2 });
+});
+
+test('what waited and was cancelled is told so while others of its window are on their way', async () => {
+  const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks`, ordering: 'subject' });
+  const last = Promise.withResolvers<number>();
+  receiver.answer = ({ sequence }) => (sequence === 1 ? 500 : last.promise);
+  await fill(['one', 'one', 'two']);
+  await lab.start({ schedule });
+  await expect.poll(waiting).toBe(2);
+  const operator = await lab.operate();
+  await operator.resume(id, { fromNow: true });
+  expect(await operator.deliveries(id)).toEqual(['cancelled', 'cancelled', 'in_flight']);
+  last.resolve(204);
+  await lab.settled(id);
+});

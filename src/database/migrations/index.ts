@@ -5,6 +5,7 @@ import { webhooks } from './0004-webhooks.ts';
 import { webhookLosses } from './0005-webhook-losses.ts';
 import { windowWidth } from './0006-window-width.ts';
 import { rateLimits } from './0007-rate-limits.ts';
+import { waitingPlaces } from './0008-waiting-places.ts';
 import type { Migration } from './migration.ts';
 
 /** Every migration in the order in which it runs. */
@@ -16,4 +17,5 @@ export const migrations: readonly Migration[] = [
   webhookLosses,
   windowWidth,
   rateLimits,
+  waitingPlaces,
 ];

@@ -136,11 +136,13 @@ export const recordWindowsStatement: Statement = {
   text: `
     with ${results},
     windows as materialized (
-      select id, remaining, width from webhook_windows
+      select id, remaining, width, waiting from webhook_windows
       where id in (select window_id from results) order by id for no key update
     ),
     held as materialized (
       select results.* from results join windows on windows.id = results.window_id
+      -- When this runs again, what became work may have been sent by then, or cancelled: its work is gone.
+      where outcome not in ('parked', 'put off') or (place = any(waiting)) is not true
     ),
     ${attempted},
     put_off as (
@@ -154,9 +156,6 @@ export const recordWindowsStatement: Statement = {
       select window_id, place, workspace_id, cursor_id, endpoint_id, event_id, lane, sequence, previous_sequence, 0, 0,
         case outcome when 'parked' then 'infinity' else clock_timestamp() + after_ms * interval '1 millisecond' end
       from held where outcome in ('parked', 'put off')
-        -- When this runs again, what waits may have been sent by then: its work is gone, and its attempts tell.
-        and not exists (select from webhook_attempts attempts
-          where attempts.window_id = held.window_id and attempts.place = held.place)
       on conflict do nothing
       returning window_id, place, workspace_id, cursor_id, endpoint_id, attempts, due_at
     ),
@@ -171,6 +170,7 @@ export const recordWindowsStatement: Statement = {
     by_window as materialized (
       select settled.window_id, settled.workspace_id, settled.cursor_id, settled.endpoint_id, count(*)::int as ended,
         count(*) >= windows.remaining as is_over,
+        array_agg(settled.place) filter (where outcome in ('parked', 'put off')) as waiting,
         ${onTheirWay('windows.remaining', 'windows.width')}
           - greatest(0, ${onTheirWay('windows.remaining - count(*)', 'windows.width')}) as left_flight
       from settled join windows on windows.id = settled.window_id
@@ -188,7 +188,10 @@ export const recordWindowsStatement: Statement = {
         and webhook_windows.workspace_id = by_window.workspace_id and is_over
     ),
     lessened as (
-      update webhook_windows set remaining = remaining - by_window.ended from by_window
+      update webhook_windows set remaining = remaining - by_window.ended,
+        waiting = case when by_window.waiting is null then webhook_windows.waiting
+          else webhook_windows.waiting || by_window.waiting end
+      from by_window
       where webhook_windows.id = by_window.window_id
         and webhook_windows.workspace_id = by_window.workspace_id and not is_over
     ),

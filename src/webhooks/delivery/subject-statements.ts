@@ -61,8 +61,8 @@ export const placeSubjectsStatement: Statement = {
   text: `
     with opened as (
       insert into webhook_windows (id, workspace_id, cursor_id, endpoint_id, sequences, previous_sequence,
-        leased_until, remaining)
-      select $5::uuid, $3::text, $2::uuid, $4::uuid, $6::bigint[], $9::bigint, ${leaseOf('$1')}, $8::int
+        leased_until, remaining, waiting)
+      select $5::uuid, $3::text, $2::uuid, $4::uuid, $6::bigint[], $9::bigint, ${leaseOf('$1')}, $8::int, $13::int[]
       where $8::int > 0
     ),
     parked as (

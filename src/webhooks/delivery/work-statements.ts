@@ -143,7 +143,8 @@ export const lockEndpointsStatement: Statement = {
 
 /**
  * Turns what was not recorded of the windows in `$1` into work that is due at once: their sender has died, was frozen, or
- * stops. Its late results find no window. In a lane one after another comes. For the transaction that has locked the
+ * stops. Its late results find no window. What had become work before is not looked at: it waits, was sent, or was
+ * cancelled. In a lane one after another comes. For the transaction that has locked the
  * windows, and their endpoints and cursors.
  */
 export const giveUpWindowsStatement: Statement = {
@@ -156,7 +157,8 @@ export const giveUpWindowsStatement: Statement = {
       select windows.id as window_id, place::int - 1 as place, windows.workspace_id, windows.cursor_id,
         windows.endpoint_id, each.sequence,
         lag(each.sequence, 1, windows.previous_sequence)
-          over (partition by windows.id order by place) as previous_sequence
+          over (partition by windows.id order by place) as previous_sequence,
+        coalesce(place - 1 = any(windows.waiting), false) as has_waited
       from windows cross join unnest(windows.sequences) with ordinality as each (sequence, place)
     ),
     rest as materialized (
@@ -166,7 +168,7 @@ export const giveUpWindowsStatement: Statement = {
         on endpoints.id = deliveries.endpoint_id and endpoints.workspace_id = deliveries.workspace_id
       left join events
         on events.workspace_id = deliveries.workspace_id and events.sequence = deliveries.sequence
-      where not exists (select from webhook_attempts attempts
+      where not deliveries.has_waited and not exists (select from webhook_attempts attempts
           where attempts.window_id = deliveries.window_id and attempts.place = deliveries.place)
         and not exists (select from webhook_work work
           where work.window_id = deliveries.window_id and work.place = deliveries.place)

@@ -19,7 +19,8 @@ const deliveries = `
         when work.window_id is not null then 'pending'
         when last.outcome = 'succeeded' then 'succeeded'
         when last.outcome = 'failed' then 'failed'
-        when last.outcome is null and windows.id is not null then 'in_flight'
+        when last.outcome is null and windows.id is not null
+          and (keys.place = any(windows.waiting)) is not true then 'in_flight'
         else 'cancelled' end as state
     from keys
     left join lateral (
