@@ -1,11 +1,9 @@
 import type { DescField, DescMethod } from '@bufbuild/protobuf';
 import { createMethodUrl } from '@connectrpc/connect/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ApiKeysService } from '../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
-import { AuditService } from '../gen/typescript/harbor/audit/v1/audit_service_pb.ts';
 import { EventsService } from '../gen/typescript/harbor/events/v1/events_service_pb.ts';
 import { WebhooksService } from '../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
-import { WorkspacesService } from '../gen/typescript/harbor/workspaces/v1/workspaces_service_pb.ts';
+import { contractRpcs } from './support/contract-rpcs.ts';
 import { problemOf, sendRequest } from './support/http-request.ts';
 import { startWebhookService, type WebhookService } from './support/webhook-service.ts';
 
@@ -15,9 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-const services = [ApiKeysService, AuditService, EventsService, WebhooksService, WorkspacesService];
-const ofRequests = services
-  .flatMap(({ methods }): DescMethod[] => methods)
+const ofRequests = contractRpcs
   .flatMap((rpc) => rpc.input.fields.map((field) => ({ rpc, field })))
   .filter((one): one is { rpc: DescMethod; field: DescField & { fieldKind: 'enum' } } => {
     return one.field.fieldKind === 'enum';

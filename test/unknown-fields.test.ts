@@ -1,11 +1,8 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { createMethodUrl } from '@connectrpc/connect/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ApiKeysService } from '../gen/typescript/harbor/api_keys/v1/api_keys_service_pb.ts';
-import { AuditService } from '../gen/typescript/harbor/audit/v1/audit_service_pb.ts';
 import { EventsService } from '../gen/typescript/harbor/events/v1/events_service_pb.ts';
-import { WebhooksService } from '../gen/typescript/harbor/webhooks/v1/webhooks_service_pb.ts';
-import { WorkspacesService } from '../gen/typescript/harbor/workspaces/v1/workspaces_service_pb.ts';
+import { contractRpcs } from './support/contract-rpcs.ts';
 import { sendRequest } from './support/http-request.ts';
 import { startWebhookService, type WebhookService } from './support/webhook-service.ts';
 
@@ -15,10 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-const services = [ApiKeysService, AuditService, EventsService, WebhooksService, WorkspacesService];
-const unaries = services
-  .flatMap(({ methods }): DescMethod[] => methods)
-  .filter(({ methodKind }) => methodKind === 'unary');
+const unaries = contractRpcs.filter(({ methodKind }) => methodKind === 'unary');
 
 async function refusalOf(rpc: DescMethod, body: object) {
   const { status, text } = await sendRequest(service, createMethodUrl('/', rpc), { body });
