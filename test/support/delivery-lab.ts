@@ -98,6 +98,8 @@ export interface Sender {
   thaw(): void;
   /** Its next statement of a name, also one within a transaction, or `transaction`, waits. */
   hold(name: string): Held;
+  /** Its next statement of a name has seen what there is, and waits before it locks anything; it reads `$2::uuid[]` for that. */
+  holdSeen(name: string): Promise<Held>;
   /** The answer of its next statement of a name, or `transaction`, waits, and is lost: what it asked for is done. */
   lose(name: string): Held;
   /** As kill -9 does: nothing of it goes on. */
@@ -374,6 +376,7 @@ async function startSender(
     freeze: gate.freeze,
     thaw: gate.thaw,
     hold: gate.hold,
+    holdSeen: (name) => holdSeen(testDatabase, name, gate),
     lose: gate.lose,
     kill() {
       ended ??= (async () => {
@@ -439,6 +442,7 @@ function createGate(database: Database) {
   const sent: { name: string }[] = [];
   let frozen: PromiseWithResolvers<void> | undefined;
   const [held, lost] = [createHolds(), createHolds()];
+  const seen = new Set<string>();
   const open = async () => {
     while (frozen !== undefined) await frozen.promise;
   };
@@ -463,11 +467,14 @@ function createGate(database: Database) {
       frozen = undefined;
     },
     hold: held.hold,
+    seen,
     lose: lost.hold,
     statements: {
       clock: database.clock,
-      run: <Row>(statement: Statement, values: unknown[], timeoutMs: number): Promise<Row[]> =>
-        ask(statement.name, () => database.statements.run<Row>(statement, values, timeoutMs)),
+      run: <Row>(statement: Statement, values: unknown[], timeoutMs: number): Promise<Row[]> => {
+        const asked = seen.delete(statement.name) ? waitingFor(statement) : statement;
+        return ask(statement.name, () => database.statements.run<Row>(asked, values, timeoutMs));
+      },
     },
     inTransaction: ((work, timeoutMs) => {
       const inTurn = (tx: Transaction) =>
@@ -480,6 +487,34 @@ function createGate(database: Database) {
         });
       return ask('transaction', () => database.inTransaction(inTurn, timeoutMs));
     }) as Database['inTransaction'],
+  };
+}
+
+/** The lock that a statement waits for once it has its snapshot. */
+const seenLock = 4_711;
+
+function waitingFor({ name, text }: Statement): Statement {
+  const lock = `pg_advisory_xact_lock_shared(${seenLock})`;
+  return {
+    name: `${name}_seen`,
+    text: text.replaceAll('$2::uuid[]', `(select $2::uuid[] from ${lock})::uuid[]`),
+  };
+}
+
+async function holdSeen(
+  { connect, query }: TestDatabase,
+  name: string,
+  { seen }: { readonly seen: Set<string> },
+): Promise<Held> {
+  const client = await connect();
+  await client.query('select pg_advisory_lock($1)', [seenLock]);
+  seen.add(name);
+  const waiting = `select from pg_locks join pg_database on pg_database.oid = pg_locks.database
+    where locktype = 'advisory' and objid = $1 and not granted and datname = current_database()`;
+  const waits = async () => (await query(waiting, [seenLock])).length;
+  return {
+    reached: expect.poll(waits).toBe(1),
+    release: () => void client.end(),
   };
 }
 

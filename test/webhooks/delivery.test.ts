@@ -176,6 +176,32 @@ test('a delivery that was claimed again while what came of it waited to be recor
   expect(counts).toEqual({ succeeded: 2, ends: 2 });
 });
 
+test('a retry that is written down while others look for what is due comes when its time has come', async () => {
+  const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks` });
+  const first = Promise.withResolvers<number>();
+  receiver.answer = ({ attempt }) => (attempt === 1 ? first.promise : 204);
+  await fill(1);
+  const { engine, holdSeen } = await lab.start({ lookEveryMs: 60_000 });
+  const look = () => engine.look(new AbortController().signal);
+  // The first loads what there is.
+  await look();
+  await look();
+  await receiver.waitFor('/hooks', 1);
+  const claim = await holdSeen('harbor_webhooks_claim_work');
+  // As after a lease by whose end all was done.
+  await lab.database.query('update webhook_states set next_work_at = clock_timestamp()');
+  await look();
+  await claim.reached;
+  first.resolve(500);
+  await expect
+    .poll(() => lab.row('select count(*)::int as work from webhook_work'))
+    .toEqual({ work: 1 });
+  claim.release();
+  await lab.start();
+  await lab.settled(id);
+  expect(receiver.at('/hooks').map(({ attempt }) => attempt)).toEqual([1, 2]);
+});
+
 test('an endpoint all of whose requests were retries of a killed process is sent to again', async () => {
   const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks`, maxInFlight: 2 });
   await fill(4);

@@ -21,15 +21,19 @@ import {
 export const claimWorkStatement: Statement = {
   name: 'harbor_webhooks_claim_work',
   text: `
-    with states as materialized (
+    with seen as materialized (
+      select endpoint_id, workspace_id, xmin from webhook_states where endpoint_id = any($2::uuid[])
+    ),
+    states as materialized (
       select states.endpoint_id, states.workspace_id, states.circuit_open_until is not null as is_probe,
         endpoints.max_per_second, ${tokensOf('endpoints.max_per_second', 'states')} as tokens,
         ${roomForWork} as room, ${isFull} as is_full, ${opensInMs} as opens_in_ms,
         endpoints.status = 'enabled' and endpoints.deleted_at is null as is_enabled,
         endpoints.deleted_at is not null as is_deleted
-      from webhook_states states join webhook_endpoints endpoints
+      from seen join webhook_states states on states.endpoint_id = seen.endpoint_id
+        and states.workspace_id = seen.workspace_id and states.xmin = seen.xmin
+      join webhook_endpoints endpoints
         on endpoints.id = states.endpoint_id and endpoints.workspace_id = states.workspace_id
-      where states.endpoint_id = any($2::uuid[])
       order by states.endpoint_id for no key update of states skip locked
     ),
     due as materialized (
