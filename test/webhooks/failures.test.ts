@@ -81,6 +81,35 @@ test('an endpoint whose deliveries wait for hours is probed by new events', asyn
   await expect.poll(async () => (await stateOf(id)).circuit_open_until).toBeNull();
 });
 
+test('an endpoint that has failed for a moment is sent new events, though nothing else is tried for hours', async () => {
+  const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks`, maxInFlight: 30 });
+  await fill(20);
+  receiver.answer = () => 503;
+  await lab.start({ schedule: { retryAfterMs: [3_600_000], circuitAfterMs: 60_000 } });
+  await expect.poll(async () => (await stateOf(id)).failures).toBe(20);
+  receiver.answer = () => 204;
+  await fill(10);
+  await receiver.waitFor('/hooks', 30);
+  await expect.poll(async () => (await stateOf(id)).failures).toBe(0);
+});
+
+test('an endpoint whose last tries were by hand, and failed, is sent new events', async () => {
+  const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks`, maxInFlight: 30 });
+  await fill(20);
+  await lab.start({ schedule: { circuitAfterMs: 60_000 } });
+  await lab.settled(id);
+  receiver.answer = () => 503;
+  const operator = await lab.operate();
+  const sent = await lab.database.query<{ window_id: string; place: number }>(
+    'select window_id, place from webhook_attempts',
+  );
+  for (const { window_id, place } of sent) await operator.retry(window_id, place);
+  await expect.poll(async () => (await stateOf(id)).failures).toBe(20);
+  receiver.answer = () => 204;
+  await fill(1);
+  await receiver.waitFor('/hooks', 41);
+});
+
 test('too many requests hold the endpoint for as long as it asks, and nobody else', async () => {
   const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks`, maxInFlight: 1 });
   await lab.addEndpoint({ url: `${receiver.baseUrl}/other` });

@@ -24,6 +24,12 @@ export function tokenWaitOf(rate: string, left: string): string {
   return `ceil(1000 * greatest(0, 1 - (${left})) / ${rate})`;
 }
 
+/**
+ * How long an endpoint that has failed too often, but not for long enough to open its circuit, is sent nothing new after its
+ * last failure. What waits may wait for hours, or there may be nothing of it: then something new tells how it fares.
+ */
+const afterFailure = `interval '5 seconds'`;
+
 /** Whether an endpoint is sent nothing new, whatever room it has; but for a probe. */
 export function isClosed(failuresMax: string): string {
   return `(coalesce(states.hold_until > clock_timestamp(), false) or states.circuit_open_until is not null
@@ -38,7 +44,10 @@ export function roomForNew(failuresMax: string): string {
     when states.circuit_open_until is not null then case
       when states.next_work_at <= clock_timestamp() then 0
       else least(1, endpoints.max_in_flight - states.in_flight) end
-    when states.failures >= ${failuresMax} then 0
+    when states.failures >= ${failuresMax} then case
+      when states.in_flight > 0 or states.next_work_at <= clock_timestamp()
+        or states.last_failure_at > clock_timestamp() - ${afterFailure} then 0
+      else 1 end
     -- One that has not answered well yet, or not lately, is not met with all that it may take.
     when states.last_success_at is null or states.failures > 0
       then least(endpoints.max_in_flight, ${unprovenMax}) - states.in_flight
