@@ -219,3 +219,21 @@ test('a floor that moves between two looks is seen when the log is read', async 
     .toBe(6);
   expect(await ownEvents()).toMatchObject([{ payload: { first_sequence: 1, last_sequence: 14 } }]);
 });
+
+test('what retention has taken while it waited says nothing of its endpoint, and is no probe of it', async () => {
+  const id = await lab.addEndpoint({ url: `${receiver.baseUrl}/hooks`, maxInFlight: 30 });
+  await fill(20);
+  receiver.answer = () => 503;
+  const circuitWaitMs = { first: 1_000, most: 600_000 };
+  await lab.start({ schedule: { retryAfterMs: [100], circuitAfterMs: 0, circuitWaitMs } });
+  await expect.poll(async () => (await stateOf(id)).circuit_open_until).not.toBeNull();
+  const { failures } = await stateOf(id);
+  await fill(1);
+  await moveFloor(lab.database, labWorkspace, 21);
+  await deleteBelowFloor(lab.database, labWorkspace);
+  receiver.answer = ({ sequence }) => (sequence === 21 ? 'nothing' : 503);
+  await receiver.waitFor('/hooks', 21);
+  expect(await stateOf(id)).toMatchObject({ failures, circuit_wait_ms: 1_000 });
+  const given = await lab.row('select failed::int, unfinished from webhook_cursors');
+  expect(given).toEqual({ failed: 20, unfinished: 1 });
+});

@@ -60,9 +60,12 @@ export function putOff(delivery: Delivery, afterMs: number): Result {
   return { ...unsent(delivery), outcome: 'put off', error: undefined, afterMs };
 }
 
+/** The error of a delivery whose event retention has taken. */
+export const noLongerKept = 'the event is no longer kept';
+
 /** Retention has taken its event. */
 export function expired(delivery: Delivery): Result {
-  return { ...unsent(delivery), outcome: 'failed', error: 'the event is no longer kept' };
+  return { ...unsent(delivery), outcome: 'failed', error: noLongerKept };
 }
 
 function unsent(delivery: Delivery) {

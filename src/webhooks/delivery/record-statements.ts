@@ -1,4 +1,5 @@
 import type { Statement } from '../../database/statements.ts';
+import { noLongerKept } from './delivery.ts';
 import { onTheirWay, stateAfter } from './room-statements.ts';
 
 const results = `
@@ -26,12 +27,13 @@ const attempted = `
         previous_sequence, started_at, duration_ms, status, error, response, outcome
       from held where outcome not in ('parked', 'put off')
       on conflict do nothing
-      returning window_id, place, attempt, workspace_id, cursor_id, endpoint_id, outcome, started_at,
+      returning window_id, place, attempt, workspace_id, cursor_id, endpoint_id, outcome, error, started_at,
         started_at + duration_ms * interval '1 millisecond' as ended_at
     )`;
 
 /**
- * What requests mean for their endpoints and cursors. The circuit: `$21` failures in a row over `$22` ms close it for
+ * What requests mean for their endpoints and cursors; what was not sent, as its event is no longer kept, says nothing of an
+ * endpoint, and another probe takes its turn. The circuit: `$21` failures in a row over `$22` ms close it for
  * `$23` ms, each probe that fails for twice as long, `$24` ms at the most. `settled` has the deliveries that are not in flight
  * any more, `left_flight` how many requests their endpoints have room for again; `counted` tells which of them their cursors count.
  */
@@ -41,6 +43,7 @@ const consequences = `
         attempted.started_at, attempted.ended_at, coalesce(notable.is_probe, 0) = 1 as is_probe, notable.hold_ms
       from attempted left join notable
         on notable.window_id = attempted.window_id and notable.place = attempted.place
+      where attempted.error is distinct from '${noLongerKept}'
     ),
     by_endpoint as materialized (
       select endpoint_id, workspace_id, bool_or(is_probe) as has_probe,
@@ -55,17 +58,22 @@ const consequences = `
       where not has_succeeded and (succeeded_at is null or ended_at > succeeded_at)
       group by requests.endpoint_id
     ),
-    put_off_until as materialized (select endpoint_id, min(after_ms) as after_ms from notable group by endpoint_id),
+    unsent as materialized (
+      select endpoint_id, min(after_ms) as after_ms,
+        coalesce(bool_or(is_probe = 1 and error = '${noLongerKept}'), false) as has_lost_probe
+      from notable group by endpoint_id
+    ),
     states as materialized (
       select states.endpoint_id, states.workspace_id, left_flight.count as left_flight, has_probe, succeeded_at, failed_at,
-        put_off_until.after_ms, by_endpoint.hold_ms, states.circuit_open_until is not null as was_closed,
+        unsent.after_ms, coalesce(unsent.has_lost_probe, false) as has_lost_probe, by_endpoint.hold_ms,
+        states.circuit_open_until is not null as was_closed,
         case when succeeded_at is null then states.failures else 0 end
           + coalesce(failed_since.failures, 0) as failures,
         case when succeeded_at is null then coalesce(states.failing_since, failed_since.since)
           else failed_since.since end as failing_since
       from left_flight join webhook_states states using (endpoint_id, workspace_id)
       left join by_endpoint using (endpoint_id) left join failed_since using (endpoint_id)
-      left join put_off_until using (endpoint_id)
+      left join unsent using (endpoint_id)
       order by states.endpoint_id for no key update of states
     ),
     judged as materialized (
@@ -86,11 +94,12 @@ const consequences = `
         circuit_open_until = case when not judged.is_closed then null
           when not judged.was_closed then judged.now + $23::int * interval '1 millisecond'
           when judged.has_probe then judged.now + least(circuit_wait_ms * 2, $24::int) * interval '1 millisecond'
+          when judged.has_lost_probe then judged.now
           else circuit_open_until end,
         hold_until = greatest(hold_until, judged.now + judged.hold_ms * interval '1 millisecond'),
-        -- What waited behind a circuit is due as soon as that is closed again.
+        -- What waited behind a circuit is due as soon as that is closed again, or can be a probe.
         next_work_at = least(next_work_at, judged.now + judged.after_ms * interval '1 millisecond',
-          case when judged.was_closed and not judged.is_closed then judged.now end)
+          case when judged.was_closed and (not judged.is_closed or judged.has_lost_probe) then judged.now end)
       from judged where webhook_states.endpoint_id = judged.endpoint_id
         and webhook_states.workspace_id = judged.workspace_id
       returning webhook_states.endpoint_id, webhook_states.failures,
