@@ -174,13 +174,14 @@ function create(scene: Scene, { events }: WebhookCheckOptions, total: number): P
 
 /** Returns what was cut off. */
 async function runKills(
-  { postgres, services, receiver }: Scene,
+  { postgres, link, services, receiver }: Scene,
   { kills }: WebhookCheckOptions,
   total: number,
 ): Promise<Arrival[]> {
   const cutOff: Arrival[] = [];
   for (const [index, kill] of kills.entries()) {
     await receiver.book.progress.reached((total * (index + 1)) / (kills.length + 1));
+    link.pause();
     if (kill === 'first service') await services[0].restart();
     else if (kill === 'second service') await services[1].restart();
     else if (kill === 'postgres') {
@@ -192,6 +193,7 @@ async function runKills(
       cutOff.push(...receiver.release());
       await Promise.all(services.map((service) => service.restart()));
     }
+    link.begin();
   }
   return cutOff;
 }

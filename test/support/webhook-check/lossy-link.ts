@@ -5,6 +5,8 @@ import { type PostgresLink, startPostgresLink } from '../postgres-link.ts';
 export interface LossyLink extends PostgresLink {
   /** Loses none until then. */
   begin(): void;
+  /** Loses none until it begins again: a process that starts does not survive it. */
+  pause(): void;
   /** Answers that were lost so far. */
   readonly lost: number;
 }
@@ -14,12 +16,12 @@ const losses = 1 / 300;
 const texts = ['harbor_webhooks_', 'commit', 'COMMIT'];
 
 export async function startLossyLink(databaseUrl: string, random: Random): Promise<LossyLink> {
-  let hasBegun = false;
+  let isLosing = false;
   let lost = 0;
   const link = await startPostgresLink(databaseUrl, (near, far) => {
     let isToBeLost = false;
     near.on('data', (chunk) => {
-      if (hasBegun && texts.some((text) => chunk.includes(text))) isToBeLost ||= random() < losses;
+      if (isLosing && texts.some((text) => chunk.includes(text))) isToBeLost ||= random() < losses;
       far.write(chunk);
     });
     far.on('data', (chunk) => {
@@ -34,7 +36,10 @@ export async function startLossyLink(databaseUrl: string, random: Random): Promi
   return {
     ...link,
     begin() {
-      hasBegun = true;
+      isLosing = true;
+    },
+    pause() {
+      isLosing = false;
     },
     get lost() {
       return lost;
