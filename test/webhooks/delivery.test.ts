@@ -1,18 +1,14 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { idOf } from '../../src/type-id.ts';
-import { createDeliveryLab, type DeliveryLab, labWorkspace } from '../support/delivery-lab.ts';
+import { type DeliveryLab, labWorkspace } from '../support/delivery-lab.ts';
 import { fillLog } from '../support/filled-log.ts';
-import { type Received, type Receiver, startReceiver } from '../support/webhook-receiver.ts';
+import { labOfEachTest } from '../support/lab-of-each-test.ts';
+import type { Received, Receiver } from '../support/webhook-receiver.ts';
 
 let lab: DeliveryLab;
 let receiver: Receiver;
-
-beforeEach(async () => {
-  [lab, receiver] = await Promise.all([createDeliveryLab(), startReceiver()]);
-});
-afterEach(async () => {
-  await lab.close();
-  await receiver.close();
+labOfEachTest((made) => {
+  ({ lab, receiver } = made);
 });
 
 const fill = (count: number) =>

@@ -1,18 +1,14 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { readEndpointsStatement } from '../../src/webhooks/endpoints/endpoint-statements.ts';
-import { createDeliveryLab, type DeliveryLab, labWorkspace } from '../support/delivery-lab.ts';
+import { type DeliveryLab, labWorkspace } from '../support/delivery-lab.ts';
 import { eraseQuietly, fillLog } from '../support/filled-log.ts';
-import { type Receiver, startReceiver } from '../support/webhook-receiver.ts';
+import { labOfEachTest } from '../support/lab-of-each-test.ts';
+import type { Receiver } from '../support/webhook-receiver.ts';
 
 let lab: DeliveryLab;
 let receiver: Receiver;
-
-beforeEach(async () => {
-  [lab, receiver] = await Promise.all([createDeliveryLab(), startReceiver()]);
-});
-afterEach(async () => {
-  await lab.close();
-  await receiver.close();
+labOfEachTest((made) => {
+  ({ lab, receiver } = made);
 });
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);

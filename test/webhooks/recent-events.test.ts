@@ -1,23 +1,14 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Event } from '../../src/events/index.ts';
 import { createRecentEvents } from '../../src/webhooks/delivery/recent-events.ts';
-import {
-  createDeliveryLab,
-  type DeliveryLab,
-  labWorkspace,
-  type Sender,
-} from '../support/delivery-lab.ts';
-import { type Receiver, startReceiver } from '../support/webhook-receiver.ts';
+import { type DeliveryLab, labWorkspace, type Sender } from '../support/delivery-lab.ts';
+import { labOfEachTest } from '../support/lab-of-each-test.ts';
+import type { Receiver } from '../support/webhook-receiver.ts';
 
 let lab: DeliveryLab;
 let receiver: Receiver;
-
-beforeEach(async () => {
-  [lab, receiver] = await Promise.all([createDeliveryLab(), startReceiver()]);
-});
-afterEach(async () => {
-  await lab.close();
-  await receiver.close();
+labOfEachTest((made) => {
+  ({ lab, receiver } = made);
 });
 
 const path = '/hooks';

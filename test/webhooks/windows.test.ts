@@ -1,22 +1,13 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import {
-  createDeliveryLab,
-  type DeliveryLab,
-  labWorkspace,
-  type Sender,
-} from '../support/delivery-lab.ts';
+import { expect, test } from 'vitest';
+import { type DeliveryLab, labWorkspace, type Sender } from '../support/delivery-lab.ts';
 import { fillLog } from '../support/filled-log.ts';
-import { type Receiver, startReceiver } from '../support/webhook-receiver.ts';
+import { labOfEachTest } from '../support/lab-of-each-test.ts';
+import type { Receiver } from '../support/webhook-receiver.ts';
 
 let lab: DeliveryLab;
 let receiver: Receiver;
-
-beforeEach(async () => {
-  [lab, receiver] = await Promise.all([createDeliveryLab(), startReceiver()]);
-});
-afterEach(async () => {
-  await lab.close();
-  await receiver.close();
+labOfEachTest((made) => {
+  ({ lab, receiver } = made);
 });
 
 const path = '/hooks';
